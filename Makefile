@@ -1,0 +1,44 @@
+# The verbs. Each makes the virtual environment and installs what it needs by itself, and does nothing twice.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+ARGS ?=
+
+.PHONY: train lab test test-fast lint clean
+.DELETE_ON_ERROR:
+
+train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
+	$(BIN)/vaelib train $(ARGS)
+
+lab: .venv/lab.stamp  ## the notebooks in JupyterLab
+	$(BIN)/vaelib lab
+
+test: .venv/dev.stamp lint  ## everything that must hold
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+test-fast: .venv/dev.stamp  ## the same without the slow tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+clean:  ## removes the environment and caches; runs stay
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
+
+.venv/base.stamp:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/train.stamp: .venv/base.stamp pyproject.toml requirements.lock
+	$(INSTALL) -e .
+	touch $@
+
+.venv/lab.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp
+	$(INSTALL) -e '.[$*]'
+	touch $@

@@ -1,0 +1,119 @@
+"""The command `vaelib`: train, evaluate, traverse, lab."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from vaelib import __version__
+from vaelib.config import ConfigError
+from vaelib.train import Parser, add_arguments, command, guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0 if all went well, 2 for bad input, 1 for a loss that diverged, 130 when stopped."""
+    parser = Parser(prog="vaelib", description="Variational auto-encoders, to be read beside the paper.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=Parser)
+
+    part = commands.add_parser("train", help="train a model and write a run", allow_abbrev=False)
+    add_arguments(part)
+    part.set_defaults(run=command)
+
+    part = commands.add_parser("evaluate", help="figures of a run on the test split", allow_abbrev=False)
+    part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
+    part.add_argument("--samples", type=positive, default=100, help="importance samples an image, K (default: 100)")
+    part.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    part.set_defaults(run=evaluate)
+
+    part = commands.add_parser("traverse", help="move one latent at a time about a test image", allow_abbrev=False)
+    part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
+    part.add_argument("--image", type=int, default=0, help="number of the test image (default: 0)")
+    part.add_argument("--output", metavar="FILE", default="traversals.png", help="PNG to write (default: traversals.png)")
+    part.set_defaults(run=traverse)
+
+    part = commands.add_parser("lab", help="open the notebooks in JupyterLab", allow_abbrev=False)
+    part.set_defaults(run=lab)
+
+    args = parser.parse_args(argv)
+    return guarded(f"{parser.prog} {args.run.__name__.replace('command', 'train')}", lambda: args.run(args))
+
+
+def positive(text: str) -> int:
+    """argparse's `type` for a count."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """`vaelib evaluate RUN`"""
+    import torch
+    from tqdm import tqdm
+
+    from vaelib import evaluation, losses, runs
+    from vaelib.data import load_dataset
+
+    model, config = runs.load(args.path)
+    data = load_dataset(config.dataset, config.binarize, config.channels, config.image_size, config.data_dir)
+    nats = losses.reconstruction(config.loss, config.sigma)
+    rng = torch.Generator().manual_seed(args.seed)
+    recon, kl = evaluation.average_terms(model, nats, data.test, rng)
+    active = evaluation.active_units(model, data.test)
+    print(f"{len(data.test)} test images, nats per image, z sampled")
+    print(f"  reconstruction  {recon:9.2f}   {losses.title(config.loss, data.binary)}")
+    print(f"  KL              {kl.sum():9.2f}")
+    print(f"  negative ELBO   {recon + kl.sum():9.2f}   their sum")
+    print(
+        f"  active units    {active:6d}      of {config.latent_dim}: the posterior mean varies by more than {evaluation.ACTIVE}"
+    )
+    print("  KL per latent   " + ", ".join(f"z{j + 1} {kl[j]:.2f}" for j in kl.argsort(descending=True).tolist()))
+    if losses.LOSSES[config.loss].title == "cross-entropy" and not data.binary:
+        print("  no likelihood: pixels are grey; train with --binarize fixed or dynamic for one")
+        return 0
+    with tqdm(total=len(data.test), unit=" images", leave=False, disable=None) as bar:
+        nll = []
+        for batch in evaluation.importance_nll(model, nats, data.test, rng, args.samples):
+            nll.append(batch.double())
+            bar.update(len(batch))
+    print(f"  NLL             {torch.cat(nll).mean():9.2f}   {args.samples} importance samples")
+    return 0
+
+
+def traverse(args: argparse.Namespace) -> int:
+    """`vaelib traverse RUN`"""
+    import torch
+
+    from vaelib import evaluation, files, losses, plotting, runs
+    from vaelib.data import load_dataset, pixels
+
+    output = Path(args.output)
+    if output.exists():
+        raise runs.RunError(f"{output} exists already: give another --output.")
+    model, config = runs.load(args.path)
+    data = load_dataset(config.dataset, config.binarize, config.channels, config.image_size, config.data_dir)
+    if not 0 <= args.image < len(data.test):
+        raise ConfigError(f"image is {args.image}: give a number from 0 to {len(data.test) - 1}.")
+    with torch.no_grad():
+        mu, _ = model.encode(pixels(data.test[args.image, None]))
+    nats = losses.reconstruction(config.loss, config.sigma)
+    _, kl = evaluation.average_terms(model, nats, data.test, torch.Generator())
+    files.write_figure(output, plotting.traversals(model, mu[0], kl))
+    print(f"written to {output}")
+    return 0
+
+
+def lab(args: argparse.Namespace) -> int:
+    """`vaelib lab`"""
+    jupyter = shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) or shutil.which("jupyter-lab")
+    if jupyter is None:
+        raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
+    folder = Path("notebooks")
+    return subprocess.call([jupyter, str(folder) if folder.is_dir() else "."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
