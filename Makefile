@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 ARGS ?=
 
-.PHONY: train lab test test-fast lint clean
+.PHONY: train lab test test-fast lint lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -27,6 +27,13 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+lock: .venv/dev.stamp  ## writes requirements.lock from what is installed, and what Windows and macOS add
+	@{ echo "# Every version; a constraints file (pip install -c requirements.lock ...): it pins what is installed and adds nothing."; \
+	echo "# Written by make lock."; \
+	{ $(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^pip=='; \
+	printf '%s\n' appnope==1.0.0 colorama==0.4.6 pywinpty==3.1.2; } | LC_ALL=C sort -fu; } > requirements.lock.part
+	mv requirements.lock.part requirements.lock
 
 clean:  ## removes the environment and caches; runs stay
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
