@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 ARGS ?=
 
-.PHONY: train lab test test-fast lint lock clean
+.PHONY: train lab test test-fast bench lint lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -22,6 +22,9 @@ test: .venv/dev.stamp lint  ## everything that must hold
 
 test-fast: .venv/dev.stamp  ## the same without the slow tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 6 minutes on a quiet machine
+	$(BIN)/python tests/benchmarks/bench.py
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -44,7 +44,9 @@ class TrainConfig:
     )
     activation: Literal["relu", "tanh"] = option("relu", "hidden units: relu, or tanh as in the paper", "model")
 
-    loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option("bce", "reconstruction term, -log p(x|z)", "objective")
+    loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option(
+        "bce_logits", "reconstruction term, -log p(x|z)", "objective"
+    )
     sigma: float = option(math.sqrt(0.5), "standard deviation of a pixel under mse", "objective", above=0)
     min_sigma: float = option(0.05, "floor of the learned standard deviation under gaussian", "objective", above=0)
     reduction: Literal["sum", "mean"] = option(
@@ -56,9 +58,16 @@ class TrainConfig:
     beta_cycles: int = option(4, "cyclic: number of cycles M", "objective", least=1)
     beta_ratio: float = option(0.5, "cyclic: share R of a cycle in which beta rises", "objective", above=0, most=1)
 
-    epochs: int = option(10, "passes over the training images", "training", least=1)
-    batch_size: int = option(128, "images for each update, M", "training", least=1)
-    lr: float = option(1e-3, "Adam's step size", "training", above=0)
+    epochs: int = option(4, "passes over the training images", "training", least=1)
+    batch_size: int = option(256, "images for each update, M", "training", least=1)
+    lr: float = option(1.2e-2, "Adam's step size at its peak", "training", above=0)
+    lr_schedule: Literal["none", "linear"] = option("linear", "none: constant; linear: up to lr, then down to 0", "training")
+    lr_warmup: float = option(0.2, "linear: share of all steps in which lr rises", "training", above=0, most=1)
+    adam_beta2: float = option(0.98, "Adam's memory of squared gradients", "training", least=0, most=0.99999)
+    fused: bool = option(True, "Adam in one kernel (last bits differ)", "training")
+    gradient: Literal["mean", "sum"] = option("mean", "of a minibatch, which is followed; terms are always means", "training")
+    output_bias: Literal["random", "data"] = option("data", "the last bias begins at random or at the mean image", "training")
+    compile: bool = option(False, "compile the update with torch.compile: slow to start, then faster", "training")
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to compute", "training")
     seed: int = option(42, "of initialisation, order and noise", "training", least=0, most=2**63 - 1)
 
@@ -84,7 +93,16 @@ class TrainConfig:
     @property
     def needs_total(self) -> bool:
         """Whether a schedule depends on the total number of epochs (such a run cannot be made longer)."""
-        return self.beta_schedule == "cyclic"
+        return self.beta_schedule == "cyclic" or self.lr_schedule == "linear"
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # https://github.com/pytorch/examples/tree/main/vae, number for number
+    "pytorch-examples": dict(
+        loss="bce", epochs=10, batch_size=128, lr=1e-3, lr_schedule="none", adam_beta2=0.999, fused=False, gradient="sum",
+        output_bias="random", seed=1,
+    ),
+}  # fmt: skip
 
 
 def types() -> dict[str, Any]:
@@ -140,8 +158,12 @@ def check(name: str, hint: Any, value: Any) -> Any:
     if type(value) is int and hint is float:
         value = float(value)
     if type(value) is not hint:
-        raise wrong(name, value, {int: "give a whole number", float: "give a number", str: "give text"}[hint])
-    if hint is not str:
+        raise wrong(
+            name,
+            value,
+            {int: "give a whole number", float: "give a number", str: "give text", bool: "give True or False"}[hint],
+        )
+    if hint in (int, float):
         meta = field_of(name).metadata
         least, above, most = meta["least"], meta["above"], meta["most"]
         if not math.isfinite(value):

@@ -63,7 +63,7 @@ class ImageData:
 
     def batch(self, index: Tensor, rng: torch.Generator) -> Tensor:
         """Training images (B, D) in [0, 1]; under dynamic binarization, pixels drawn anew from `rng`."""
-        x = self.train[index]
+        x = self.train.index_select(0, index)
         return pixels(draw_binary(x, rng) if self.binarize == "dynamic" else x)
 
     def to(self, device: torch.device) -> ImageData:

@@ -31,7 +31,7 @@ def write(file: Path, content: bytes) -> None:
 def write_figure(file: Path, figure: Figure) -> None:
     """A figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", pad_inches=0.08)
+    figure.savefig(buffer, format="png")
     write(file, buffer.getvalue())
 
 

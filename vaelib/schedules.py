@@ -1,4 +1,4 @@
-"""Beta as a pure function of the step: none, linear, cyclic. Steps count from 0; each gives a factor in [0, 1]."""
+"""Beta and the learning rate as pure functions of the step. Steps count from 0; each gives a factor in [0, 1]."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def beta_at(step: int, schedule: str, beta: float, total: int, warmup: float, cy
         case "cyclic":
             return beta * cyclic(step, total, cycles, ratio)
     return beta
+
+
+def learning_rate(step: int, total: int, schedule: str, warmup: float) -> float:
+    """The share of the peak learning rate at `step` of `total`, taken at the middle of the step.
+
+    "linear": rises over the first share `warmup` of all steps, then falls to 0; "none": 1 throughout.
+    """
+    if schedule == "none":
+        return 1.0
+    t = (step + 0.5) / total
+    return t / warmup if t < warmup else (1 - t) / (1 - warmup)

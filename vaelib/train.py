@@ -40,14 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rooms = dict.fromkeys(configs.room(name) for name in configs.types())
     groups = {room: parser.add_argument_group(room) for room in rooms}
     for name, hint in configs.types().items():
-        groups[configs.room(name)].add_argument(
-            "--" + name.replace("_", "-"),
-            dest=name,
-            default=argparse.SUPPRESS,
-            type=reader(name),
-            metavar="{" + ",".join(get_args(hint)) + "}" if get_origin(hint) is Literal else name.split("_")[-1].upper(),
-            help=help_of(name),
-        )
+        flag, group = "--" + name.replace("_", "-"), groups[configs.room(name)]
+        if hint is bool:
+            group.add_argument(
+                flag, dest=name, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction, help=help_of(name)
+            )
+            continue
+        shown = "{" + ",".join(get_args(hint)) + "}" if get_origin(hint) is Literal else name.split("_")[-1].upper()
+        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, type=reader(name), metavar=shown, help=help_of(name))
+    parser.add_argument("--preset", choices=configs.PRESETS, help="the settings of another program; flags given beside it win")
     groups["run"].add_argument(
         "--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the one the flags above name"
     )
@@ -165,7 +166,7 @@ def command(args: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(args).items() if name in configs.types()}
     resumed = None
     if args.resume is None:
-        config = TrainConfig(**given)
+        config = TrainConfig(**configs.PRESETS.get(args.preset, {}) | given)
     else:
         where = {name: value for name, value in given.items() if configs.room(name) == "run" or name == "dataset"}
         resumed = find_run(args.resume, TrainConfig(**where))

@@ -16,7 +16,7 @@ from vaelib.data import ImageData
 from vaelib.evaluation import average_terms
 from vaelib.losses import LOSSES, kl_divergence, reconstruction
 from vaelib.model import VAE, initialise
-from vaelib.schedules import beta_at
+from vaelib.schedules import beta_at, learning_rate
 
 N_SAMPLES = 64  # pictures on a sheet of samples
 
@@ -60,14 +60,23 @@ class State:
 
 @dataclass(frozen=True)
 class Update:
-    """One step: its number, its beta, and the minibatch's means in nats per image (tensors: reading one may wait)."""
+    """One step: how many were made, its epoch and beta, and the minibatch's sums (tensors: reading one may wait)."""
 
     step: int
     epoch: int
     beta: float
-    recon: Tensor
-    kl: Tensor
+    sums: Tensor  # (2,): reconstruction and KL
     images: int
+
+    @property
+    def recon(self) -> float:
+        """Reconstruction term, nats per image."""
+        return self.sums[0].item() / self.images
+
+    @property
+    def kl(self) -> float:
+        """KL term, nats per image."""
+        return self.sums[1].item() / self.images
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,13 @@ def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
     return VAE(shape, config.hidden_dim, config.latent_dim, config.activation, LOSSES[config.loss].output, config.min_sigma)
 
 
+@torch.no_grad()
+def start_at_mean(model: VAE, images: Tensor) -> None:
+    """Sets the decoder's last bias so that it begins at the mean image: it need not be learned first."""
+    mean = images.flatten(1).float().mean(0).div(255).clamp(1e-3, 1 - 1e-3)
+    model.fc_out.bias[: len(mean)] = mean.logit()
+
+
 def steps_per_epoch(config: TrainConfig, data: ImageData) -> int:
     """The last minibatch of an epoch may be a small one."""
     return math.ceil(len(data.train) / config.batch_size)
@@ -128,8 +144,10 @@ def start(config: TrainConfig, data: ImageData) -> State:
     rng = torch.Generator().manual_seed(config.seed)
     model = build(config, data.shape)
     initialise(model, rng)
+    if config.output_bias == "data":
+        start_at_mean(model, data.train)
     model.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, config.adam_beta2), fused=config.fused)
     return State(model, optimizer, rng, torch.zeros(steps_per_epoch(config, data), 2, device=device))
 
 
@@ -152,6 +170,29 @@ def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
     )
 
 
+def update_function(state: State, config: TrainConfig, data: ImageData) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """One step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta; returns the sums of both terms, (2,)."""
+    nats = reconstruction(config.loss, config.sigma)
+    scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
+
+    def terms(x: Tensor, eps: Tensor) -> Tensor:
+        x_hat, mu, logvar = state.model(x, eps)
+        return torch.stack((nats(x_hat, x).sum(), kl_divergence(mu, logvar).sum()))
+
+    compiled = torch.compile(terms, dynamic=False) if config.compile else terms
+
+    def update(x: Tensor, eps: Tensor, beta: float) -> Tensor:
+        state.optimizer.zero_grad()
+        sums = compiled(x, eps) if len(x) == config.batch_size else terms(x, eps)
+        recon, kl = sums
+        objective = recon + beta * kl
+        (objective * (scale if config.gradient == "sum" else scale / len(x))).backward()
+        state.optimizer.step()
+        return sums.detach()
+
+    return update
+
+
 def updates(
     state: State, data: ImageData, config: TrainConfig, beta: Callable[[int], float] | None = None
 ) -> Iterator[Update | EpochEnd]:
@@ -163,9 +204,9 @@ def updates(
     beta = beta or schedule(config, data)
     device = state.losses.device
     data = data.to(device)
-    nats = reconstruction(config.loss, config.sigma)
-    scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
+    update = update_function(state, config, data)
     n, steps, size = len(data.train), steps_per_epoch(config, data), config.batch_size
+    nats = reconstruction(config.loss, config.sigma)
 
     while state.epoch < config.epochs:
         began = time.perf_counter()
@@ -173,22 +214,16 @@ def updates(
             _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
         order = torch.randperm(n, generator=torch.Generator().manual_seed(state.order_seed)).to(device)
         for i in range(state.step - state.epoch * steps, steps):
-            index = order[i * size : (i + 1) * size]
-            x = data.batch(index, state.rng)
-            eps = torch.randn(len(x), config.latent_dim, generator=state.rng).to(device)
+            x = data.batch(order[i * size : (i + 1) * size], state.rng)
+            eps = torch.randn(len(x), config.latent_dim, generator=state.rng).to(device, non_blocking=True)
             weight = beta(state.step)
-
-            x_hat, mu, logvar = state.model(x, eps)
-            recon, kl = nats(x_hat, x).sum(), kl_divergence(mu, logvar).sum()
-            state.optimizer.zero_grad()
-            ((recon + weight * kl) * (scale / len(x))).backward()
-            state.optimizer.step()
-
-            state.losses[i, 0], state.losses[i, 1] = recon.detach(), kl.detach()
+            for group in state.optimizer.param_groups:
+                group["lr"] = config.lr * learning_rate(state.step, config.epochs * steps, config.lr_schedule, config.lr_warmup)
+            state.losses[i] = sums = update(x, eps, weight)
             state.step += 1
-            if device.type == "cpu":  # elsewhere looking would make the host wait: it looks when the epoch ends
-                require_finite(state, steps)
-            yield Update(state.step, state.epoch, weight, recon.detach() / len(x), kl.detach() / len(x), len(x))
+            if device.type == "cpu" and not sums.isfinite().all():  # elsewhere looking would make the host wait
+                break
+            yield Update(state.step, state.epoch, weight, sums, len(x))
 
         require_finite(state, steps)
         draw_seed(state.rng)  # the test DataLoader's

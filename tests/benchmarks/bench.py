@@ -1,0 +1,205 @@
+"""`make bench`: ratios, each pair of things measured side by side in one run; the table goes to results.md and the READMEs.
+
+python tests/benchmarks/bench.py [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import reference
+import torch
+
+from vaelib import EpochEnd, TrainConfig, load_dataset, losses, start, updates
+from vaelib.data import binarized
+from vaelib.evaluation import importance_nll
+from vaelib.training import steps_per_epoch
+
+HERE = Path(__file__).parent
+TARGET = 105.55  # test nats that the reference reaches in 10 epochs
+SEEDS = range(1, 6)
+DATA = load_dataset()
+Row = tuple[str, str, str, str, str]  # what, ours, theirs, ratio, at least or at most
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def pairs(ours: Callable[[], float], theirs: Callable[[], float], n: int) -> tuple[float, float, float]:
+    """Medians of both, taken in turn `n` times, and the median of their ratios theirs / ours."""
+    both = [(ours(), theirs()) for _ in range(n)]
+    return (*map(statistics.median, zip(*both, strict=True)), statistics.median(t / o for o, t in both))
+
+
+def epochs_of(config: TrainConfig) -> Iterator[tuple[float, float]]:
+    """Our loop: each epoch's test nats and its seconds of training, without the test."""
+    state, last, began = start(config, DATA), 0.0, time.perf_counter()
+    for event in updates(state, DATA, config):
+        if isinstance(event, EpochEnd):
+            yield event.row["neg_elbo"], last - began
+            began = time.perf_counter()
+        else:
+            last = time.perf_counter()
+
+
+def to_target(epochs: Iterator[tuple[float, float]]) -> tuple[float, float]:
+    """Seconds of training until the test figure is at most TARGET (infinite if never), and the figure then."""
+    seconds, nats = 0.0, float("inf")
+    for nats, more in epochs:
+        seconds += more
+        if nats <= TARGET:
+            return seconds, nats
+    return float("inf"), nats
+
+
+def bench_target(folder: Path) -> list[Row]:
+    """The default recipe against the reference's ten epochs: training alone, every seed."""
+    ours = [to_target(epochs_of(TrainConfig(seed=seed))) for seed in SEEDS]
+    theirs = sum(seconds for _, seconds in reference.train(folder, 10, seed=1))
+    ours += [to_target(epochs_of(TrainConfig(seed=seed))) for seed in SEEDS]
+    seconds = [s for s, _ in ours]
+    nats = ", ".join(f"{nats:.2f}" for _, nats in ours[: len(SEEDS)])
+    rows = [("training to 105.55 test nats, median of 5 seeds", statistics.median(seconds), "")]
+    rows += [("the same, slowest seed and turn", max(seconds), f"at least 8; test nats {nats}")]
+    return [(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", bound) for what, s, bound in rows]
+
+
+def child(*command: str) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of a whole process."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, command
+    return time.perf_counter() - began, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def bench_process(folder: Path) -> list[Row]:
+    """`vaelib train` with all it writes, against the reference with its pictures, to the same point."""
+    train = [sys.executable, "-m", "vaelib.train", "--project-dir", str(folder / "reports")]
+    ours = [child(*train) for _ in range(3)]
+    theirs = child(sys.executable, reference.__file__, str(folder))
+    ours += [child(*train) for _ in range(2)]
+    s, m = statistics.median(s for s, _ in ours), statistics.median(m for _, m in ours)
+    return [
+        ("whole process with its pictures, to the same point", f"{s:.1f} s", f"{theirs[0]:.1f} s", f"{theirs[0] / s:.1f}",
+         "at least 6"),
+        ("its peak memory", f"{m:.0f} MiB", f"{theirs[1]:.0f} MiB", f"{theirs[1] / m:.2f}", ""),
+    ]  # fmt: skip
+
+
+def bench_epoch(folder: Path) -> list[Row]:
+    """One epoch of training, plain and compiled, against the reference's."""
+
+    def epoch_of(epochs: Iterator[tuple[float, float]]) -> Callable[[], float]:
+        return lambda: next(epochs)[1]
+
+    rows = []
+    for what, config, bound in (("", TrainConfig(epochs=9), 2.3), (", --compile", TrainConfig(epochs=9, compile=True), 3.3)):
+        ours, theirs = epochs_of(config), reference.train(folder, 9, seed=1)
+        if config.compile:
+            next(ours)
+        o, t, ratio = pairs(epoch_of(ours), epoch_of(theirs), 3)
+        rows.append((f"one epoch{what}", f"{o:.2f} s", f"{t:.2f} s", f"{ratio:.1f}", f"at least {bound}"))
+    return rows
+
+
+def products(batch: int, steps: int) -> float:
+    """Seconds of the bare matrix products of an epoch: forward, and both gradients of each layer but the input's."""
+    layers = [(784, 400), (400, 20), (400, 20), (20, 400), (400, 784)]
+    work = [(torch.rand(batch, i), torch.rand(o, i), torch.rand(batch, o), i != 784) for i, o in layers]
+
+    def epoch() -> None:
+        for _ in range(steps):
+            for x, w, g, inner in work:
+                torch.mm(x, w.T), torch.mm(g.T, x)
+                if inner:
+                    torch.mm(g, w)
+
+    return timed(epoch)
+
+
+def bench_products(folder: Path) -> list[Row]:
+    """One epoch over the bare matrix products of the same shapes: what everything else costs."""
+    rows = []
+    for what, config, bound in (("", TrainConfig(epochs=9), 1.6), (", --compile", TrainConfig(epochs=9, compile=True), 1.25)):
+        ours, bare = epochs_of(config), partial(products, config.batch_size, steps_per_epoch(config, DATA))
+        next(ours), bare()
+        o, t, ratio = pairs(lambda ours=ours: next(ours)[1], bare, 5)
+        label = f"one epoch{what}, over its bare matrix products"
+        rows.append((label, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", f"at most {bound}"))
+    return rows
+
+
+def bench_evaluation(folder: Path) -> list[Row]:
+    """The likelihood of 40 images with 5,000 importance samples each, over the decoder's bare matrix products."""
+    data = binarized(DATA, "fixed")
+    config = TrainConfig(binarize="fixed")
+    model = start(config, data).model
+    nats = losses.reconstruction(config.loss)
+    n, k = 40, 5000
+    z, h, w1, w2 = torch.rand(1000, 20), torch.rand(1000, 400), torch.rand(400, 20), torch.rand(784, 400)
+
+    def ours() -> float:
+        return timed(lambda: list(importance_nll(model, nats, data.test[:n], torch.Generator(), k)))
+
+    def bare() -> float:
+        return timed(lambda: [(torch.mm(z, w1.T), torch.mm(h, w2.T)) for _ in range(n * k // 1000)])
+
+    o, t, ratio = pairs(ours, bare, 5)
+    what = "evaluation, 5,000 importance samples, over its bare matrix products"
+    return [(what, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", "at most 1.8")]
+
+
+def bench_start(folder: Path) -> list[Row]:
+    """How long the reader waits for nothing."""
+    rows = []
+    for what, command in (("import vaelib", ["-c", "import vaelib"]), ("vaelib --help", ["-m", "vaelib.cli", "--help"])):
+        o, t, _ = pairs(lambda c=command: child(sys.executable, *c)[0], lambda: child(sys.executable, "-c", "pass")[0], 9)
+        rows.append((f"{what} (against python -c pass)", f"{o * 1000:.0f} ms", f"{t * 1000:.0f} ms", f"{t / o:.2f}", ""))
+    return rows
+
+
+BENCHES = {name.removeprefix("bench_"): bench for name, bench in list(globals().items()) if name.startswith("bench_")}
+
+
+def main() -> None:
+    """Runs the benches, prints the table and writes it to results.md and between the READMEs' marks."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", nargs="+", choices=BENCHES, help="run some and write nothing")
+    only = parser.parse_args().only
+    lines = ["| what | vaelib | plain | ratio | asked |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        root = reference.prepare(Path(folder))
+        for name in only or BENCHES:
+            rows = [f"| {' | '.join(row)} |" for row in BENCHES[name](root)]
+            print(*rows, sep="\n", flush=True)
+            lines += rows
+    if only:
+        return
+    when = datetime.now(UTC).date()
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {when}"
+    text = "\n".join([*lines, "", f"Measured by `make bench` on {machine}. Plain: the example as its users run it.", ""])
+    (HERE / "results.md").write_text(text)
+    for readme in (HERE.parents[1] / name for name in ("README.md", "README.ja.md")):
+        before, mark, rest = readme.read_text(encoding="utf-8").partition("<!-- bench -->\n")
+        after = rest.partition("<!-- /bench -->")[2]
+        readme.write_text(f"{before}{mark}{text}<!-- /bench -->{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
