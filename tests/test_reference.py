@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vaelib import EpochEnd, TrainConfig, load_dataset, start, updates
-from vaelib.config import PRESETS
+from vaelib.config import PRESETS, from_dict
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
@@ -20,7 +20,7 @@ PUBLISHED = (128.43, 116.31, 112.18)  # the real example, seed 1, on a CPU: epoc
 
 def preset(seed: int, epochs: int) -> TrainConfig:
     """The preset with another seed or length."""
-    return TrainConfig(**PRESETS["pytorch-examples"] | dict(seed=seed, epochs=epochs))
+    return from_dict(PRESETS["pytorch-examples"] | dict(seed=seed, epochs=epochs))
 
 
 def ours(config: TrainConfig) -> list[float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vaelib import __version__
 from vaelib.config import ConfigError
-from vaelib.train import Parser, add_arguments, command, guarded
+from vaelib.train import Parser, add_arguments, command, guarded, reader
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     part = commands.add_parser("evaluate", help="figures of a run on the test split", allow_abbrev=False)
     part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
     part.add_argument("--samples", type=positive, default=100, help="importance samples an image, K (default: 100)")
-    part.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    part.add_argument("--seed", type=reader("seed"), default=0, help="of the noise (default: 0)")
     part.set_defaults(run=evaluate)
 
     part = commands.add_parser("traverse", help="move one latent at a time about a test image", allow_abbrev=False)

@@ -16,7 +16,7 @@ class ConfigError(ValueError):
 
 
 def option(
-    default: Any, help: str, room: str, least: float | None = None, above: float | None = None, most: float | None = None
+    default: Any, help: str, room: str, least: float | None = None, above: float | None = None, most: float = 1e6
 ) -> Any:
     """A field of the config: its default, its line in `--help`, its group there, and its range."""
     return dataclasses.field(default=default, metadata=dict(help=help, room=room, least=least, above=above, most=most))
@@ -38,7 +38,7 @@ class TrainConfig:
     data_dir: str = option("", "where downloads are kept (default: $VAELIB_DATA, else ~/.cache/vaelib)", "data")
     num_workers: int = option(0, "accepted for old scripts; the data are in memory, so it has no effect", "data", least=0)
 
-    latent_dim: int = option(20, "number of latents J", "model", least=1)
+    latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
     hidden_dim: tuple[int, ...] = option(
         (400,), "sizes of the encoder's hidden layers, comma-separated, mirrored in the decoder; 0: none (linear)", "model"
     )
@@ -80,7 +80,7 @@ class TrainConfig:
         for name, hint in types().items():
             value = check(name, hint, getattr(self, name))
             object.__setattr__(self, name, value)
-        if self.dataset not in DATASETS and not re.match(r"(folder:.|tensors$)", self.dataset):
+        if self.dataset not in DATASETS and not re.fullmatch(r"folder:.+|tensors", self.dataset, re.DOTALL):
             raise wrong("dataset", self.dataset, f"give one of {', '.join(DATASETS)}, or folder:PATH")
         if self.channels == 2:
             raise wrong("channels", 2, "give 1 (grey) or 3 (RGB)")
@@ -137,6 +137,8 @@ def parse(name: str, text: str) -> Any:
         if get_origin(hint) is tuple:
             sizes = tuple(int(size) for size in text.split(","))
             return check(name, hint, () if sizes == (0,) else sizes)
+        if hint is bool and text.lower() in ("true", "false"):
+            return text.lower() == "true"
     except ValueError as error:
         if isinstance(error, ConfigError):
             raise
@@ -152,26 +154,21 @@ def check(name: str, hint: Any, value: Any) -> Any:
             raise wrong(name, value, f"give one of {', '.join(choices)}")
         return value
     if get_origin(hint) is tuple:
-        if not isinstance(value, (tuple, list)) or any(type(size) is not int or size < 1 for size in value):
-            raise wrong(name, value, "give whole numbers of at least 1")
+        if not isinstance(value, (tuple, list)) or any(type(size) is not int or not 1 <= size <= 10_000 for size in value):
+            raise wrong(name, value, "give whole numbers from 1 to 10000")
         return tuple(value)
-    if type(value) is int and hint is float:
-        value = float(value)
-    if type(value) is not hint:
-        raise wrong(
-            name,
-            value,
-            {int: "give a whole number", float: "give a number", str: "give text", bool: "give True or False"}[hint],
-        )
+    if type(value) is not hint and not (type(value) is int and hint is float):
+        kind = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}[hint]
+        raise wrong(name, value, f"give {kind}")
     if hint in (int, float):
         meta = field_of(name).metadata
         least, above, most = meta["least"], meta["above"], meta["most"]
-        if not math.isfinite(value):
-            raise wrong(name, value, "give a finite number")
-        low_enough = most is None or value <= most
-        if not low_enough or (least is not None and value < least) or (above is not None and value <= above):
+        if value > most or (least is not None and value < least) or (above is not None and value <= above):
             low = f"above {above}" if above is not None else f"of at least {least}"
-            raise wrong(name, value, f"give a number {low}" + (f" and at most {most}" if most is not None else ""))
+            raise wrong(name, value, f"give a number {low} and at most {most:g}")
+        if value != value:
+            raise wrong(name, value, "give a finite number")
+        return hint(value)
     return value
 
 

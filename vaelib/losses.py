@@ -20,7 +20,9 @@ def bce(x_hat: Tensor, x: Tensor) -> Tensor:
     `x_hat`: probabilities y, (..., D); `x`: (..., D) in [0, 1]. Returns nats per image, (...). On grey pixels this is a
     cross-entropy, not a likelihood. Logarithms are cut at -100, as in PyTorch.
     """
-    return F.binary_cross_entropy(x_hat, x.expand_as(x_hat), reduction="none").sum(-1)
+    nan = x_hat.isnan()  # PyTorch would stop the program there; whoever trains is to see it and name the step
+    nats = F.binary_cross_entropy(x_hat.masked_fill(nan, 0.5), x.expand_as(x_hat), reduction="none")
+    return nats.masked_fill(nan, torch.nan).sum(-1)
 
 
 def bce_logits(x_hat: Tensor, x: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ def create(config: TrainConfig, data: ImageData) -> Run:
     else:
         path = group_folder(config) / (config.name or "run-001")
     missing = [folder for folder in path.parents if not folder.exists()]
-    claimed = None
+    claimed, empty = None, path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path = claimed = claim(path, config)
@@ -168,6 +168,8 @@ def create(config: TrainConfig, data: ImageData) -> Run:
     except OSError:
         if claimed:
             shutil.rmtree(claimed, ignore_errors=True)
+            if config.save_dir and empty:  # it was there before
+                claimed.mkdir()
         for folder in missing:
             with suppress(OSError):
                 folder.rmdir()

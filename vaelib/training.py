@@ -142,8 +142,9 @@ def start(config: TrainConfig, data: ImageData) -> State:
     """A new model, its optimizer and its stream of random numbers."""
     device = pick_device(config.device)
     rng = torch.Generator().manual_seed(config.seed)
-    model = build(config, data.shape)
-    initialise(model, rng)
+    with torch.device("meta"):  # no memory yet, and nothing drawn from the global generator
+        model = build(config, data.shape)
+    initialise(model.to_empty(device="cpu"), rng)
     if config.output_bias == "data":
         start_at_mean(model, data.train)
     model.to(device)
@@ -228,6 +229,8 @@ def updates(
         require_finite(state, steps)
         draw_seed(state.rng)  # the test DataLoader's
         recon, kl = average_terms(state.model, nats, data.test, state.rng, size)
+        if not (recon + kl.sum()).isfinite():  # the last update broke the weights
+            raise diverged(state.step)
         noise = torch.randn(N_SAMPLES, config.latent_dim, generator=state.rng)
         train_recon, train_kl = (state.losses.double().sum(0) / n).tolist()
         state.epoch += 1
@@ -255,5 +258,9 @@ def require_finite(state: State, steps: int) -> None:
     begun = state.epoch * steps
     bad = ~torch.isfinite(state.losses[: state.step - begun]).all(1)
     if bad.any():
-        step = begun + int(bad.nonzero()[0]) + 1
-        raise Diverged(f"the loss is not finite at step {step}: give a smaller lr; what was saved before it is kept.")
+        raise diverged(begun + int(bad.nonzero()[0]) + 1)
+
+
+def diverged(step: int) -> Diverged:
+    """What is said of a loss that is not finite."""
+    return Diverged(f"the loss is not finite at step {step}: give a smaller lr; what was saved before it is kept.")

@@ -1,0 +1,338 @@
+"""Settings: each is checked when it is made, refused in one sentence, and read back from JSON and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from vaelib import config as configs
+from vaelib.config import ConfigError, TrainConfig, from_dict, parse, types
+
+TINY, MOST, MORE = 5e-324, 1e6, math.nextafter(1e6, 2e6)
+
+# For each field with a range: what lies just outside it, and what lies on its edges.
+RANGES = {
+    "channels": ([0, 2, 4, -1], [1, 3]),
+    "image_size": ([3, 257, 0, -28], [4, 256]),
+    "num_workers": ([-1, 10**6 + 1], [0, 10**6]),
+    "latent_dim": ([0, -1, 10_001], [1, 10_000]),
+    "sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
+    "min_sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
+    "beta": ([-TINY, -1.0, MORE], [0.0, TINY, MOST]),
+    "beta_warmup": ([0.0, -1.0, MORE], [TINY, MOST]),
+    "beta_cycles": ([0, -1, 10**6 + 1], [1, 10**6]),
+    "beta_ratio": ([0.0, math.nextafter(1, 2), -0.5], [TINY, 1.0]),
+    "epochs": ([0, -1, 10**6 + 1], [1, 10**6]),
+    "batch_size": ([0, -1, 10**6 + 1], [1, 10**6]),
+    "lr": ([0.0, -1e-3, MORE], [TINY, MOST]),
+    "lr_warmup": ([0.0, math.nextafter(1, 2)], [TINY, 1.0]),
+    "adam_beta2": ([-TINY, 0.9999901, 1.0], [0.0, 0.99999]),
+    "seed": ([-1, 2**63], [0, 2**63 - 1]),
+}
+LITERALS = [name for name, hint in types().items() if get_origin(hint) is Literal]
+INTEGERS = [name for name, hint in types().items() if hint is int]
+FLOATS = [name for name, hint in types().items() if hint is float]
+TEXTS = [name for name, hint in types().items() if hint is str]
+SWITCHES = [name for name, hint in types().items() if hint is bool]
+SIZES = [name for name, hint in types().items() if get_origin(hint) is tuple]
+
+
+def made(name: str, value: Any) -> TrainConfig:
+    """A config with one field given; those of a picture's shape only go with sprites."""
+    given: dict[str, Any] = {"dataset": "sprites", name: value}
+    return TrainConfig(**given)
+
+
+def refusal(name: str, value: Any) -> str:
+    """The sentence with which a value is refused, which names the field and the value."""
+    with pytest.raises(ConfigError) as told:
+        made(name, value)
+    return sentence(told.value, name, repr(value))
+
+
+def sentence(error: ConfigError, *named: str) -> str:
+    """The message, if it is one sentence on one line and says all that is `named`."""
+    message = str(error)
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert not re.search(r"[.!?] +[A-Z]", message), "more than one sentence"
+    for part in named:
+        assert part in message
+    return message
+
+
+def test_every_field_is_covered_here():
+    """A new field needs a line in RANGES; one of a new type, a test."""
+    assert {*LITERALS, *INTEGERS, *FLOATS, *TEXTS, *SIZES, *SWITCHES} == set(types())
+    assert set(RANGES) == {*INTEGERS, *FLOATS}
+    assert set(types()) == {field.name for field in dataclasses.fields(TrainConfig)}
+
+
+@pytest.mark.parametrize("name", types())
+def test_every_field_has_a_default_a_help_and_a_room(name: str):
+    field = configs.field_of(name)
+    assert field.default is not dataclasses.MISSING
+    assert field.metadata["help"]
+    assert configs.room(name) in ("data", "model", "objective", "training", "run")
+    assert getattr(TrainConfig(), name) == field.default
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, [None, True, 1.0, "1", [1], math.nan]) for name in INTEGERS),
+        *((name, [None, True, "1", [1.0], 1j]) for name in FLOATS),
+        *((name, [None, 1, True, ["a"], b"a"]) for name in TEXTS),
+        *((name, [None, 1, True, "", "NONE", "none ", [1]]) for name in LITERALS),
+        *((name, [None, 0, 1, "True", "", [True]]) for name in SWITCHES),
+        *((name, [None, 400, "400", [0], (4, -1), (10_001,), [1.0], [True], ["4"], {4: 4}]) for name in SIZES),
+    ],
+)
+def test_wrong_types_are_refused(name: str, values: list[Any]):
+    for value in values:
+        refusal(name, value)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_must_be_finite(name: str, value: float):
+    refusal(name, value)
+
+
+@pytest.mark.parametrize("name", ["epochs", "beta"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_whole_number_beyond_every_float_is_no_crash(name: str, sign: int):
+    """Python's own OverflowError is no answer."""
+    refusal(name, sign * 10**400)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (bad, _) in RANGES.items() for value in bad])
+def test_what_lies_outside_the_range_is_refused(name: str, value: float):
+    assert "give" in refusal(name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (_, good) in RANGES.items() for value in good])
+def test_the_edges_of_the_range_are_allowed(name: str, value: float):
+    assert getattr(made(name, value), name) == value
+
+
+@pytest.mark.parametrize("name", LITERALS)
+def test_a_refused_choice_names_them_all(name: str):
+    choices = get_args(types()[name])
+    sentence_given = refusal(name, "nonsense")
+    assert all(choice in sentence_given for choice in choices)
+    assert [getattr(made(name, choice), name) for choice in choices] == list(choices)
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_a_whole_number_is_a_number(name: str):
+    whole = 0 if name == "adam_beta2" else 1  # a number that it may be
+    value = getattr(made(name, whole), name)
+    assert type(value) is float
+    assert value == whole
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "sprites", "folder:/my pictures", "folder:ü", "tensors"])
+def test_datasets(dataset: str):
+    assert TrainConfig(dataset=dataset).dataset == dataset
+
+
+@pytest.mark.parametrize("dataset", ["", "MNIST", "mnist ", "mnist\n", "cifar10", "folder:", "folder", "tensors2", "tensors\n"])
+def test_other_datasets_are_refused(dataset: str):
+    assert "mnist, fashion_mnist, sprites" in refusal("dataset", dataset)
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
+@pytest.mark.parametrize("given", [dict(channels=3), dict(image_size=32), dict(channels=3, image_size=64)])
+def test_a_data_set_keeps_its_own_shape(dataset: str, given: dict[str, int]):
+    with pytest.raises(ConfigError) as told:
+        from_dict({"dataset": dataset, **given})
+    sentence(told.value, "channels", "image_size", dataset)
+
+
+@pytest.mark.parametrize("what", ["name", "group"])
+@pytest.mark.parametrize("name", ["", "run-1", "a.b", "β=4", "実験", "beta=4+tanh", "latest2", "a" * 100, "_", "v1..2"])
+def test_names(what: str, name: str):
+    assert getattr(from_dict({what: name}), what) == name
+
+
+SEPARATORS = ["/", "a/b", "a\\b", "/etc", "C:x"]
+HIDDEN = [".", "..", "...", ".git", "../x", "..\\x"]
+TAKEN = ["latest", "LATEST", "Latest", "latest.txt"]
+ODD = [" ", "a b", "a\n", "\n", "a\0", "a\t", "*", "a" * 101, "\u202e", "a\u2215b"]
+
+
+@pytest.mark.parametrize("what", ["name", "group"])
+@pytest.mark.parametrize("name", SEPARATORS + HIDDEN + TAKEN + ODD)
+def test_names_that_leave_their_folder_are_refused(what: str, name: str):
+    refusal(what, name)
+
+
+@hypothesis_settings(deadline=None, derandomize=True)
+@given(st.text(max_size=20))
+def test_an_allowed_name_is_one_plain_part_of_a_path(name: str):
+    try:
+        TrainConfig(name=name)
+    except ConfigError as error:
+        sentence(error, "name")
+        return
+    assert not set(name) & set('/\\:*?"<>| \0\n\r\t')
+    assert not name.startswith(".")
+    assert name.lower() not in ("latest", "latest.txt")
+
+
+def test_a_config_is_frozen():
+    config = TrainConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.beta = 2.0  # pyright: ignore
+    assert hash(config) == hash(TrainConfig())
+
+
+def test_hidden_dim_is_kept_as_a_tuple():
+    assert TrainConfig(hidden_dim=[400, 200]).hidden_dim == (400, 200)  # pyright: ignore
+    assert TrainConfig(hidden_dim=()).hidden_dim == ()
+
+
+def test_needs_total():
+    """Only where a schedule depends on the number of epochs."""
+    assert not TrainConfig(lr_schedule="none").needs_total
+    assert not TrainConfig(lr_schedule="none", beta_schedule="linear").needs_total
+    assert TrainConfig(lr_schedule="none", beta_schedule="cyclic").needs_total
+    assert TrainConfig(lr_schedule="linear").needs_total
+
+
+@pytest.mark.parametrize("preset", configs.PRESETS)
+def test_presets_are_configs(preset: str):
+    given = configs.PRESETS[preset]
+    config = from_dict(given)
+    assert {name: getattr(config, name) for name in given} == given
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_switches(name: str):
+    assert [getattr(made(name, value), name) for value in (True, False)] == [True, False]
+
+
+def values_of(name: str) -> st.SearchStrategy:
+    """Allowed values of a field, as this file's own table has them."""
+    hint = types()[name]
+    if name in LITERALS:
+        return st.sampled_from(get_args(hint))
+    if name in SWITCHES:
+        return st.booleans()
+    if name in SIZES:
+        return st.lists(st.integers(1, 5000), max_size=4).map(tuple)
+    if name in RANGES:
+        low, high = RANGES[name][1][0], RANGES[name][1][-1]
+        if name == "channels":
+            return st.sampled_from([1, 3])
+        return st.integers(int(low), int(high)) if hint is int else st.floats(low, high)
+    if name in ("name", "group"):
+        return st.from_regex(r"[A-Za-z0-9_][\w.+=-]{0,20}", fullmatch=True).filter(lambda n: not n.lower().startswith("latest"))
+    if name == "dataset":
+        return st.sampled_from(["mnist", "fashion_mnist", "sprites", "folder:here", "tensors"])
+    return st.text(max_size=20)
+
+
+def as_typed(value: Any) -> str:
+    """A value as it stands on the command line."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "0"
+    return str(value)
+
+
+@pytest.mark.parametrize("name", [name for name in types() if name not in SWITCHES])  # these are flags without text
+def test_parse_reads_what_str_writes(name: str):
+    @hypothesis_settings(deadline=None, derandomize=True, max_examples=40)
+    @given(values_of(name))
+    def round_trip(value: Any) -> None:
+        read = parse(name, as_typed(value))
+        assert read == value
+        assert type(read) is type(value)
+
+    round_trip()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("hidden_dim", "0", ()),
+        ("hidden_dim", "500", (500,)),
+        ("hidden_dim", "400,200", (400, 200)),
+        ("beta", "4", 4.0),
+        ("lr", "1e-3", 0.001),
+        ("epochs", "20", 20),
+        ("loss", "mse", "mse"),
+        ("name", "12", "12"),
+        ("seed", "9223372036854775807", 2**63 - 1),
+    ],
+)
+def test_parse(name: str, text: str, value: Any):
+    read = parse(name, text)
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        *((name, ["", "x", "1.5", "1e3", "nan", "1,2", "0x10"]) for name in INTEGERS),
+        *((name, ["", "x", "nan", "inf", "-inf", "1e999", "1,5", "1/2"]) for name in FLOATS),
+        *((name, ["", "nonsense"]) for name in LITERALS),
+        *((name, ["", "x", "0,0", "400,", "400,0", "-1", "4.5", "400;200"]) for name in SIZES),
+    ],
+)
+def test_parse_refuses_in_one_sentence(name: str, texts: list[str]):
+    for text in texts:
+        with pytest.raises(ConfigError) as told:
+            parse(name, text)
+        sentence(told.value, name)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (bad, _) in RANGES.items() for value in bad if value != 2])
+def test_parse_refuses_what_lies_outside_the_range(name: str, value: float):
+    with pytest.raises(ConfigError) as told:
+        parse(name, str(value))
+    sentence(told.value, name, repr(value))
+
+
+@pytest.mark.parametrize("name", ["epochs", "beta"])
+def test_parse_of_an_endless_number_is_no_crash(name: str):
+    for text in ("1" + 400 * "0", "-1" + 400 * "0", 5000 * "9"):
+        with pytest.raises(ConfigError) as told:
+            parse(name, text)
+        sentence(told.value, name)
+
+
+@hypothesis_settings(deadline=None, derandomize=True)
+@given(st.fixed_dictionaries({}, optional={name: values_of(name) for name in types()}))
+def test_json_keeps_a_config(drawn: dict[str, Any]):
+    if drawn.get("dataset", "mnist") not in ("sprites", "folder:here"):
+        drawn = {name: value for name, value in drawn.items() if name not in ("channels", "image_size")}
+    config = TrainConfig(**drawn)
+    again = from_dict(json.loads(json.dumps(dataclasses.asdict(config))))
+    assert again == config
+    assert hash(again) == hash(config)
+    assert all(getattr(config, name) == value for name, value in drawn.items())
+
+
+@pytest.mark.parametrize("unknown", ["bta", "", "Beta", "__class__", "needs_total"])
+def test_an_unknown_setting_is_refused_by_name(unknown: str):
+    with pytest.raises(ConfigError) as told:
+        from_dict({"beta": 1.0, unknown: 1})
+    sentence(told.value, unknown)
+
+
+def test_from_dict_checks_as_the_config_does():
+    with pytest.raises(ConfigError) as told:
+        from_dict({"beta": "much"})
+    sentence(told.value, "beta", "'much'")
+    assert from_dict({}) == TrainConfig()
+    assert from_dict({"hidden_dim": [7, 5]}).hidden_dim == (7, 5)

@@ -1,0 +1,178 @@
+"""The two terms of the objective, held against torch.distributions, Monte Carlo and the formulas written out."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from vaelib import config, losses
+
+SHAPES = [(5, 7), (3, 5, 7)]  # (B, D) and, with a sample axis, (L, B, D)
+numbers = st.floats(-4, 4)
+latents = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=6)
+probabilities = st.floats(0.001, 0.999)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    """A stream of its own, so that no test depends on another."""
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal numbers, in double precision."""
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def bits(*shape: int) -> Tensor:
+    """Black and white pixels."""
+    return torch.randint(2, shape, generator=generator(1)).double()
+
+
+def posterior(drawn: list[tuple[float, float]]) -> tuple[Tensor, Tensor]:
+    """`mu` and `logvar` (J,) of what hypothesis drew."""
+    mu, logvar = torch.tensor(drawn, dtype=torch.float64).T
+    return mu, logvar
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bce_is_bernoulli_likelihood(shape: tuple[int, ...]):
+    probs, x = torch.sigmoid(normal(*shape)), bits(5, 7)
+    nats = losses.bce(probs, x)
+    assert nats.shape == shape[:-1]
+    torch.testing.assert_close(nats, -Bernoulli(probs=probs).log_prob(x).sum(-1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bce_logits_is_bernoulli_likelihood(shape: tuple[int, ...]):
+    logits, x = normal(*shape), bits(5, 7)
+    nats = losses.bce_logits(logits, x)
+    assert nats.shape == shape[:-1]
+    torch.testing.assert_close(nats, -Bernoulli(logits=logits).log_prob(x).sum(-1))
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5**0.5, 3.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mse_is_gaussian_likelihood(shape: tuple[int, ...], sigma: float):
+    mean, x = normal(*shape), normal(5, 7, seed=1)
+    nats = losses.mse(mean, x, sigma)
+    assert nats.shape == shape[:-1]
+    torch.testing.assert_close(nats, -Normal(mean, sigma).log_prob(x).sum(-1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gaussian_is_gaussian_likelihood(shape: tuple[int, ...]):
+    mean, logvar, x = normal(*shape), normal(*shape, seed=1), normal(5, 7, seed=2)
+    nats = losses.gaussian(torch.stack((mean, logvar)), x)
+    assert nats.shape == shape[:-1]
+    torch.testing.assert_close(nats, -Normal(mean, (0.5 * logvar).exp()).log_prob(x).sum(-1))
+
+
+def test_gaussian_is_negative_where_density_exceeds_one():
+    x = torch.zeros(2, 3)
+    nats = losses.gaussian(torch.stack((x, torch.full_like(x, 2 * math.log(0.01)))), x)
+    torch.testing.assert_close(nats, torch.full((2,), 3 * (math.log(0.01) + 0.5 * math.log(2 * math.pi))))
+    assert (nats < 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bce_and_bce_logits_give_the_same_nats(dtype: torch.dtype):
+    logits, grey = normal(6, 9).to(dtype), torch.rand(6, 9, generator=generator(), dtype=dtype)
+    torch.testing.assert_close(losses.bce_logits(logits, grey), losses.bce(logits.sigmoid(), grey))
+
+
+def test_bce_logits_is_exact_where_a_probability_rounds():
+    logits = torch.full((1, 3), 200.0)
+    assert losses.bce_logits(logits, torch.zeros(1, 3)).item() == 600
+    assert losses.bce(torch.sigmoid(logits), torch.zeros(1, 3)).item() == 300, "logarithms are cut at -100"
+
+
+def test_mse_by_default_is_squared_error_and_a_constant():
+    x_hat, x = normal(4, 784).sigmoid(), torch.rand(4, 784, generator=generator(1), dtype=torch.float64)
+    constant = losses.mse(x_hat, x) - ((x_hat - x) ** 2).sum(1)
+    torch.testing.assert_close(constant, torch.full((4,), 392 * math.log(math.pi), dtype=torch.float64))
+    assert losses.mse(x, x).tolist() == pytest.approx([448.73] * 4, abs=0.005)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kl_is_that_of_torch_distributions(shape: tuple[int, ...]):
+    mu, logvar = normal(*shape), normal(*shape, seed=1)
+    expected = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0))
+    torch.testing.assert_close(losses.kl_per_latent(mu, logvar), expected)
+    torch.testing.assert_close(losses.kl_divergence(mu, logvar), expected.sum(-1))
+
+
+def test_kl_is_the_mean_of_log_q_minus_log_p():
+    mu, logvar = normal(6), normal(6, seed=1)
+    q = Normal(mu, (logvar / 2).exp())
+    z = mu + q.scale * normal(100_000, 6, seed=2)
+    draws = q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)
+    error = draws.std(0) / len(draws) ** 0.5
+    assert ((losses.kl_per_latent(mu, logvar) - draws.mean(0)).abs() < 4.5 * error).all()
+
+
+@settings(deadline=None, derandomize=True)
+@given(latents)
+def test_kl_is_positive_but_at_the_prior(drawn: list[tuple[float, float]]):
+    mu, logvar = posterior(drawn)
+    kl = losses.kl_per_latent(mu, logvar)
+    assert (kl >= -1e-15).all()  # two roundings of numbers near 1
+    assert (kl[(mu.abs() > 1e-3) | (logvar.abs() > 1e-3)] > 0).all()
+
+
+def test_kl_is_zero_at_the_prior():
+    assert losses.kl_divergence(torch.zeros(3, 4), torch.zeros(3, 4)).tolist() == [0, 0, 0]
+
+
+@settings(deadline=None, derandomize=True)
+@given(latents, latents)
+def test_kl_is_additive_over_latents(first: list[tuple[float, float]], second: list[tuple[float, float]]):
+    whole = losses.kl_divergence(*posterior(first + second))
+    parts = [losses.kl_divergence(*posterior(part)).item() for part in (first, second)]
+    assert whole.item() == pytest.approx(sum(parts), rel=1e-12, abs=1e-12)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.tuples(probabilities, probabilities), min_size=1, max_size=6))
+def test_bce_on_grey_pixels_is_least_at_the_image_itself(drawn: list[tuple[float, float]]):
+    x, x_hat = torch.tensor(drawn, dtype=torch.float64).T
+    entropy = -(x * x.log() + (1 - x) * (1 - x).log()).sum()
+    torch.testing.assert_close(losses.bce(x, x), entropy)
+    assert losses.bce(x_hat, x) >= entropy - 1e-12
+
+
+def test_losses_are_the_choices_of_the_config():
+    assert set(losses.LOSSES) == set(get_args(config.types()["loss"]))
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_reconstruction_is_the_term_by_name(loss: str):
+    x_hat, x, sigma = normal(2, 4, 3).sigmoid(), bits(4, 3), 0.3
+    expected = {
+        "bce": Bernoulli(x_hat[0]),
+        "bce_logits": Bernoulli(logits=x_hat[0]),
+        "mse": Normal(x_hat[0], sigma),
+        "gaussian": Normal(x_hat[0], (x_hat[1] / 2).exp()),
+    }[loss]
+    nats = losses.reconstruction(loss, sigma)
+    torch.testing.assert_close(nats(x_hat if loss == "gaussian" else x_hat[0], x), -expected.log_prob(x).sum(-1))
+
+
+@pytest.mark.parametrize("loss", ["bce", "bce_logits"])
+def test_title_tells_cross_entropy_from_likelihood(loss: str):
+    assert "cross-entropy" in losses.title(loss, binary=False)
+    assert "likelihood" not in losses.title(loss, binary=False)
+    assert "likelihood" in losses.title(loss, binary=True)
+    assert "cross-entropy" not in losses.title(loss, binary=True)
+
+
+@pytest.mark.parametrize("loss", ["mse", "gaussian"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_title_of_a_density_says_gaussian(loss: str, binary: bool):
+    assert "Gaussian" in losses.title(loss, binary)

@@ -1,0 +1,503 @@
+"""The one loop: same seed, same weights; exact resume; what it reports, and what it back-propagates."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from vaelib.config import ConfigError, TrainConfig
+from vaelib.data import ImageData, binarized, sprites
+from vaelib.model import VAE
+from vaelib.training import Diverged, EpochEnd, State, Update, build, effective_beta, pick_device, start, updates
+
+N, PIXELS = 300, 144
+SIZES = [64, 64, 64, 64, 44]  # of an epoch's minibatches
+STEPS = len(SIZES)
+LOSSES = pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
+
+
+@cache
+def data(binarize: str = "none") -> ImageData:
+    """A few small sprites."""
+    return binarized(sprites(n_train=N, n_test=100, size=12), binarize)
+
+
+def settings(**given: Any) -> TrainConfig:
+    """A config that trains in a moment, at a constant step size unless told otherwise."""
+    small: dict[str, Any] = dict(dataset="sprites", image_size=12, hidden_dim=(16,), latent_dim=3, batch_size=64, epochs=2)
+    small |= dict(device="cpu", lr=1e-3, lr_schedule="none")
+    return TrainConfig(**(small | given))
+
+
+def trained(config: TrainConfig, beta: Callable[[int], float] | None = None) -> tuple[State, list[Update | EpochEnd]]:
+    """A new state, run to its end, and all that was yielded."""
+    state = start(config, data(config.binarize))
+    return state, list(updates(state, data(config.binarize), config, beta))
+
+
+def weights(state: State) -> list[Tensor]:
+    """A copy of every parameter."""
+    return [p.detach().clone() for p in state.model.parameters()]
+
+
+def same(a: list[Tensor], b: list[Tensor]) -> bool:
+    """Whether two lists of tensors are equal bit for bit."""
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def steps_of(events: Iterable[Update | EpochEnd]) -> list[Update]:
+    """The updates alone."""
+    return [event for event in events if isinstance(event, Update)]
+
+
+def ends_of(events: Iterable[Update | EpochEnd]) -> list[EpochEnd]:
+    """The epochs' ends alone."""
+    return [event for event in events if isinstance(event, EpochEnd)]
+
+
+def rows(events: Iterable[Update | EpochEnd]) -> list[dict[str, float]]:
+    """The log, without what the clock says."""
+    return [{k: v for k, v in end.row.items() if k != "seconds"} for end in ends_of(events)]
+
+
+def inputs(state: State) -> list[tuple[Tensor, Tensor]]:
+    """A list that fills with the x and the noise of each training step."""
+    seen = []
+
+    def note(_: torch.nn.Module, given: tuple[Tensor, Tensor]) -> None:
+        if torch.is_grad_enabled():  # the test split goes through the model too, without gradients
+            seen.append(given)
+
+    state.model.register_forward_pre_hook(note)
+    return seen
+
+
+def test_same_seed_same_weights():
+    (one, first), (other, second) = trained(settings()), trained(settings())
+    assert same(weights(one), weights(other))
+    assert rows(first) == rows(second)
+
+
+def test_other_seed_other_weights():
+    (one, _), (other, _) = trained(settings()), trained(settings(seed=43))
+    assert not any(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_no_listener_can_change_a_result():
+    """One that draws from, and seeds, every global stream."""
+    quiet, _ = trained(settings(binarize="dynamic"))
+    config = settings(binarize="dynamic")
+    state = start(config, data("dynamic"))
+    for i, _ in enumerate(updates(state, data("dynamic"), config)):
+        torch.randn(3)
+        torch.manual_seed(i)
+        np.random.seed(i)  # noqa: NPY002
+        random.seed(i)
+    assert same(weights(quiet), weights(state))
+
+
+def numpy_state() -> str:
+    """NumPy's global stream, as text."""
+    return repr(np.random.get_state(legacy=False)["state"])  # noqa: NPY002
+
+
+def test_updates_leave_the_global_streams_alone():
+    state = start(settings(), data())
+    before, numpy_before, python_before = torch.get_rng_state(), numpy_state(), random.getstate()
+    list(updates(state, data(), settings()))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert numpy_state() == numpy_before
+    assert random.getstate() == python_before
+
+
+@LOSSES
+def test_losses_fall(loss: str):
+    _, events = trained(settings(loss=loss, epochs=12, lr=0.01, sigma=0.2))
+    first, *_, last = rows(events)
+    for key in ("train_total", "total"):
+        assert last[key] < first[key] - 5  # nats
+
+
+@pytest.mark.parametrize("stop", [1, 2, STEPS, STEPS + 1, STEPS + 3, 2 * STEPS + 1])
+@pytest.mark.parametrize("binarize", ["none", "dynamic"])
+def test_resume_is_exact(stop: int, binarize: str):
+    """After `stop` yields: mid-epoch, just before a test, at an epoch's end; through a file and into a foreign state."""
+    config = settings(binarize=binarize, beta_schedule="cyclic", beta_cycles=2)
+    whole, events = trained(config)
+    begun = start(config, data(binarize))
+    before = list(itertools.islice(updates(begun, data(binarize), config), stop))
+    file = io.BytesIO()
+    torch.save(begun.state_dict(), file)
+    file.seek(0)
+    resumed = start(replace(config, seed=7), data(binarize))
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    after = list(updates(resumed, data(binarize), config))
+    assert len(before) + len(after) == len(events) == 2 * (STEPS + 1)
+    assert same(weights(resumed), weights(whole))
+    assert rows(before) + rows(after) == rows(events)
+    noises = [[e.noise for e in ends_of(run)] for run in (before + after, events)]
+    assert same(*noises)
+
+
+def test_abandoning_a_loop_at_a_yield_loses_nothing():
+    """Pausing is not asking for the next one; a new generator on the same state goes on."""
+    config = settings()
+    whole, _ = trained(config)
+    state = start(config, data())
+    while state.epoch < config.epochs:
+        next(updates(state, data(), config))
+    assert same(weights(state), weights(whole))
+
+
+def test_resume_in_the_middle_of_a_falling_step_size():
+    config = settings(lr_schedule="linear", lr_warmup=0.3, lr=8e-3)
+    whole, _ = trained(config)
+    state = start(config, data())
+    list(itertools.islice(updates(state, data(), config), STEPS + 2))
+    saved, resumed = copy.deepcopy(state.state_dict()), start(replace(config, seed=9), data())
+    resumed.load_state_dict(saved)
+    list(updates(resumed, data(), config))
+    assert same(weights(resumed), weights(whole))
+
+
+def test_more_epochs_go_on_from_fewer():
+    whole, _ = trained(settings(epochs=3))
+    state, _ = trained(settings(epochs=1))
+    list(updates(state, data(), settings(epochs=3)))
+    assert same(weights(state), weights(whole))
+
+
+def test_every_yield_counts():
+    config = settings()
+    state, step, epoch = start(config, data()), 0, 0
+    for event in updates(state, data(), config):
+        assert event.epoch == epoch
+        if isinstance(event, Update):
+            step += 1
+        else:
+            epoch += 1
+            assert step == epoch * STEPS
+        assert (state.step, state.epoch, event.step) == (step, epoch, step)
+    assert (step, epoch) == (2 * STEPS, 2)
+
+
+def test_every_image_is_used_once_an_epoch_in_a_new_order():
+    config = settings()
+    state = start(config, data())
+    seen, images = inputs(state), [e.images for e in steps_of(updates(state, data(), config))]
+    assert images == SIZES * 2
+    assert [len(x) for x, _ in seen] == images
+    first, second = (torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:]))
+    whole = data().train.flatten(1).float() / 255
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, whole)
+    assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(whole.tolist())
+
+
+def test_noise_is_standard_normal_and_never_the_same():
+    config = settings(epochs=8)
+    state = start(config, data())
+    seen = inputs(state)
+    list(updates(state, data(), config))
+    eps = torch.cat([noise for _, noise in seen])
+    assert eps.shape == (8 * N, config.latent_dim)
+    assert len(eps.unique()) > 0.99 * eps.numel()
+    assert eps.mean().abs() < 4.5 / eps.numel() ** 0.5
+    assert (eps.var() - 1).abs() < 4.5 * (2 / eps.numel()) ** 0.5
+
+
+def objective(model: VAE, x: Tensor, eps: Tensor, config: TrainConfig, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Reconstruction, KL and what is minimised, means over the minibatch, written out with torch.distributions."""
+    mu, logvar = model.encode(x)
+    q = Normal(mu, (logvar / 2).exp())
+    x_hat = model.decode(mu + q.scale * eps)
+    pixels = {
+        "bce": lambda: -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()),
+        "bce_logits": lambda: -(x * x_hat.sigmoid().log() + (1 - x) * (1 - x_hat.sigmoid()).log()),
+        "mse": lambda: -Normal(x_hat, config.sigma).log_prob(x),
+        "gaussian": lambda: -Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
+    }[config.loss]()
+    kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
+    recon = pixels.sum(1).mean()
+    return recon, kl, (pixels.mean() if config.reduction == "mean" else recon) + beta * kl
+
+
+def assert_gradient(model: VAE, before: VAE, scale: float = 1.0) -> None:
+    """The gradient that `model` stepped along is `scale` times the one just computed at `before`."""
+    for p, expected in zip(model.parameters(), before.parameters(), strict=True):
+        assert p.grad is not None
+        assert expected.grad is not None
+        torch.testing.assert_close(p.grad / scale, expected.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@LOSSES
+def test_gradient_is_that_of_the_objective(loss: str, reduction: str, gradient: str):
+    """At every step, the last of the epoch among them, whose minibatch is smaller."""
+    config = settings(loss=loss, reduction=reduction, gradient=gradient, beta=2.5, epochs=1, sigma=0.5)
+    state = start(config, data())
+    seen, before = inputs(state), copy.deepcopy(state.model)
+    for event in itertools.islice(updates(state, data(), config), STEPS):
+        assert isinstance(event, Update)
+        before.zero_grad()
+        recon, kl, minimised = objective(before, *seen[-1], config, beta=2.5)
+        minimised.backward()
+        assert float(event.recon) == pytest.approx(recon.item(), rel=1e-5)
+        assert float(event.kl) == pytest.approx(kl.item(), rel=1e-4)
+        assert_gradient(state.model, before, event.images if gradient == "sum" else 1.0)
+        before = copy.deepcopy(state.model)
+    assert len(seen) == STEPS
+
+
+def test_first_step_is_adams():
+    """Adam's first step moves every weight by lr against the sign of its gradient, but for its epsilon of 1e-8."""
+    config = settings(lr=0.01)
+    state = start(config, data())
+    before = weights(state)
+    next(updates(state, data(), config))
+    for p, old in zip(state.model.parameters(), before, strict=True):
+        assert p.grad is not None
+        torch.testing.assert_close(p.detach(), old - 0.01 * p.grad / (p.grad.abs() + 1e-8), rtol=0, atol=1e-6)
+
+
+def test_step_size_rises_and_falls_as_planned():
+    """Adam's first step is its step size in every weight: half a step into a rise over half of ten steps, a tenth of lr."""
+    config = settings(lr=0.01, lr_schedule="linear", lr_warmup=0.5)
+    state = start(config, data())
+    before, loop = weights(state), updates(state, data(), config)
+    next(loop)
+    moved = torch.cat([(a - b).abs().flatten() for a, b in zip(weights(state), before, strict=True)])
+    assert moved.max().item() == pytest.approx(0.001, rel=1e-3)
+    list(loop)
+    assert [group["lr"] for group in state.optimizer.param_groups] == pytest.approx([0.001])
+
+
+@LOSSES
+def test_output_bias_may_begin_at_the_mean_image(loss: str):
+    grey = data().train.flatten(1).double().mean(0) / 255
+    bias = start(settings(loss=loss, output_bias="data"), data()).model.fc_out.bias.detach()[:PIXELS]
+    torch.testing.assert_close(1 / (1 + (-bias.double()).exp()), grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0)
+    random_bias = start(settings(loss=loss, output_bias="random"), data()).model.fc_out.bias.detach()
+    assert random_bias.abs().max() <= 16**-0.5
+
+
+def test_reduction_mean_is_a_beta_of_all_pixels():
+    """Dividing by D is, up to Adam's epsilon, the same as a beta D times as large; and it is reported so."""
+    mean, shown = trained(settings(reduction="mean", beta=0.5))
+    summed, expected = trained(settings(beta=0.5 * PIXELS))
+    assert effective_beta(settings(reduction="mean", beta=0.5), data().shape) == 0.5 * PIXELS
+    assert effective_beta(settings(beta=0.5), data().shape) == 0.5
+    assert {event.beta for event in shown} == {event.beta for event in expected} == {0.5 * PIXELS}
+    for name in ("fc_mu", "fc_logvar"):  # pixels that are always black have gradients near that epsilon
+        torch.testing.assert_close(getattr(mean.model, name).weight, getattr(summed.model, name).weight, rtol=0, atol=1e-5)
+
+
+def test_effective_beta_counts_colours():
+    assert effective_beta(settings(reduction="mean", beta=2.0), (3, 5, 7)) == 2.0 * 105
+
+
+def break_after(state: State, config: TrainConfig, good: int) -> None:
+    """Trains, and makes the weights nan after `good` updates."""
+    for event in updates(state, data(), config):
+        if isinstance(event, Update) and event.step == good:
+            state.model.fc_out.weight.data.fill_(math.nan)
+
+
+@LOSSES
+@pytest.mark.parametrize("good", [1, 3, STEPS + 2])
+def test_diverged_names_the_step(loss: str, good: int):
+    """The update after the weights broke is the first without a finite loss."""
+    config = settings(loss=loss)
+    with pytest.raises(Diverged, match=rf"step {good + 1}\b"):
+        break_after(start(config, data()), config, good)
+
+
+@LOSSES
+def test_diverged_for_a_huge_step_size(loss: str):
+    config, done = settings(loss=loss, lr=1e6), []
+    loop = updates(start(config, data()), data(), config)
+    with pytest.raises(Diverged) as told:
+        done.extend(loop)
+    assert f"step {len(done) + 1}:" in str(told.value)
+    assert isinstance(told.value, ArithmeticError)
+
+
+@LOSSES
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_diverged_also_where_the_last_update_of_an_epoch_broke_the_weights(loss: str, epochs: int):
+    """Its own loss is finite, what it leaves behind is not: no epoch may end with figures that are not numbers."""
+    config = settings(loss=loss, epochs=epochs)
+    state = start(config, data())
+    with pytest.raises(Diverged):
+        break_after(state, config, STEPS * epochs)
+    assert state.epoch == epochs - 1
+
+
+def test_live_beta_is_honoured_step_by_step():
+    """A slider moved between two updates; each gradient is that of the beta then shown."""
+    config, slider = settings(epochs=1), {"beta": 0.0}
+    state = start(config, data())
+    seen, before = inputs(state), copy.deepcopy(state.model)
+    asked, shown = [0.0, 5.0, 0.5, 20.0, 1.0], []
+    loop = updates(state, data(), config, lambda _: slider["beta"])
+    for beta in asked:
+        slider["beta"] = beta
+        event = next(loop)
+        shown.append(event.beta)
+        before.zero_grad()
+        objective(before, *seen[-1], config, beta)[2].backward()
+        assert_gradient(state.model, before)
+        before = copy.deepcopy(state.model)
+    assert shown == asked
+
+
+def test_live_beta_is_asked_for_each_step_from_zero():
+    steps = []
+
+    def beta(step: int) -> float:
+        steps.append(step)
+        return 0.1 * step
+
+    _, events = trained(settings(), beta)
+    assert list(dict.fromkeys(steps)) == list(range(2 * STEPS))
+    assert [e.beta for e in steps_of(events)] == pytest.approx([0.1 * i for i in range(2 * STEPS)])
+
+
+def test_schedule_of_the_config_counts_in_epochs():
+    """Linear over one epoch and a half: 7.5 steps."""
+    _, events = trained(settings(beta=3.0, beta_schedule="linear", beta_warmup=1.5))
+    expected = [3 * min(1.0, step / 7.5) for step in range(2 * STEPS)]
+    assert [e.beta for e in steps_of(events)] == pytest.approx(expected)
+    assert [e.beta for e in ends_of(events)] == pytest.approx([expected[STEPS - 1], expected[-1]])
+
+
+def test_live_beta_and_schedule_are_one_thing():
+    planned, _ = trained(settings(beta_schedule="linear", beta_warmup=2.0))
+    by_hand, _ = trained(settings(), lambda step: min(1.0, step / (2 * STEPS)))
+    assert same(weights(planned), weights(by_hand))
+
+
+def test_dynamic_pixels_are_drawn_anew_with_the_grey_value_as_probability():
+    grey, index, rng = data("dynamic"), torch.arange(50), torch.Generator().manual_seed(1)
+    draws = torch.stack([grey.batch(index, rng) for _ in range(600)])
+    p = grey.train[index].flatten(1).float() / 255
+    assert set(draws.unique().tolist()) == {0, 1}
+    assert not torch.equal(draws[0], draws[1])
+    assert torch.equal(draws[:, p == 0].unique(), torch.zeros(1))
+    assert torch.equal(draws[:, p == 1].unique(), torch.ones(1))
+    error = (p * (1 - p) / len(draws)).sqrt()
+    assert ((draws.mean(0) - p).abs() <= 5 * error).all()
+
+
+def test_fixed_pixels_are_drawn_once():
+    fixed, index, rng = data("fixed"), torch.arange(50), torch.Generator().manual_seed(1)
+    assert torch.equal(fixed.batch(index, rng), fixed.batch(index, rng))
+    assert set(fixed.train.unique().tolist()) == {0, 255}
+
+
+@pytest.mark.parametrize(("binarize", "anew", "values"), [("none", False, 200), ("fixed", False, 2), ("dynamic", True, 2)])
+def test_minibatches_hold_the_pixels_asked_for(binarize: str, anew: bool, values: int):
+    config = settings(binarize=binarize)
+    state = start(config, data(binarize))
+    seen = inputs(state)
+    list(updates(state, data(binarize), config))
+    first, second = (torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:]))
+    assert (sorted(first.tolist()) != sorted(second.tolist())) == anew
+    assert (len(first.unique()) == 2) == (values == 2)
+    assert 0 <= first.min() < first.max() <= 1
+
+
+PRESETS = [
+    dict(),
+    dict(loss="bce", gradient="sum"),
+    dict(beta=4.0),
+    dict(reduction="mean"),
+    dict(beta_schedule="cyclic", beta_cycles=2),
+    dict(beta_schedule="linear", beta_warmup=3.0, loss="mse", sigma=0.2),
+    dict(loss="gaussian", binarize="none", activation="tanh", hidden_dim=(8, 6)),
+    dict(loss="bce_logits", binarize="dynamic", hidden_dim=()),
+]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=str)
+def test_figures_of_an_epoch_add_up(preset: dict):
+    _, events = trained(settings(**preset))
+    ends = ends_of(events)
+    for number, (end, part) in enumerate(zip(ends, (events[:STEPS], events[STEPS + 1 : -1]), strict=True)):
+        row, steps = end.row, steps_of(part)
+        assert row["epoch"] == number
+        assert row["beta"] == steps[-1].beta
+        assert row["total"] == pytest.approx(row["recon"] + row["beta"] * row["kl"])
+        assert row["neg_elbo"] == pytest.approx(row["recon"] + row["kl"])
+        assert row["train_total"] == pytest.approx(row["train_recon"] + row["beta"] * row["train_kl"])
+        assert row["train_recon"] == pytest.approx(sum(float(e.recon) * e.images for e in steps) / N, rel=1e-5)
+        assert row["train_kl"] == pytest.approx(sum(float(e.kl) * e.images for e in steps) / N, rel=1e-5)
+        assert row["kl"] == pytest.approx(end.kl_per_latent.sum().item())
+        assert end.noise.shape == (64, 3)
+
+
+@torch.no_grad()
+def posterior(state: State, x: Tensor) -> Normal:
+    """q(z|x) of the trained model."""
+    mu, logvar = state.model.encode(x)
+    return Normal(mu, (logvar / 2).exp())
+
+
+@torch.no_grad()
+def decoded(state: State, q: Normal) -> Tensor:
+    """What 300 draws from `q` decode to."""
+    return state.model.decode(q.mean + q.stddev * torch.randn(300, *q.mean.shape, generator=torch.Generator().manual_seed(1)))
+
+
+def test_test_figures_are_of_the_whole_test_split():
+    """The KL needs no noise, so it can be computed anew; the reconstruction is one draw of a known mean."""
+    config = settings(epochs=1, loss="bce")
+    state, events = trained(config)
+    x = data().test.flatten(1).float() / 255
+    q = posterior(state, x)
+    kl = kl_divergence(q, Normal(0.0, 1.0)).mean(0)
+    end = ends_of(events)[-1]
+    torch.testing.assert_close(end.kl_per_latent.float(), kl, rtol=1e-4, atol=1e-6)
+    x_hat = decoded(state, q)
+    draws = -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()).sum(-1).mean(1)
+    assert abs(end.row["recon"] - draws.mean()) < 4.5 * draws.std()
+
+
+def test_test_figures_on_binary_pixels_are_a_likelihood():
+    state, events = trained(settings(epochs=1, binarize="fixed", loss="bce"))
+    x = data("fixed").test.flatten(1).float() / 255
+    draws = -Bernoulli(decoded(state, posterior(state, x))).log_prob(x).sum(-1).mean(1)
+    assert abs(ends_of(events)[-1].row["recon"] - draws.mean()) < 4.5 * draws.std()
+
+
+@LOSSES
+def test_build_follows_the_config(loss: str):
+    model = build(settings(loss=loss, hidden_dim=(9, 7), activation="tanh", latent_dim=5, min_sigma=0.2), (1, 12, 12))
+    assert model.shape == (1, 12, 12)
+    assert model.latent_dim == 5
+    assert [p.shape[0] for p in model.encoder.parameters()] == [9, 9, 7, 7]
+    assert model.min_sigma == 0.2
+    assert model.fc_out.out_features == PIXELS * (2 if loss == "gaussian" else 1)
+
+
+def test_device_that_is_missing_is_refused_in_one_sentence():
+    assert pick_device("cpu").type == "cpu"
+    missing = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
+    for name, here in missing:
+        if not here:
+            with pytest.raises(ConfigError, match=f"device is '{name}'"):
+                pick_device(name)
