@@ -21,25 +21,27 @@ def main(argv: list[str] | None = None) -> int:
 
     part = commands.add_parser("train", help="train a model and write a run", allow_abbrev=False)
     add_arguments(part)
-    part.set_defaults(run=command)
+    part.set_defaults(run=command, parser=part)
 
     part = commands.add_parser("evaluate", help="figures of a run on the test split", allow_abbrev=False)
     part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
     part.add_argument("--samples", type=positive, default=100, help="importance samples an image, K (default: 100)")
     part.add_argument("--seed", type=reader("seed"), default=0, help="of the noise (default: 0)")
-    part.set_defaults(run=evaluate)
+    part.set_defaults(run=evaluate, parser=part)
 
     part = commands.add_parser("traverse", help="move one latent at a time about a test image", allow_abbrev=False)
     part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
     part.add_argument("--image", type=int, default=0, help="number of the test image (default: 0)")
     part.add_argument("--output", metavar="FILE", default="traversals.png", help="PNG to write (default: traversals.png)")
-    part.set_defaults(run=traverse)
+    part.set_defaults(run=traverse, parser=part)
 
     part = commands.add_parser("lab", help="open the notebooks in JupyterLab", allow_abbrev=False)
-    part.set_defaults(run=lab)
+    part.set_defaults(run=lab, parser=part)
 
-    args = parser.parse_args(argv)
-    return guarded(f"{parser.prog} {args.run.__name__.replace('command', 'train')}", lambda: args.run(args))
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return guarded(args.parser.prog, lambda: args.run(args))
 
 
 def positive(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 import sys
@@ -145,23 +146,30 @@ def fashion_mnist(data_dir: Path) -> ImageData:
     """Fashion-MNIST through torchvision, downloaded once into `data_dir`, or taken from Debian's package."""
     import_torchvision()
     from torchvision.datasets import FashionMNIST
-    from torchvision.datasets.utils import extract_archive
 
     raw = data_dir / "FashionMNIST" / "raw"
     try:
         raw.mkdir(parents=True, exist_ok=True)
-        if DEBIAN_FASHION.is_dir() and not any(raw.iterdir()):
-            for packed in DEBIAN_FASHION.glob("*.gz"):
-                extract_archive(str(packed), str(raw))
+        for packed in DEBIAN_FASHION.glob("*.gz"):
+            unpack(packed, raw / packed.stem)
         train, test = (FashionMNIST(str(data_dir), train=split, download=True) for split in (True, False))
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"fashion_mnist could not be downloaded ({str(error).splitlines()[0]}): put its four .gz files into "
-            f"{raw}, or install Debian's dataset-fashion-mnist; {OFFLINE}."
+            f"fashion_mnist could not be downloaded or read ({' '.join(str(error).split())}): put its four files, unpacked "
+            f"(train-images-idx3-ubyte and so on), into {raw}, or install Debian's dataset-fashion-mnist; {OFFLINE}."
         ) from None
     labels, classes = (train.targets, test.targets), tuple(train.classes)
     source = "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST"
     return ImageData(train.data[:, None], test.data[:, None], "fashion_mnist", source, "MIT", labels, classes)
+
+
+def unpack(packed: Path, file: Path) -> None:
+    """Unpacks a .gz, unless it lies there already with the size that the .gz ends with."""
+    size = int.from_bytes(packed.read_bytes()[-4:], "little")
+    if not file.exists() or file.stat().st_size != size:
+        part = file.with_suffix(".part")
+        part.write_bytes(gzip.decompress(packed.read_bytes()))
+        part.replace(file)
 
 
 def import_torchvision() -> None:

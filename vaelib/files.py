@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,5 +44,9 @@ def write_tensors(file: Path, saved: dict[str, Any]) -> None:
 
 
 def read_tensors(file: Path) -> dict[str, Any]:
-    """What `write_tensors` wrote, on the CPU; never code. Raises: whatever torch does with a damaged file."""
-    return torch.load(file, map_location="cpu", weights_only=True)
+    """What `write_tensors` wrote, on the CPU; never code. Raises: OSError; anything else where the content is damaged."""
+    content = io.BytesIO(file.read_bytes())
+    if damaged := zipfile.ZipFile(content).testzip():  # torch does not look at the checksums
+        raise zipfile.BadZipFile(damaged)
+    content.seek(0)
+    return torch.load(content, map_location="cpu", weights_only=True)

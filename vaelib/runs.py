@@ -147,50 +147,53 @@ class Run:
 
 
 def create(config: TrainConfig, data: ImageData) -> Run:
-    """A new run's folder, claimed for it alone, with run_meta.json in it and `latest` pointing at it.
+    """A new run's folder with run_meta.json in it, and `latest` pointing at it; without a name, the next free number.
 
     Raises: RunError where there is a run already; OSError, nothing left behind, where the folder cannot be written.
     """
-    if config.save_dir:
-        path = Path(config.save_dir)
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            raise RunError(f"save_dir {str(path)!r} is not an empty folder: give another, or go on with --resume {path}.")
-    else:
-        path = group_folder(config) / (config.name or "run-001")
-    missing = [folder for folder in path.parents if not folder.exists()]
-    claimed, empty = None, path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path = claimed = claim(path, config)
-        run = Run(path, config)
-        run.write_meta(data)
-        run.write_log(data)
-    except OSError:
-        if claimed:
-            shutil.rmtree(claimed, ignore_errors=True)
-            if config.save_dir and empty:  # it was there before
-                claimed.mkdir()
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-    if not config.save_dir:
-        point_latest(path)
+    number = 1
+    while True:
+        path = Path(config.save_dir) if config.save_dir else group_folder(config) / (config.name or f"run-{number:03d}")
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        try:
+            run = begin(Run(path, config), data)
+        except RunError:
+            if config.name or config.save_dir:
+                raise
+            number += 1
+        except OSError:
+            for undo in ((path / ".lock").unlink, *(folder.rmdir for folder in missing)):
+                with suppress(OSError):
+                    undo()
+            raise
+        else:
+            if not config.save_dir:
+                point_latest(path)
+            return run
+
+
+def begin(run: Run, data: ImageData) -> Run:
+    """Takes a folder that is empty, but for hidden files that a kill may have left, while no other process can."""
+    taken = RunError(f"{run.path} is not an empty folder: give another name, or go on with it: --resume {run.path}.")
+    if run.path.exists() and (not run.path.is_dir() or visible(run.path)):
+        raise taken
+    run.path.mkdir(parents=True, exist_ok=True)
+    with run.lock():
+        if visible(run.path):  # another process was quicker
+            raise taken
+        try:
+            run.write_meta(data)
+            run.write_log(data)
+        except OSError:
+            for left in visible(run.path):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            raise
     return run
 
 
-def claim(path: Path, config: TrainConfig) -> Path:
-    """Makes the run's folder, which only one process can do; without a name, the next free number."""
-    number = 1
-    while True:
-        try:
-            path.mkdir(exist_ok=bool(config.save_dir))
-            return path
-        except FileExistsError:
-            if config.name:
-                raise RunError(f"{path} exists already: give another --name, or go on with it: --resume {path}.") from None
-            number += 1
-            path = path.with_name(f"run-{number:03d}")
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, but for hidden files."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def group_folder(config: TrainConfig) -> Path:
@@ -214,7 +217,7 @@ def find(path: str | Path) -> Path:
     """A run's folder; `.../latest` is followed also where it is latest.txt. Raises: RunError."""
     path = Path(path)
     if path.name == "latest" and not path.exists() and (note := path.with_suffix(".txt")).exists():
-        path = path.with_name(note.read_text().strip())
+        path = path.with_name(note.read_text(errors="replace").strip())
     if not (path / "run_meta.json").is_file():
         raise RunError(f"{path} holds no run_meta.json: give a run's folder, such as reports/mnist/latest.")
     return path

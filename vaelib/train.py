@@ -164,9 +164,10 @@ class Bar:
 def command(args: argparse.Namespace) -> int:
     """`vaelib train`: the settings that were given, a new run or one that goes on."""
     given = {name: value for name, value in vars(args).items() if name in configs.types()}
+    given = configs.PRESETS.get(args.preset, {}) | given
     resumed = None
     if args.resume is None:
-        config = TrainConfig(**configs.PRESETS.get(args.preset, {}) | given)
+        config = TrainConfig(**given)
     else:
         where = {name: value for name, value in given.items() if configs.room(name) == "run" or name == "dataset"}
         resumed = find_run(args.resume, TrainConfig(**where))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import reference
 import torch
@@ -43,7 +43,7 @@ def timed(work: Callable[[], object]) -> float:
 def pairs(ours: Callable[[], float], theirs: Callable[[], float], n: int) -> tuple[float, float, float]:
     """Medians of both, taken in turn `n` times, and the median of their ratios theirs / ours."""
     both = [(ours(), theirs()) for _ in range(n)]
-    return (*map(statistics.median, zip(*both, strict=True)), statistics.median(t / o for o, t in both))
+    return median(o for o, _ in both), median(t for _, t in both), median(t / o for o, t in both)
 
 
 def epochs_of(config: TrainConfig) -> Iterator[tuple[float, float]]:
@@ -74,7 +74,7 @@ def bench_target(folder: Path) -> list[Row]:
     ours += [to_target(epochs_of(TrainConfig(seed=seed))) for seed in SEEDS]
     seconds = [s for s, _ in ours]
     nats = ", ".join(f"{nats:.2f}" for _, nats in ours[: len(SEEDS)])
-    rows = [("training to 105.55 test nats, median of 5 seeds", statistics.median(seconds), "")]
+    rows = [("training to 105.55 test nats, median of 5 seeds", median(seconds), "")]
     rows += [("the same, slowest seed and turn", max(seconds), f"at least 8; test nats {nats}")]
     return [(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", bound) for what, s, bound in rows]
 
@@ -94,7 +94,7 @@ def bench_process(folder: Path) -> list[Row]:
     ours = [child(*train) for _ in range(3)]
     theirs = child(sys.executable, reference.__file__, str(folder))
     ours += [child(*train) for _ in range(2)]
-    s, m = statistics.median(s for s, _ in ours), statistics.median(m for _, m in ours)
+    s, m = median(s for s, _ in ours), median(m for _, m in ours)
     return [
         ("whole process with its pictures, to the same point", f"{s:.1f} s", f"{theirs[0]:.1f} s", f"{theirs[0] / s:.1f}",
          "at least 6"),
@@ -126,7 +126,8 @@ def products(batch: int, steps: int) -> float:
     def epoch() -> None:
         for _ in range(steps):
             for x, w, g, inner in work:
-                torch.mm(x, w.T), torch.mm(g.T, x)
+                torch.mm(x, w.T)
+                torch.mm(g.T, x)
                 if inner:
                     torch.mm(g, w)
 
@@ -138,7 +139,8 @@ def bench_products(folder: Path) -> list[Row]:
     rows = []
     for what, config, bound in (("", TrainConfig(epochs=9), 1.6), (", --compile", TrainConfig(epochs=9, compile=True), 1.25)):
         ours, bare = epochs_of(config), partial(products, config.batch_size, steps_per_epoch(config, DATA))
-        next(ours), bare()
+        next(ours)
+        bare()
         o, t, ratio = pairs(lambda ours=ours: next(ours)[1], bare, 5)
         label = f"one epoch{what}, over its bare matrix products"
         rows.append((label, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", f"at most {bound}"))
