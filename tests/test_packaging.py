@@ -186,7 +186,8 @@ def test_make_installs_once(verb: str, tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
 
     def plan() -> str:
-        found = subprocess.run(["make", "--no-print-directory", "-n", verb], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=30)
+        command = ["make", "--no-print-directory", "-n", verb]
+        found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=30)
         return found.stdout
 
     first = plan()
