@@ -23,7 +23,7 @@ test: .venv/dev.stamp lint  ## everything that must hold
 test-fast: .venv/dev.stamp  ## the same without the slow tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 6 minutes on a quiet machine
+bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py
 
 lint: .venv/dev.stamp

@@ -22,6 +22,7 @@ import reference
 import torch
 
 from vaelib import EpochEnd, TrainConfig, load_dataset, losses, start, updates
+from vaelib.config import PRESETS, from_dict
 from vaelib.data import binarized
 from vaelib.evaluation import importance_nll
 from vaelib.training import steps_per_epoch
@@ -77,6 +78,23 @@ def bench_target(folder: Path) -> list[Row]:
     rows = [("training to 105.55 test nats, median of 5 seeds", median(seconds), "")]
     rows += [("the same, slowest seed and turn", max(seconds), f"at least 8; test nats {nats}")]
     return [(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", bound) for what, s, bound in rows]
+
+
+def bench_latents(folder: Path) -> list[Row]:
+    """Quality, not time: the worst of five seeds of the default recipe against ten epochs of the preset."""
+    rows = []
+    for latents in (2, 5, 10, 20, 50):
+        ours = [last_nats(TrainConfig(latent_dim=latents, seed=seed)) for seed in SEEDS]
+        theirs = last_nats(from_dict(PRESETS["pytorch-examples"] | dict(latent_dim=latents)))
+        what = f"test nats with {latents} latents, worst of 5 seeds (best {min(ours):.2f})"
+        rows.append((what, f"{max(ours):.2f}", f"{theirs:.2f}", f"{max(ours) / theirs:.3f}", "at most 1"))
+    return rows
+
+
+def last_nats(config: TrainConfig) -> float:
+    """Test nats after the last epoch."""
+    *_, (nats, _) = epochs_of(config)
+    return nats
 
 
 def child(*command: str) -> tuple[float, float]:
