@@ -32,7 +32,7 @@ def write(file: Path, content: bytes) -> None:
 def write_figure(file: Path, figure: Figure) -> None:
     """A figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})  # most of the time went into packing
     write(file, buffer.getvalue())
 
 

@@ -33,13 +33,12 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
-    """Pictures (N, C, H, W) in [0, 1] as one array (height, width[, 3]), row by row, `GAP` white pixels between."""
-    n, channels, height, width = images.shape
+    """Pictures (N, C, H, W) in [0, 1] as one uint8 array (height, width, 3), row by row, `GAP` white pixels between."""
+    n, _, height, width = images.shape
     rows = math.ceil(n / columns)
-    sheet = torch.ones(rows * columns, channels, height + GAP, width + GAP)
-    sheet[:n, :, :height, :width] = images.detach().cpu()
-    sheet = sheet.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)
-    return sheet[:-GAP, :-GAP].clamp(0, 1).squeeze(-1).numpy()
+    sheet = torch.full((rows * columns, 3, height + GAP, width + GAP), 255, dtype=torch.uint8)
+    sheet[:n, :, :height, :width] = images.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    return sheet.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)[:-GAP, :-GAP].numpy()
 
 
 def sheet(
@@ -56,7 +55,7 @@ def sheet(
     size = left + max(wide, 9 * len(title)) + right, bottom + tall + top
     figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
     axes = figure.add_axes((left / size[0], bottom / size[1], wide / size[0], tall / size[1]))
-    axes.imshow(picture, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(picture, aspect="auto")
     axes.set_title(title)
     axes.set_yticks([height * i + images.shape[2] / 2 for i in range(len(rows))], rows)
     axes.set_xticks([width * i + images.shape[3] / 2 for i in columns_at or {}], list((columns_at or {}).values()))
