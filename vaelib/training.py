@@ -232,7 +232,7 @@ def updates(
         if not (recon + kl.sum()).isfinite():  # the last update broke the weights
             raise diverged(state.step)
         noise = torch.randn(N_SAMPLES, config.latent_dim, generator=state.rng)
-        train_recon, train_kl = (state.losses.double().sum(0) / n).tolist()
+        train_recon, train_kl = (state.losses.cpu().double().sum(0) / n).tolist()  # Apple's GPU has no doubles
         state.epoch += 1
         yield EpochEnd(
             state.epoch - 1,
