@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -80,11 +81,15 @@ def train(config: TrainConfig, data: ImageData | None = None, resumed: Run | Non
 
     Raises: ConfigError, DataError, RunError, OSError, Diverged: one sentence each; Interrupted, once all is saved.
     """
-    from vaelib import runs
     from vaelib.data import load_dataset
-    from vaelib.training import EpochEnd, start, updates
 
-    data = data or load_dataset(config.dataset, config.binarize, config.channels, config.image_size, config.data_dir)
+    with ThreadPoolExecutor(1) as pool:  # unpacking leaves Python free to import matplotlib
+        source = config.dataset, config.binarize, config.channels, config.image_size, config.data_dir
+        loading = pool.submit(lambda given: given or load_dataset(*source), data)
+        from vaelib import runs
+        from vaelib.training import EpochEnd, start, updates
+
+        data = loading.result()
     state = start(config, data)
     run = resumed or runs.create(config, data)
     with run.lock(), until_stopped() as stopped:

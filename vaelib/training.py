@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -23,6 +24,16 @@ N_SAMPLES = 64  # pictures on a sheet of samples
 
 class Diverged(ArithmeticError):
     """The loss is no longer a finite number."""
+
+
+class Adam(torch.optim.Adam):
+    """torch's own, without the wrappers with which it shuts torch's compiler out: they import it, a second or more."""
+
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
 
 
 @dataclass
@@ -142,13 +153,13 @@ def start(config: TrainConfig, data: ImageData) -> State:
     """A new model, its optimizer and its stream of random numbers."""
     device = pick_device(config.device)
     rng = torch.Generator().manual_seed(config.seed)
-    with torch.device("meta"):  # no memory yet, and nothing drawn from the global generator
+    with torch.random.fork_rng(devices=[]):  # what torch draws for a new layer is not used, and nobody is to notice
         model = build(config, data.shape)
-    initialise(model.to_empty(device="cpu"), rng)
+    initialise(model, rng)
     if config.output_bias == "data":
         start_at_mean(model, data.train)
     model.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, config.adam_beta2), fused=config.fused)
+    optimizer = Adam(model.parameters(), lr=config.lr, betas=(0.9, config.adam_beta2), fused=config.fused)
     return State(model, optimizer, rng, torch.zeros(steps_per_epoch(config, data), 2, device=device))
 
 

@@ -1,0 +1,66 @@
+"""What the notebooks show: the library's own source, numbers that depend on training, and sliders beside a figure."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+from IPython.display import Markdown
+from ipywidgets import Image, VBox, interactive
+from matplotlib.figure import Figure
+
+from vaelib.plotting import STYLE
+
+plt.style.use(STYLE)  # a chapter's own figures look like the library's
+
+
+def source(*things: Any) -> Markdown:
+    """The source of functions or classes of this library, as it is at this moment, each under its full name."""
+    listings = []
+    for thing in things:
+        text = textwrap.dedent(inspect.getsource(thing)).rstrip()
+        listings.append(f"`{thing.__module__}.{thing.__qualname__}`\n```python\n{text}\n```")
+    return Markdown("\n\n".join(listings))
+
+
+def near(value: float, low: float, high: float, digits: int = 1) -> str:
+    """A number that depends on training, as ~105.4: its last digits differ between machines, its interval does not.
+
+    Raises: AssertionError where it is not between `low` and `high`.
+    """
+    assert low <= value <= high, f"{value:.{digits}f} is not between {low} and {high}"
+    return f"~{value:.{digits}f}"
+
+
+class Explorer(VBox):
+    """Controls above one figure, which is drawn anew whenever one of them moves."""
+
+    def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
+        self.name = draw.__name__
+        image = Image(format="png")
+
+        def show(**values: Any) -> None:
+            image.value = png(draw(**values))
+
+        panel = interactive(show, **controls)
+        panel.update()
+        super().__init__([*panel.children[:-1], image])
+
+    def __repr__(self) -> str:
+        return f"Explorer({self.name}, {', '.join(child.description for child in self.children[:-1])})"
+
+
+def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
+    """`draw` with a control for each argument: (low, high, step) is a slider, a list a menu, or any ipywidget."""
+    return Explorer(draw, **controls)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG, without ever being kept by pyplot."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight")
+    return file.getvalue()
