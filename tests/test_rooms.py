@@ -110,7 +110,7 @@ def test_help_and_a_mistyped_flag_are_light(arguments: list[str]):
 
 def test_training_does_not_wait_for_the_compiler():
     """torch's optimizers import it where they can, and so do meta tensors: over a second, on every start."""
-    flags = "--dataset sprites --epochs 1 --hidden-dim 8 --latent-dim 2".split()
+    flags = ["--dataset", "sprites", "--epochs", "1", "--hidden-dim", "8", "--latent-dim", "2"]
     statement = f"import tempfile\nfrom vaelib.train import main\nmain([*{flags}, '--project-dir', tempfile.mkdtemp()])"
     code = f"import contextlib, os\nwith contextlib.redirect_stdout(open(os.devnull, 'w')): exec({statement!r})"
     assert not loaded_by(code) & {"torch._dynamo", "sympy"}

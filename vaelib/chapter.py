@@ -9,13 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
+from IPython.core.getipython import get_ipython
 from IPython.display import Markdown
 from ipywidgets import Image, VBox, interactive
 from matplotlib.figure import Figure
 
+from vaelib.config import TrainConfig
+from vaelib.data import ImageData
+from vaelib.model import VAE
 from vaelib.plotting import STYLE
+from vaelib.training import EpochEnd, start, updates
 
 plt.style.use(STYLE)  # a chapter's own figures look like the library's
+if shell := get_ipython():
+    shell.run_line_magic("matplotlib", "inline")  # figures made without pyplot are shown too
+
+
+def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 3.5), **kwargs: Any) -> tuple[Figure, Any]:
+    """A figure of `size` inches and its axes, as `plt.subplots` makes them; it is shown only where a cell ends with it."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def source(*things: Any) -> Markdown:
@@ -36,6 +49,12 @@ def near(value: float, low: float, high: float, digits: int = 1) -> str:
     return f"~{value:.{digits}f}"
 
 
+def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float]]]:
+    """Trains as `config` says and writes nothing: the model, and each epoch's line of the log, in nats per image."""
+    state = start(config, data)
+    return state.model, [event.row for event in updates(state, data, config) if isinstance(event, EpochEnd)]
+
+
 class Explorer(VBox):
     """Controls above one figure, which is drawn anew whenever one of them moves."""
 
@@ -46,6 +65,7 @@ class Explorer(VBox):
         def show(**values: Any) -> None:
             image.value = png(draw(**values))
 
+        show.__signature__ = inspect.signature(draw)  # sliders start at draw's defaults
         panel = interactive(show, **controls)
         panel.update()
         super().__init__([*panel.children[:-1], image])

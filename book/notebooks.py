@@ -1,0 +1,90 @@
+"""`make notebooks [NAME ...]`: runs chapters from top to bottom and writes both halves of each pair.
+
+What differs between two runs on one machine is taken out: random ids and times. The text of a pair is taken from the
+half that was saved last, so that either may be edited.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from jupytext.config import load_jupytext_config
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+CONFIG = load_jupytext_config(str(FOLDER))
+
+
+def text_of(notebook: Any) -> str:
+    """The MyST half of a pair."""
+    return jupytext.writes(notebook, fmt="md:myst", config=CONFIG)
+
+
+def read(chapter: str) -> Any:
+    """A chapter as a notebook, from the half that was saved last."""
+    ipynb, md = FOLDER / f"{chapter}.ipynb", FOLDER / f"{chapter}.md"
+    newer = ipynb if ipynb.exists() and (not md.exists() or ipynb.stat().st_mtime >= md.stat().st_mtime) else md
+    return jupytext.read(newer, config=CONFIG)
+
+
+def steady(notebook: Any) -> Any:
+    """The notebook with ids numbered by their place and without versions of the machine that ran it."""
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:03}"
+    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "widgets") if key in notebook.metadata}
+    notebook.metadata |= {
+        "jupytext": {"formats": "ipynb,md:myst"},
+        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    }
+    text = nbformat.writes(notebook)
+    for number, found in enumerate(dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\b", text))):
+        text = text.replace(found, f"{number:032x}")
+    return nbformat.reads(text, as_version=4)
+
+
+def run(chapter: str) -> None:
+    """Executes a chapter with a fresh kernel and writes both halves. Raises: CellExecutionError."""
+    notebook = read(chapter)
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, store_widget_state=True)
+    client.execute(cwd=str(FOLDER))
+    notebook = steady(notebook)
+    nbformat.write(notebook, FOLDER / f"{chapter}.ipynb")
+    (FOLDER / f"{chapter}.md").write_text(text_of(notebook), encoding="utf-8")
+
+
+def citations() -> dict[str, str]:
+    """A line of Markdown for each entry of references.bib, by its key."""
+    found = {}
+    for key, body in re.findall(
+        r"@\w+\{(\w+),\n(.*?)\n\}", (Path(__file__).with_name("references.bib")).read_text("utf-8"), re.S
+    ):
+        field = dict(re.findall(r"(\w+) = \{(.*)\}", body))
+        authors = field["author"].replace(" and others", " et al.").replace(" and ", ", ")
+        venue = field.get("journal") or field["booktitle"]
+        link = field.get("url", "")
+        name = link.replace("https://arxiv.org/abs/", "arXiv:").replace("https://doi.org/", "doi:")
+        found[key] = f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}." + (
+            f" [{name}]({link})" if link else ""
+        )
+    return found
+
+
+def main() -> None:
+    """Runs the chapters named, or all; `--cite KEY ...` prints lines for a chapter's references."""
+    if sys.argv[1:2] == ["--cite"]:
+        print(*(citations()[key] for key in sys.argv[2:]), sep="\n")
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums in the same order, whatever the number of cores
+    for chapter in sys.argv[1:] or sorted({path.stem for path in FOLDER.glob("[0-9][0-9]_*.*")}):
+        print(chapter, flush=True)
+        run(chapter)
+
+
+if __name__ == "__main__":
+    main()
