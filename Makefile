@@ -8,7 +8,7 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 ARGS ?=
 
-.PHONY: train lab test test-fast bench lint lock clean
+.PHONY: train lab test test-fast notebooks bench lint lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -17,11 +17,16 @@ train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it
 lab: .venv/lab.stamp  ## the notebooks in JupyterLab
 	$(BIN)/vaelib lab
 
+test: export OMP_NUM_THREADS = 1  # two processes share the cores: threads that wait for each other would cost far more
 test: .venv/dev.stamp lint  ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval notebooks
 
 test-fast: .venv/dev.stamp  ## the same without the slow tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each pair
+	$(BIN)/python book/notebooks.py $(ARGS)
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py

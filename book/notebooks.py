@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def steady(notebook: Any) -> Any:
         "language_info": {"name": "python", "pygments_lexer": "ipython3"},
     }
     text = nbformat.writes(notebook)
-    for number, found in enumerate(dict.fromkeys(re.findall(r"\b[0-9a-f]{32}\b", text))):
+    widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for number, found in enumerate(widgets):  # in the order of their creation
         text = text.replace(found, f"{number:032x}")
     return nbformat.reads(text, as_version=4)
 
@@ -75,6 +77,42 @@ def citations() -> dict[str, str]:
     return found
 
 
+def inventory() -> dict[str, list[dict[str, Any]]]:
+    """Every item of the paper, and every question that readers ask: where it stands, its code, its check."""
+    return tomllib.loads(Path(__file__).with_name("inventory.toml").read_text("utf-8"))
+
+
+def section(chapter: str, target: str) -> str:
+    """The heading below which a target stands."""
+    before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(f"({target})=\n")[0]
+    return re.findall(r"^#+ (.*)$", before, re.M)[-1]
+
+
+def paper_to_code() -> str:
+    """The page of that name: a line for each item of the inventory, with its section, its functions and its check."""
+    lines = []
+    for item in inventory()["item"]:
+        place = check = "planned"
+        if chapter := item.get("chapter"):
+            place = f"[{section(chapter, item['target'])}](../notebooks/{chapter}.ipynb)"
+            check = f"`{item['check']}`" if "check" in item else "text only"
+        code = ", ".join(f"`{name}`" for name in item.get("code", []))
+        lines.append(f"| {item['name']} | {item['says']} | {place} | {code} | {check} |")
+    return (
+        """# Paper to code
+
+Every equation, algorithm, figure and appendix of [arXiv:1312.6114](https://arxiv.org/abs/1312.6114), the section of this book
+that it stands in, the functions of `vaelib` that implement it, and the cell that checks them (by its tag). Written by
+`make notebooks` from `book/inventory.toml`; items named 0.a, 6.a, ... are not the paper's.
+
+| paper | what it says | section | code | check |
+|---|---|---|---|---|
+"""
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
 def main() -> None:
     """Runs the chapters named, or all; `--cite KEY ...` prints lines for a chapter's references."""
     if sys.argv[1:2] == ["--cite"]:
@@ -84,6 +122,7 @@ def main() -> None:
     for chapter in sys.argv[1:] or sorted({path.stem for path in FOLDER.glob("[0-9][0-9]_*.*")}):
         print(chapter, flush=True)
         run(chapter)
+    Path(__file__).with_name("paper-to-code.md").write_text(paper_to_code(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -176,3 +176,12 @@ def test_title_tells_cross_entropy_from_likelihood(loss: str):
 @pytest.mark.parametrize("binary", [False, True])
 def test_title_of_a_density_says_gaussian(loss: str, binary: bool):
     assert "Gaussian" in losses.title(loss, binary)
+
+
+@given(latents)
+def test_parts_of_appendix_b(drawn: list[tuple[float, float]]):
+    mu, logvar = posterior(drawn)
+    q, prior = Normal(mu, (0.5 * logvar).exp()), Normal(torch.zeros_like(mu), 1.0)
+    torch.testing.assert_close(losses.expected_log_q(mu, logvar), -q.entropy().sum())
+    expected = -(q.entropy().sum() + kl_divergence(q, prior).sum())
+    torch.testing.assert_close(losses.expected_log_prior(mu, logvar), expected)

@@ -59,19 +59,23 @@ class Explorer(VBox):
     """Controls above one figure, which is drawn anew whenever one of them moves."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
-        self.name = draw.__name__
-        image = Image(format="png")
+        self.draw, self.image = draw, Image(format="png")
+        start = {name: parameter.default for name, parameter in inspect.signature(draw).parameters.items()}
+        self.controls: dict[str, Any] = {
+            name: interactive.widget_from_abbrev(given, start[name]) for name, given in controls.items()
+        }
+        for name, control in self.controls.items():
+            control.description = name
+            control.observe(self.redraw, "value")
+        self.redraw()
+        super().__init__([*self.controls.values(), self.image])
 
-        def show(**values: Any) -> None:
-            image.value = png(draw(**values))
-
-        show.__signature__ = inspect.signature(draw)  # sliders start at draw's defaults
-        panel = interactive(show, **controls)
-        panel.update()
-        super().__init__([*panel.children[:-1], image])
+    def redraw(self, change: Any = None) -> None:
+        """Draws what the controls say."""
+        self.image.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
 
     def __repr__(self) -> str:
-        return f"Explorer({self.name}, {', '.join(child.description for child in self.children[:-1])})"
+        return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
 
 
 def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:

@@ -113,8 +113,8 @@ def lab(args: argparse.Namespace) -> int:
     jupyter = shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) or shutil.which("jupyter-lab")
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
-    folder = Path("notebooks")
-    return subprocess.call([jupyter, str(folder) if folder.is_dir() else "."])
+    first = Path("notebooks") / "00_quick_start.ipynb"
+    return subprocess.call([jupyter, str(first) if first.is_file() else "."])
 
 
 if __name__ == "__main__":

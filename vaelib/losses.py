@@ -50,12 +50,12 @@ def gaussian(x_hat: Tensor, x: Tensor) -> Tensor:
 
 
 def expected_log_prior(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""$\mathbb{E}_{q(z|x)}[\log p(z)] = -\frac J2 \log 2\pi - \frac12 \sum_j (\mu_j^2 + \sigma_j^2)$, Appendix B; nats, (...)."""
+    r"""$\mathbb{E}_q[\log p(z)] = -\frac J2 \log 2\pi - \frac12 \sum_j (\mu_j^2 + \sigma_j^2)$, Appendix B; nats, (...)."""
     return -0.5 * (LOG_2PI + mu.pow(2) + logvar.exp()).sum(-1)
 
 
 def expected_log_q(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""$\mathbb{E}_{q(z|x)}[\log q(z|x)] = -\frac J2 \log 2\pi - \frac12 \sum_j (1 + \log\sigma_j^2)$, Appendix B; nats, (...)."""
+    r"""$\mathbb{E}_q[\log q(z|x)] = -\frac J2 \log 2\pi - \frac12 \sum_j (1 + \log\sigma_j^2)$, Appendix B; nats, (...)."""
     return -0.5 * (LOG_2PI + 1 + logvar).sum(-1)
 
 
