@@ -53,7 +53,7 @@ def steady(notebook: Any) -> Any:
 def run(chapter: str) -> None:
     """Executes a chapter with a fresh kernel and writes both halves. Raises: CellExecutionError."""
     notebook = read(chapter)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, store_widget_state=True)
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True)
     client.execute(cwd=str(FOLDER))
     notebook = steady(notebook)
     nbformat.write(notebook, FOLDER / f"{chapter}.ipynb")

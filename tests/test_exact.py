@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from vaelib.exact import LinearGaussian, Scalar
+from vaelib.exact import LinearGaussian, Scalar, water_filling
 
 CURVED = Scalar(mean=torch.exp, sigma=0.5)
 STRAIGHT = Scalar(mean=lambda z: 3 * z, sigma=1.0)  # x ~ N(0, 10), z | x ~ N(0.3 x, 0.1)
@@ -68,3 +68,23 @@ def test_samples_have_the_moments_of_the_model():
     torch.testing.assert_close(x.mean(0), model.bias, atol=0.03, rtol=0)
     expected = model.weight @ model.weight.T + model.sigma**2 * torch.eye(5)
     torch.testing.assert_close(x.T.cov(), expected, atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("beta", [0.2, 1.0, 3.0, 20.0])
+def test_water_filling_is_the_bound_of_the_best_linear_model(beta: float):
+    """At beta = 1 and the noise of the level, probabilistic PCA: its evidence is the bound, its posterior the code."""
+    variances, level = torch.tensor([4.0, 2.0, 1.0, 0.3], dtype=torch.float64), beta * 0.7**2
+    weight = (variances - level).clamp(min=0).sqrt().diag()
+    model = LinearGaussian(weight, torch.zeros(4, dtype=torch.float64), math.sqrt(level))
+    rate, distortion = water_filling(variances, beta, 0.7)
+    gain, covariance = model.posterior(torch.ones(4, dtype=torch.float64))  # diagonal: the mean is gain * x
+    means, spread = gain.square() * variances, covariance.diagonal()
+    torch.testing.assert_close(rate, 0.5 * (means + spread - spread.log() - 1))
+    missed = (1 - weight.diagonal() * gain).square() * variances + weight.diagonal().square() * spread
+    torch.testing.assert_close(distortion, missed / (2 * 0.7**2))
+
+
+def test_water_filling_collapses_at_the_level():
+    rate, distortion = water_filling(torch.tensor([2.0, 1.0, 0.5]), 4.0, 0.5)
+    assert rate.tolist() == pytest.approx([0.5 * math.log(2), 0, 0])
+    assert distortion.tolist() == pytest.approx([2.0, 2.0, 1.0])

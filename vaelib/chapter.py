@@ -50,16 +50,18 @@ def near(value: float, low: float, high: float, digits: int = 1) -> str:
 
 
 def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float]]]:
-    """Trains as `config` says and writes nothing: the model, and each epoch's line of the log, in nats per image."""
+    """Trains as `config` says and writes nothing: the model, on the CPU, and the log, a line an epoch, in nats per image."""
     state = start(config, data)
-    return state.model, [event.row for event in updates(state, data, config) if isinstance(event, EpochEnd)]
+    rows = [event.row for event in updates(state, data, config) if isinstance(event, EpochEnd)]
+    return state.model.cpu(), rows
 
 
 class Explorer(VBox):
     """Controls above one figure, which is drawn anew whenever one of them moves."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
-        self.draw, self.image = draw, Image(format="png")
+        self.draw = draw
+        self.image = Image(format="png", layout=dict(align_self="flex-start", max_width="100%"))  # as wide as it is drawn
         start = {name: parameter.default for name, parameter in inspect.signature(draw).parameters.items()}
         self.controls: dict[str, Any] = {
             name: interactive.widget_from_abbrev(given, start[name]) for name, given in controls.items()

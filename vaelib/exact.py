@@ -107,3 +107,15 @@ class LinearGaussian:
         precision = torch.linalg.inv(covariance)
         distance = (mu - mean) @ precision @ (mu - mean)
         return 0.5 * ((precision.diag() * logvar.exp()).sum() + distance - len(mu) + covariance.logdet() - logvar.sum())
+
+
+def water_filling(variances: Tensor, beta: float, sigma: float) -> tuple[Tensor, Tensor]:
+    r"""Rate and distortion on each principal axis of the best linear beta-VAE, in nats per image, (D,) each.
+
+    $R_j = \frac12 \log(\lambda_j/\theta)$ and $\theta/2\sigma^2$ where $\lambda_j$ exceeds the level $\theta = \beta\sigma^2$;
+    elsewhere the latent has collapsed: 0 and $\lambda_j/2\sigma^2$.
+    `variances` lambda (D,): eigenvalues of the data's covariance; the constant of (12) is left out of the distortion.
+    Source: Lucas et al. 2019 (arXiv:1911.02469), whose noise variance is beta sigma^2 here.
+    """
+    level = beta * sigma**2
+    return 0.5 * torch.log(variances.clamp(min=level) / level), variances.clamp(max=level) / (2 * sigma**2)

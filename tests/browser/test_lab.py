@@ -1,0 +1,53 @@
+"""The chapters as a reader meets them: in a real JupyterLab, in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import notebooks
+
+pytestmark = pytest.mark.slow
+CHAPTERS = sorted(path.stem for path in notebooks.FOLDER.glob("*.ipynb"))
+ITEMS = notebooks.inventory()["item"]
+
+
+def visit(page: Page, lab, chapter: str) -> None:
+    """Opens a chapter and waits until its last cell is drawn."""
+    page.goto(f"{lab.url}/lab/tree/notebooks/{chapter}.ipynb?reset&token={lab.token}")
+    page.get_by_role("heading", name="References").wait_for(timeout=60_000)
+
+
+def test_first_thing_that_opens_is_the_quick_start(lab):
+    assert re.fullmatch(r"/lab/tree/(notebooks/)?00_quick_start\.ipynb", lab.opened)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_is_rendered(page: Page, lab, complaints: list[str], chapter: str):
+    visit(page, lab, chapter)
+    expect(page.locator(".jp-Toolbar-kernelName")).to_have_text("Python 3 (ipykernel)")
+    shown = [text.strip("()\u200b ") for text in page.locator(".katex-html .tag").all_inner_texts()]
+    asked = [found[1] for i in ITEMS if i.get("chapter") == chapter and (found := re.match(r"\((\d+)\)", i["name"]))]
+    assert sorted(shown) == sorted(asked)
+    for number in shown:  # every mention of a number of this chapter that is a link leads to an equation that is there
+        for target in page.locator(f"a:text-is('({number})')").evaluate_all("links => links.map(a => a.hash.slice(1))"):
+            assert page.locator(f"[id='{target}']").count() == 1
+    assert page.locator(".katex-error").count() == 0
+    assert page.locator("img").evaluate_all("pictures => pictures.filter(p => !p.naturalWidth).length") == 0
+    assert complaints == []
+
+
+def test_moving_a_slider_changes_the_picture(page: Page, lab, complaints: list[str]):
+    visit(page, lab, "02_the_lower_bound")
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+    picture = page.locator(".jp-OutputArea img.widget-image, .jp-OutputArea .widget-image img").first
+    picture.wait_for(timeout=60_000)
+    before = picture.get_attribute("src")
+    slider = page.locator(".widget-slider .noUi-handle").first
+    for _ in range(5):
+        slider.press("ArrowRight")
+    page.wait_for_function("([e, old]) => e.src !== old", arg=[picture.element_handle(), before], timeout=20_000)
+    expect(page.locator(".widget-readout").first).to_have_text("0.25")
+    assert complaints == []
