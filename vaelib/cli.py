@@ -113,8 +113,8 @@ def lab(args: argparse.Namespace) -> int:
     jupyter = shutil.which("jupyter-lab", path=str(Path(sys.executable).parent)) or shutil.which("jupyter-lab")
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
-    first = Path("notebooks") / "00_quick_start.ipynb"
-    return subprocess.call([jupyter, str(first) if first.is_file() else "."])
+    first = Path("notebooks/00_quick_start.ipynb")
+    return subprocess.call([jupyter, *([f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if first.is_file() else [])])
 
 
 if __name__ == "__main__":
