@@ -82,6 +82,18 @@ def inventory() -> dict[str, list[dict[str, Any]]]:
     return tomllib.loads(Path(__file__).with_name("inventory.toml").read_text("utf-8"))
 
 
+HEAD = """# Paper to code
+
+Every equation, algorithm, figure and appendix of [arXiv:1312.6114](https://arxiv.org/abs/1312.6114), the section of this
+book that it stands in, the functions of `vaelib` that implement it, and the cell that checks them (by its tag). Items named
+0.a, 6.a, ... are not the paper's. [pytorch/examples/vae, statement by statement](pytorch-examples.md) does the same for that
+program. Written by `make notebooks` from `book/inventory.toml`.
+
+| paper | what it says | section | code | check |
+|---|---|---|---|---|
+"""
+
+
 def section(chapter: str, target: str) -> str:
     """The heading below which a target stands."""
     before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(f"({target})=\n")[0]
@@ -98,19 +110,7 @@ def paper_to_code() -> str:
             check = f"`{item['check']}`" if "check" in item else "text only"
         code = ", ".join(f"`{name}`" for name in item.get("code", []))
         lines.append(f"| {item['name']} | {item['says']} | {place} | {code} | {check} |")
-    return (
-        """# Paper to code
-
-Every equation, algorithm, figure and appendix of [arXiv:1312.6114](https://arxiv.org/abs/1312.6114), the section of this book
-that it stands in, the functions of `vaelib` that implement it, and the cell that checks them (by its tag). Written by
-`make notebooks` from `book/inventory.toml`; items named 0.a, 6.a, ... are not the paper's.
-
-| paper | what it says | section | code | check |
-|---|---|---|---|---|
-"""
-        + "\n".join(lines)
-        + "\n"
-    )
+    return HEAD + "\n".join(lines) + "\n"
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,10 @@ def lab(args: argparse.Namespace) -> int:
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
     first = Path("notebooks/00_quick_start.ipynb")
-    return subprocess.call([jupyter, *([f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if first.is_file() else [])])
+    command = [jupyter, *([f"--LabApp.default_url=/lab/tree/{first.as_posix()}"] if first.is_file() else [])]
+    if os.name == "posix":
+        os.execv(jupyter, command)  # Ctrl-C is JupyterLab's own: it asks, and ends its kernels
+    return subprocess.call(command)
 
 
 if __name__ == "__main__":

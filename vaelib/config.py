@@ -67,7 +67,7 @@ class TrainConfig:
     fused: bool = option(True, "Adam in one kernel (last bits differ)", "training")
     gradient: Literal["mean", "sum"] = option("mean", "of a minibatch, which is followed; terms are always means", "training")
     output_bias: Literal["random", "data"] = option("data", "the last bias begins at random or at the mean image", "training")
-    compile: bool = option(False, "compile the update with torch.compile: slow to start, then faster", "training")
+    compile: bool = option(False, "use torch.compile: costs four seconds and more at the first step", "training")
     device: Literal["auto", "cpu", "cuda", "mps"] = option("auto", "where to compute", "training")
     seed: int = option(42, "of initialisation, order and noise", "training", least=0, most=2**63 - 1)
 

@@ -30,11 +30,13 @@ class Scalar:
     sigma: float
     z: Tensor = field(default_factory=grid, repr=False)
 
+    def log_likelihood(self, x: float, z: Tensor) -> Tensor:
+        r"""$\log p_\theta(x|z)$ at each z (N,)."""
+        return log_normal((x - self.mean(z))[:, None], 0.0, 2 * math.log(self.sigma))
+
     def log_joint(self, x: float, z: Tensor) -> Tensor:
         r"""$\log p_\theta(x, z) = \log p(z) + \log p_\theta(x|z)$ at each z (N,)."""
-        log_p_z = log_normal(z[:, None])
-        log_p_x_given_z = log_normal((x - self.mean(z))[:, None], 0.0, 2 * math.log(self.sigma))
-        return log_p_z + log_p_x_given_z
+        return log_normal(z[:, None]) + self.log_likelihood(x, z)
 
     def log_evidence(self, x: float) -> float:
         r"""$\log p_\theta(x) = \log \int p_\theta(x, z)\,dz$, sec. 2.1."""
@@ -58,9 +60,8 @@ class Scalar:
 
     def bound_from_prior(self, x: float, mu: float, logvar: float) -> float:
         r"""$\mathcal L = -D_{KL}(q(z|x) \| p(z)) + \mathbb{E}_{q(z|x)}[\log p_\theta(x|z)]$, equation (3)."""
-        log_p_x_given_z = log_normal((x - self.mean(self.z))[:, None], 0.0, 2 * math.log(self.sigma))
-        kl = kl_divergence(torch.tensor([mu]), torch.tensor([logvar])).item()
-        return self.expectation(log_p_x_given_z, mu, logvar) - kl
+        kl = kl_divergence(*torch.tensor([[mu], [logvar]], dtype=torch.float64)).item()
+        return self.expectation(self.log_likelihood(x, self.z), mu, logvar) - kl
 
     def divergence(self, x: float, mu: float, logvar: float) -> float:
         r"""$D_{KL}(q(z|x) \| p_\theta(z|x))$: what the bound (1) lacks to the log evidence."""
