@@ -178,6 +178,7 @@ def test_title_of_a_density_says_gaussian(loss: str, binary: bool):
     assert "Gaussian" in losses.title(loss, binary)
 
 
+@settings(deadline=None, derandomize=True)
 @given(latents)
 def test_parts_of_appendix_b(drawn: list[tuple[float, float]]):
     mu, logvar = posterior(drawn)

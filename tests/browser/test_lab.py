@@ -12,12 +12,13 @@ import notebooks
 pytestmark = pytest.mark.slow
 CHAPTERS = sorted(path.stem for path in notebooks.FOLDER.glob("*.ipynb"))
 ITEMS = notebooks.inventory()["item"]
+expect.set_options(timeout=30_000)
 
 
 def visit(page: Page, lab, chapter: str) -> None:
     """Opens a chapter and waits until its last cell is drawn."""
     page.goto(f"{lab.url}/lab/tree/notebooks/{chapter}.ipynb?reset&token={lab.token}")
-    page.get_by_role("heading", name="References").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="References").wait_for(timeout=90_000)
 
 
 def test_first_thing_that_opens_is_the_quick_start(lab):
