@@ -6,9 +6,10 @@ else
 BIN := .venv/bin
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 ARGS ?=
 
-.PHONY: train lab test test-fast notebooks bench lint lock clean
+.PHONY: train lab test test-fast notebooks bench lint lint-js lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -31,10 +32,13 @@ notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py
 
-lint: .venv/dev.stamp
+lint: .venv/dev.stamp lint-js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+lint-js: node_modules/.package-lock.json
+	$(NPM) run --silent lint
 
 lock: .venv/dev.stamp  ## writes requirements.lock from what is installed, and what Windows and macOS add
 	@{ echo "# Every version; a constraints file (pip install -c requirements.lock ...): it pins what is installed and adds nothing."; \
@@ -44,7 +48,7 @@ lock: .venv/dev.stamp  ## writes requirements.lock from what is installed, and w
 	mv requirements.lock.part requirements.lock
 
 clean:  ## removes the environment and caches; runs stay
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -rf .venv node_modules build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
 
 .venv/base.stamp:
 	$(PYTHON) -m venv .venv
@@ -52,6 +56,10 @@ clean:  ## removes the environment and caches; runs stay
 
 .venv/train.stamp: .venv/base.stamp pyproject.toml requirements.lock
 	$(INSTALL) -e .
+	touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json | .venv/dev.stamp  # pip brings npm
+	$(NPM) ci --silent
 	touch $@
 
 .venv/lab.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp

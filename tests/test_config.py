@@ -237,6 +237,9 @@ def values_of(name: str) -> st.SearchStrategy:
         return st.integers(int(low), int(high)) if hint is int else st.floats(low, high)
     if name in ("name", "group"):
         return st.from_regex(r"[A-Za-z0-9_][\w.+=-]{0,20}", fullmatch=True).filter(lambda n: not n.lower().startswith("latest"))
+    if name == "beta_changes":
+        changes = st.dictionaries(st.integers(0, 10_000), st.floats(0, 100), max_size=4)
+        return changes.map(lambda found: ",".join(f"{step}:{beta!r}" for step, beta in found.items()))
     if name == "dataset":
         return st.sampled_from(["mnist", "fashion_mnist", "sprites", "folder:here", "tensors"])
     return st.text(max_size=20)
@@ -259,6 +262,20 @@ def test_parse_reads_what_str_writes(name: str):
         assert type(read) is type(value)
 
     round_trip()
+
+
+@pytest.mark.parametrize(
+    "changes", ["x", "3", "3:", ":4", "3:4,", "3:4;5:6", "-1:4", "3:-4", "3:nan", "1.5:4", "3:1e999", "3:4 5:6"]
+)
+def test_changes_of_beta_that_cannot_be_read_are_refused(changes: str):
+    with pytest.raises(ConfigError) as told:
+        TrainConfig(beta_changes=changes)
+    sentence(told.value, "beta")
+
+
+def test_changes_of_beta_by_step():
+    assert TrainConfig(beta=2).beta_by_step() == {0: 2.0}
+    assert TrainConfig(beta=2, beta_changes="300:4,600:0.5").beta_by_step() == {0: 2.0, 300: 4.0, 600: 0.5}
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_make_has_its_verbs() -> None:
 @make
 @pytest.mark.parametrize("verb", ["train", "test", "test-fast", "lab"])
 def test_make_installs_once(verb: str, tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
 
     def plan() -> str:

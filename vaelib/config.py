@@ -53,6 +53,7 @@ class TrainConfig:
         "sum", "mean divides the reconstruction by the number of pixels, as some code does", "objective"
     )
     beta: float = option(1.0, "weight of the KL term", "objective", least=0)
+    beta_changes: str = option("", "another beta from a step on, STEP:VALUE,..., as the Playground records it", "objective")
     beta_schedule: Literal["none", "linear", "cyclic"] = option("none", "how beta is reached", "objective")
     beta_warmup: float = option(1.0, "linear: epochs from 0 to beta", "objective", above=0)
     beta_cycles: int = option(4, "cyclic: number of cycles M", "objective", least=1)
@@ -89,6 +90,17 @@ class TrainConfig:
             raise ConfigError(f"channels and image_size are for sprites and folder:PATH; {self.dataset} has its own shape.")
         for name in ("group", "name"):
             check_name(name, getattr(self, name))
+        self.beta_by_step()
+
+    def beta_by_step(self) -> dict[int, float]:
+        """`beta` from step 0 on, and the values that `beta_changes` puts in its place. Raises: ConfigError."""
+        if not re.fullmatch(r"(\d+:[\d.e+-]+(,\d+:[\d.e+-]+)*)?", self.beta_changes):
+            raise wrong("beta_changes", self.beta_changes, "give STEP:VALUE, with commas between, such as 300:4,600:1")
+        found = {0: self.beta}
+        for change in filter(None, self.beta_changes.split(",")):
+            step, _, value = change.partition(":")
+            found[int(step)] = parse("beta", value)
+        return found
 
     @property
     def needs_total(self) -> bool:

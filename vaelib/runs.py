@@ -52,7 +52,12 @@ class Run:
             raise RunError(f"{self.path} is being trained by another process: wait for it, or stop it.") from None
 
     def record(self, end: EpochEnd, state: State, data: ImageData) -> None:
-        """Writes an epoch: checkpoint, pictures, log, and last of all state.pt, which makes it count."""
+        """Writes an epoch that has ended, and its line in the log."""
+        self.rows.append(end.row)
+        self.write(end, state, data)
+
+    def write(self, end: EpochEnd, state: State, data: ImageData) -> None:
+        """Writes checkpoint, pictures, log, and last of all state.pt, which makes it count."""
         weights = {name: tensor.cpu() for name, tensor in state.model.state_dict().items()}
         saved = dict(
             config=dataclasses.asdict(self.config),
@@ -64,7 +69,6 @@ class Run:
         )
         files.write_tensors(self.checkpoint(end.epoch), saved)
         self.draw(end.epoch, state.model, saved, data)
-        self.rows.append(end.row)
         self.write_log(data)
         self.save(state, data)
 

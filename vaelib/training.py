@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import unwrap
 from typing import Any
 
@@ -92,7 +92,7 @@ class Update:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """An epoch's test figures (whole split, z sampled) and training means, nats per image, and noise for samples."""
+    """Test figures (whole split, z sampled) and training means of an epoch, nats per image, and noise for samples."""
 
     epoch: int
     step: int
@@ -169,12 +169,13 @@ def effective_beta(config: TrainConfig, shape: tuple[int, ...]) -> float:
 
 
 def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
-    """Beta of each step, as `config` asks for it."""
+    """Beta of each step, as `config` asks for it, with the changes that were made by hand."""
     steps = steps_per_epoch(config, data)
+    betas = {step: effective_beta(replace(config, beta=beta), data.shape) for step, beta in config.beta_by_step().items()}
     return lambda step: beta_at(
         step,
         config.beta_schedule,
-        effective_beta(config, data.shape),
+        betas[max(change for change in betas if change <= step)],
         config.epochs * steps,
         config.beta_warmup * steps,
         config.beta_cycles,
@@ -218,7 +219,6 @@ def updates(
     data = data.to(device)
     update = update_function(state, config, data)
     n, steps, size = len(data.train), steps_per_epoch(config, data), config.batch_size
-    nats = reconstruction(config.loss, config.sigma)
 
     while state.epoch < config.epochs:
         began = time.perf_counter()
@@ -239,24 +239,36 @@ def updates(
 
         require_finite(state, steps)
         draw_seed(state.rng)  # the test DataLoader's
-        recon, kl = average_terms(state.model, nats, data.test, state.rng, size)
-        if not (recon + kl.sum()).isfinite():  # the last update broke the weights
-            raise diverged(state.step)
-        noise = torch.randn(N_SAMPLES, config.latent_dim, generator=state.rng)
-        train_recon, train_kl = (state.losses.cpu().double().sum(0) / n).tolist()  # Apple's GPU has no doubles
+        end = measure(state, data, config, beta(state.step - 1), state.rng, began)
         state.epoch += 1
-        yield EpochEnd(
-            state.epoch - 1,
-            state.step,
-            beta(state.step - 1),
-            recon.item(),
-            kl.sum().item(),
-            train_recon,
-            train_kl,
-            time.perf_counter() - began,
-            kl,
-            noise,
-        )
+        yield end
+
+
+def measure(state: State, data: ImageData, config: TrainConfig, beta: float, rng: torch.Generator, began: float) -> EpochEnd:
+    """The test figures of the moment, and the means over the training images that this epoch has seen so far.
+
+    Raises: Diverged, where the last update broke the weights.
+    """
+    nats = reconstruction(config.loss, config.sigma)
+    done = state.step - state.epoch * steps_per_epoch(config, data)
+    seen = max(1, min(len(data.train), done * config.batch_size))
+    recon, kl = average_terms(state.model, nats, data.test, rng, config.batch_size)
+    if not (recon + kl.sum()).isfinite():
+        raise diverged(state.step)
+    noise = torch.randn(N_SAMPLES, config.latent_dim, generator=rng)
+    train_recon, train_kl = (state.losses[:done].cpu().double().sum(0) / seen).tolist()  # Apple's GPU has no doubles
+    return EpochEnd(
+        state.epoch,
+        state.step,
+        beta,
+        recon.item(),
+        kl.sum().item(),
+        train_recon,
+        train_kl,
+        time.perf_counter() - began,
+        kl,
+        noise,
+    )
 
 
 def draw_seed(rng: torch.Generator) -> int:
