@@ -6,6 +6,7 @@ half that was saved last, so that either may be edited.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -43,11 +44,30 @@ def steady(notebook: Any) -> Any:
         "jupytext": {"formats": "ipynb,md:myst"},
         "language_info": {"name": "python", "pygments_lexer": "ipython3"},
     }
+    keep_shown_widgets(notebook)
     text = nbformat.writes(notebook)
     widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for number, found in enumerate(widgets):  # in the order of their creation
         text = text.replace(found, f"{number:032x}")
     return nbformat.reads(text, as_version=4)
+
+
+def keep_shown_widgets(notebook: Any) -> None:
+    """Takes out the stored state of widgets that no cell shows: closed ones, or ones made on the way to a figure."""
+    stored = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    views = [
+        out.get("data", {}).get("application/vnd.jupyter.widget-view+json")
+        for c in notebook.cells
+        for out in c.get("outputs", [])
+    ]
+    shown, waiting = set(), [view["model_id"] for view in views if view]
+    while waiting:
+        name = waiting.pop()
+        if name not in shown and name in stored.get("state", {}):
+            shown.add(name)
+            waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(stored["state"][name]["state"]))
+    if stored:
+        stored["state"] = {name: model for name, model in stored["state"].items() if name in shown}
 
 
 def run(chapter: str) -> None:

@@ -32,6 +32,7 @@ class Lab(NamedTuple):
     url: str
     token: str
     opened: str
+    root: Path
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         assert time.monotonic() - began < 60, said
         time.sleep(0.1)
         said = (settings / "log").read_text()
-    yield Lab(found[1], found[3], found[2])
+    yield Lab(found[1], found[3], found[2], root)
     process.terminate()
     process.wait(20)
 

@@ -21,15 +21,16 @@ function render({ model, el }) {
   /** @type {{ mu: Float32Array, sigma: Float32Array } | null} */
   let q = null;
   let follows = true; // z is the posterior mean, also when the weights change
-  let chosen = 0;
-  let [right, up] = [0, 1];
+  let chosen = Infinity; // the latent that is traversed
+  let [right, up] = [Infinity, Infinity];
   let anchors = [z, z];
+  let own = { latent: false, axes: false, anchors: false }; // what a hand has chosen stays
   let test = model.get("test");
 
   const image = drawing(() => ((follows = true), say("your drawing"), encode()));
   const caption = node("output", { className: "caption" });
   const out = picture("Image decoded from z", "out");
-  const rows = latents(moved, (j) => (choose(j), later()));
+  const rows = latents(moved, (j) => ((own.latent = true), choose(j), later()));
   const space = plane((x, y) => {
     moved(right, x);
     moved(up, y);
@@ -56,7 +57,10 @@ function render({ model, el }) {
     button("Prior mean", () => leave(new Float32Array(network.latents), "none: z is the mean of the prior")),
     button("Random sample", () => leave(Float32Array.from(z, gauss), "none: z was drawn from the prior")),
   );
-  const axes = [menu("Right", [], (j) => ((right = Number(j)), spread())), menu("Up", [], (j) => ((up = Number(j)), spread()))];
+  const axes = [
+    menu("Right", [], (j) => ((right = Number(j)), (own.axes = true), spread())),
+    menu("Up", [], (j) => ((up = Number(j)), (own.axes = true), spread())),
+  ];
   const shown = { points: tick("Test images", true), manifold: tick("Decoded pictures", false) };
   const legendPlace = node("div");
   const planePart = node(
@@ -84,7 +88,7 @@ function render({ model, el }) {
           { className: "latent head" },
           node("span", {}, "Latent"),
           node("span", {}, "KL, nats"),
-          node("span", {}, "Posterior q(z|x): μ ± σ"),
+          node("span", {}, "q(z|x): μ ± σ"),
           node("span", {}, "z"),
           node("span"),
         ),
@@ -149,7 +153,7 @@ function render({ model, el }) {
     follows = false;
     paint(out, network.decode(z), network.shape);
     rows.set(j, value);
-    if (j !== chosen && j !== right && j !== up) choose(j);
+    if (j !== chosen && !own.latent) choose(j);
     later();
   }
 
@@ -203,7 +207,7 @@ function render({ model, el }) {
 
   function showPosterior() {
     rows.posterior(q);
-    space.posterior(q, right, up);
+    if (network.latents > 1) space.posterior(q, right, up);
   }
 
   /** z without an image. @param {Float32Array} there @param {string} why */
@@ -236,6 +240,7 @@ function render({ model, el }) {
 
   /** @param {number} which */
   function anchor(which) {
+    own.anchors = true;
     anchors[which] = z.slice();
     t.valueAsNumber = which;
     path.draw(network, anchors[0], anchors[1]);
@@ -291,21 +296,34 @@ function render({ model, el }) {
     return kl ? all.sort((a, b) => kl[b] - kl[a]) : all;
   }
 
+  /** Traverses the latent with the most KL, and shows the plane of the first two, unless a hand has chosen others. */
+  function pick() {
+    const first = order();
+    const { kl } = model.get("codes");
+    const faint = (/** @type {number} */ j) => kl && kl[j] < kl[first[0]] / 2; // others must be much stronger: no flicker
+    if (!own.latent && (chosen >= network.latents || faint(chosen))) choose(first[0]);
+    const offered = first.slice(0, CHOICES);
+    if (network.latents === 2) [right, up] = [0, 1];
+    else if (!own.axes && [right, up].some((j) => j >= network.latents || faint(j))) [right, up] = first;
+    for (const [axis, { root, select }] of axes.entries()) {
+      const j = [right, up][axis];
+      root.hidden = network.latents === 2;
+      const all = offered.includes(j) ? offered : [...offered, j];
+      if (document.activeElement !== select)
+        select.replaceChildren(...all.map((j) => node("option", { value: String(j) }, latent(j))));
+      select.value = String(j);
+    }
+  }
+
   /** Another number of latents, another picture, other data: everything begins anew. */
   function begin() {
     test = model.get("test");
+    own = { latent: false, axes: false, anchors: false };
     z = new Float32Array(network.latents);
     Object.assign(out, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
     planePart.hidden = network.latents < 2;
-    const first = order();
-    choose(first[0]);
-    [right, up] = network.latents === 2 ? [0, 1] : first;
-    for (const [axis, { root, select }] of axes.entries()) {
-      root.hidden = network.latents === 2;
-      select.replaceChildren(...first.slice(0, CHOICES).map((j) => node("option", { value: String(j) }, latent(j))));
-      select.value = String([right, up][axis]);
-    }
+    pick();
     const { images, classes } = test;
     testField.hidden = !images;
     shown.points.root.hidden = !images;
@@ -323,7 +341,9 @@ function render({ model, el }) {
     if (another || model.get("test") !== test) begin();
     else if (q) encode();
     if (!follows || !q) place(z, follows);
-    path.draw(network, anchors[0], anchors[1]);
+    if (own.anchors) path.draw(network, anchors[0], anchors[1]);
+    else firstAnchors();
+    pick();
     sort();
     spread();
   }
@@ -340,7 +360,9 @@ function render({ model, el }) {
     const there = Float32Array.from(model.get("z"));
     if (there.length === z.length && there.some((value, j) => Math.abs(value - z[j]) > 1e-6)) place(there);
   });
+  const rested = model.get("z"); // where it was saved, or put by Python
   begin();
+  if (rested.length === z.length) place(Float32Array.from(rested));
   sort();
   spread();
   return hear.stop;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import time
 from collections.abc import Callable
@@ -71,8 +72,7 @@ class Playground(VBox):
     alive: ClassVar[WeakSet[Playground]] = WeakSet()
 
     def __init__(self, config: TrainConfig = DEFAULT, data: ImageData | None = None) -> None:
-        for other in list(self.alive):  # the cell was run again: the processor is wanted here
-            other.pause()
+        self.pause_others()  # also that of this cell, if it is run again
         if data:
             config = replace(config, dataset="tensors", channels=1, image_size=28)
         own = {key: getattr(config, key) for key in ("dataset", "channels", "image_size")}
@@ -134,13 +134,23 @@ class Playground(VBox):
 
     def close(self) -> None:
         """Ends training, and takes the widget from the page."""
+        self.end()
+        for part in self.children:
+            part.close()
+        super().close()
+
+    def end(self) -> None:
+        """Ends the thread, for good."""
         self.alive.discard(self)
         self.closed = True
         if thread := self.thread:
             thread.join()
-        for part in self.children:
-            part.close()
-        super().close()
+
+    def pause_others(self) -> None:
+        """One training has the processor."""
+        for other in list(self.alive - {self}):
+            if other.thread:
+                other.pause()
 
     def hear(self, panel: Panel, said: dict[str, Any], buffers: list[bytes]) -> None:
         """Takes what the page says: that it is there, a button, a control."""
@@ -194,8 +204,7 @@ class Playground(VBox):
         """So many updates are left to make."""
         if steps and not self.session.over:
             self.message = ""
-            for other in list(self.alive - {self}):
-                other.pause()
+            self.pause_others()
         self.left = 0 if self.session.over else steps
         self.began = time.monotonic(), self.session.state.step
 
@@ -267,6 +276,13 @@ class Playground(VBox):
             self.explorer.show(session.state.model)
             self.weights_due = now + WEIGHTS
         self.due = time.monotonic() + PERIOD
+
+
+@atexit.register
+def end_all() -> None:
+    """No thread may be inside torch when Python ends."""
+    for playground in list(Playground.alive):
+        playground.end()
 
 
 def sentence(error: Exception) -> str:
