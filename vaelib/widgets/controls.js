@@ -10,6 +10,9 @@
  * @property {(content: any) => void} send
  */
 
+/** JupyterLab takes keys for its cells, also from a slider, unless an element says that they are its own. */
+export const OWN_KEYS = "data-lm-suppress-shortcuts";
+
 /**
  * An element with properties (names with a dash are attributes) and children.
  * @template {keyof HTMLElementTagNameMap} K
@@ -23,6 +26,7 @@ export function node(tag, properties = {}, ...children) {
   for (const [name, value] of Object.entries(properties))
     if (name.includes("-") || name === "role") made.setAttribute(name, value);
     else /** @type {any} */ (made)[name] = value;
+  if (["input", "select", "button"].includes(tag)) made.setAttribute(OWN_KEYS, "true");
   made.append(...children);
   return made;
 }

@@ -1,5 +1,6 @@
 /** A picture that can be drawn on, with mouse, finger or keyboard. */
 
+import { OWN_KEYS } from "./controls.js";
 import { paint, picture } from "./picture.js";
 
 /**
@@ -13,6 +14,7 @@ export function drawing(changed) {
   );
   Object.assign(canvas, { tabIndex: 0 });
   canvas.setAttribute("role", "application");
+  canvas.setAttribute(OWN_KEYS, "true");
   /** @type {number[]} */
   let shape = [1, 28, 28];
   /** @type {Float32Array} */

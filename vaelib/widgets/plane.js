@@ -1,6 +1,6 @@
 /** Two latents as a plane: test images as points, the posterior of the image, what the decoder draws everywhere, and z to drag. */
 
-import { latent, node, svg } from "./controls.js";
+import { OWN_KEYS, latent, node, svg } from "./controls.js";
 import { paint } from "./picture.js";
 
 /** @typedef {import("./network.js").Network} Network */
@@ -28,7 +28,7 @@ export function plane(move) {
   const axes = [svg("line", { x1: -REACH, x2: REACH }), svg("line", { y1: -REACH, y2: REACH })];
   const front = svg(
     "svg",
-    { viewBox: `${-REACH} ${-REACH} ${2 * REACH} ${2 * REACH}`, tabindex: 0, role: "application" },
+    { viewBox: `${-REACH} ${-REACH} ${2 * REACH} ${2 * REACH}`, tabindex: 0, role: "application", [OWN_KEYS]: "true" },
     svg("g", { class: "axes" }, ...axes, ...ticks, ...names),
     spread,
     point,
