@@ -20,7 +20,7 @@ REFERENCE: dict[str, Any] = dict(
 SINGLE = ("project_dir", "group")  # where the whole sweep goes
 
 
-def grid(zipped: bool = False, **settings: Any) -> list[TrainConfig]:
+def grid(*, zipped: Any = False, **settings: Any) -> list[TrainConfig]:
     """A config for each run: fields that are lists or ranges vary, as their product or, `zipped`, side by side.
 
     Each run is named after its settings that vary; all are in one group. Raises: ConfigError.
@@ -43,7 +43,7 @@ def grid(zipped: bool = False, **settings: Any) -> list[TrainConfig]:
         rows = zip(*(lists[name] * (1 if name in varied else len(lists[varied[0]])) for name in lists), strict=True)
     else:
         rows = itertools.product(*lists.values())
-    runs = [TrainConfig(**dict(zip(lists, row, strict=True))) for row in rows]
+    runs = [configs.from_dict(dict(zip(lists, row, strict=True))) for row in rows]
     group = runs[0].group or "-".join(dict.fromkeys(run.dataset.partition(":")[0] for run in runs)) + "-grid"
     fields = varied or [name for name in lists if name not in SINGLE]
     runs = [replace(run, group=group, name=name_of(run, fields)) for run in runs]
@@ -73,14 +73,16 @@ def varying(runs: list[TrainConfig]) -> list[str]:
     return [name for name in names if len({getattr(run, name) for run in runs}) > 1]
 
 
-def from_flags(given: dict[str, Any], preset: str | None = None, file: str | None = None, zipped: bool = False):
+def from_flags(
+    given: dict[str, Any], preset: str | None = None, file: str | None = None, zipped: bool = False
+) -> list[TrainConfig]:
     """The grid that the command line asks for; where no field has several values, the reference's. Raises: ConfigError."""
     found = read(Path(file)) if file else {}
     zipped = found.pop("zip", False) or zipped
     settings = PRESETS.get(preset or "", {}) | found | given
     if not any(isinstance(value, list) and len(value) > 1 for value in settings.values()):
         settings = REFERENCE | settings
-    return grid(zipped, **settings)
+    return grid(zipped=zipped, **settings)
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -1,123 +1,32 @@
-"""Sweeps: many runs on Dask, on this machine or a cluster, that may be stopped at any moment and started again.
+"""Sweeps: many runs at once, on this machine's cores or a cluster, stopped at any moment and started again.
 
-A task is one epoch of one run: a function of settings, data and state.pt that returns the files which the epoch writes. So
-Dask may run it anywhere, and again where a worker was killed; only the client writes, and workers need no common folders.
+Workers train (`cluster.one_epoch`); only this process writes, and holds the lock of each run that is in hand.
 """
 
 from __future__ import annotations
 
-import os
-import signal
+import math
 import sys
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import dask
-import torch
-from dask.system import CPU_COUNT
-from distributed import Client, Future, Nanny, Scheduler, SpecCluster, get_worker, wait
-from distributed.system import MEMORY_LIMIT
+from dask import config as dask_config
+from distributed import Client, Future, wait
 from tqdm import tqdm
 
+from vaelib import cluster, files, runs
 from vaelib import config as configs
-from vaelib import files, runs
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, load_dataset
 from vaelib.runs import Held, Run, RunError
 from vaelib.train import Interrupted, same_settings, until_stopped
-from vaelib.training import EpochEnd, start, updates
 
-LOOPBACK = "127.0.0.1"
-
-# On a worker
-
-STOPPED: set[str] = set()  # the sweeps that were told to stop
-DRAWING = threading.Lock()  # matplotlib's settings belong to the whole process
-
-
-def dask_setup(worker: Any) -> None:
-    """Dask calls this in each worker process of `local_cluster`: Ctrl-C is for the client, which asks for what is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def one_epoch(
-    config: TrainConfig, data: ImageData, state: bytes | None, sweep: str, new: bool
-) -> tuple[dict[str, bytes], list[dict[str, float]]]:
-    """Goes on with a run to the end of an epoch: the files that it writes, by their place in its folder, and its log.
-
-    `state`: the content of its state.pt, or None at its start. `new`: run_meta.json is to be written. A sweep that is
-    stopped gets back what is done. Raises: Diverged.
-    """
-    with TemporaryDirectory(dir=get_worker().local_directory) as scratch:
-        run = Run(Path(scratch), config)
-        if state is None:
-            now = start(config, data)
-        else:
-            now = start(replace(config, output_bias="random"), data)  # the mean image would take time, and is in the state
-            (run.path / "state.pt").write_bytes(state)
-            run.recall(now)
-        if new:
-            run.write_meta(data)
-        for event in updates(now, data, config):
-            if isinstance(event, EpochEnd):
-                with DRAWING:
-                    run.record(event, now, data)
-                break
-            if sweep in STOPPED:
-                run.save(now, data)
-                break
-        written = [path for path in run.path.rglob("*") if path.is_file()]
-        written.sort(key=lambda path: (path.name == "state.pt", path.name != "run_meta.json", path))
-        return {path.relative_to(run.path).as_posix(): path.read_bytes() for path in written}, run.rows
-
-
-# At the client
-
-
-def local_cluster(workers: int) -> SpecCluster:
-    """`workers` processes on this machine that share its cores, reached from this machine only; each has a GPU of its own,
-    where there are any.
-    """
-    threads = str(max(1, CPU_COUNT // workers))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    common = dict(host=LOOPBACK, nthreads=1, dashboard=False, preload=["vaelib.sweeps"], silence_logs=50)
-    spec = {}
-    for i in range(workers):
-        env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        if gpus:
-            env["CUDA_VISIBLE_DEVICES"] = gpus[i % len(gpus)]
-        spec[i] = dict(cls=Nanny, options=common | dict(env=env))
-    head = dict(cls=Scheduler, options=dict(host=LOOPBACK, port=0, dashboard=True, dashboard_address=f"{LOOPBACK}:0"))
-    return SpecCluster(spec, head, silence_logs=50)
-
-
-def workers_for(runs: int) -> int:
-    """As many processes as there are GPUs, or cores, each with a gigabyte of memory; no more than runs."""
-    return max(1, min(torch.cuda.device_count() or CPU_COUNT, MEMORY_LIMIT // 2**30, runs))
-
-
-def connect(address: str) -> Client:
-    """A client of the scheduler at `address`. Raises: ConfigError where none answers, or it has no workers."""
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        reason = f"no Dask scheduler answers there ({error}): start one with `dask scheduler`"
-        raise ConfigError(f"scheduler is {address!r}, but {reason}.") from None
-    try:
-        client.wait_for_workers(1, timeout=10)
-    except TimeoutError:
-        client.close()
-        raise ConfigError(f"the scheduler at {address} has no workers: start some with `dask worker {address}`.") from None
-    return client
+LOST = RunError("Dask lost it, perhaps with its scheduler: give the same command to go on.")
 
 
 @dataclass
@@ -125,7 +34,6 @@ class Job:
     """A run of a sweep, and how far it is."""
 
     run: Run
-    ended: int = 0  # epochs
     new: bool = True  # run_meta.json is to be written
     state: bytes | None = None
     lock: ExitStack = field(default_factory=ExitStack)
@@ -134,6 +42,11 @@ class Job:
     def name(self) -> str:
         """Its run's."""
         return self.run.config.name
+
+    @property
+    def ended(self) -> int:
+        """Epochs that its log knows."""
+        return len(self.run.rows)
 
     @property
     def finished(self) -> bool:
@@ -152,7 +65,7 @@ class Job:
                 wanted = str(error).partition(":")[0]
                 raise ConfigError(f"in {path} {wanted}: give another --group, or the settings of that run.") from None
             begun.recall()
-            self.ended = len(begun.rows)
+            self.run.rows = begun.rows
         elif path.exists() and (not path.is_dir() or runs.visible(path)):
             raise RunError(f"{path} is not an empty folder, and no run: give another --group.")
 
@@ -171,21 +84,22 @@ class Job:
         """Writes what came back from a worker, state.pt last."""
         for place, content in written.items():
             files.write(self.run.path / place, content)
-        self.run.rows, self.ended, self.state, self.new = rows, len(rows), written["state.pt"], False
+        self.run.rows, self.state, self.new = rows, written["state.pt"], False
 
 
 def plan(grid: Sequence[TrainConfig]) -> list[Job]:
-    """How far each run is; nothing is written. Raises: RunError, ConfigError where a folder is in use for something else."""
+    """How far each run is; nothing is written. Raises: ConfigError where a folder holds a run with other settings."""
     jobs = [Job(Run(runs.group_folder(config) / config.name, config)) for config in grid]
     for job in jobs:
-        job.look()
+        with suppress(RunError):  # that run will fail, when its turn comes, and no other
+            job.look()
     return jobs
 
 
 class Sweep:
     """One walk through a grid: what is to do, what the workers have in hand, what failed and why."""
 
-    def __init__(self, jobs: list[Job], client: Client, data: ImageData | None, quiet: bool = False) -> None:
+    def __init__(self, jobs: list[Job], client: Any, data: ImageData | None, quiet: bool = False) -> None:
         self.client, self.quiet, self.token = client, quiet, uuid.uuid4().hex
         self.todo = deque(job for job in jobs if not job.finished)
         self.running: dict[Future, Job] = {}
@@ -197,7 +111,7 @@ class Sweep:
         disable = True if quiet else None  # None: where there is no terminal
         self.bar = tqdm(total=epochs, initial=ended, unit=" epochs", dynamic_ncols=True, disable=disable)
 
-    def load(self, source: tuple[Any, ...], data: ImageData | None) -> Future:
+    def load(self, source: tuple[Any, ...], data: ImageData | None) -> Any:
         """The data set, held by the workers. Raises: what they raise where it cannot be had."""
         if data:
             return self.client.scatter(data, broadcast=True)
@@ -216,7 +130,7 @@ class Sweep:
                     self.hand_out()
                     self.collect()
                 if stopped.is_set():
-                    self.client.run(STOPPED.add, self.token)
+                    self.client.run(cluster.stop, self.token, on_error="ignore")
                     while self.running:
                         self.collect(go_on=False)
                     raise Interrupted("stopped, nothing is lost: give the same command to go on.")
@@ -227,11 +141,11 @@ class Sweep:
 
     def hand_out(self) -> None:
         """Begins runs, two for each worker: one that it trains, one that waits while the other's files come in."""
-        slots = 2 * max(1, sum(self.client.nthreads().values()))
         for _ in range(len(self.todo)):
-            if len(self.running) >= slots:
+            if len(self.running) >= 2 * cluster.slots(self.client):
                 break
             job = self.todo.popleft()
+            before = job.ended
             try:
                 job.take()
             except Held:  # by another sweep: later
@@ -239,7 +153,8 @@ class Sweep:
             except RunError as error:
                 self.failed[job.name] = str(error)
             else:
-                if job.finished:  # by another sweep
+                self.bar.update(job.ended - before)  # by another sweep
+                if job.finished:
                     self.finish(job)
                 else:
                     runs.point_latest(job.run.path)
@@ -247,10 +162,10 @@ class Sweep:
 
     def submit(self, job: Job) -> None:
         """Gives a run's next epoch to a worker."""
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):  # the state may be some megabytes
+        with dask_config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):  # the state may be some megabytes
             future = self.client.submit(
-                one_epoch, job.run.config, self.data[source_of(job)], job.state, self.token, job.new,
-                key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}", priority=-self.total + job.ended,
+                cluster.one_epoch, job.run.config, self.data[source_of(job)], job.state, self.token, job.new,
+                key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}", priority=job.ended,
             )  # fmt: skip
         self.running[future] = job
 
@@ -264,7 +179,8 @@ class Sweep:
         for future in [future for future in self.running if future.done()]:
             job = self.running.pop(future)
             if future.status != "finished":
-                self.failed[job.name] = reason(future.exception())
+                error: Any = future.exception() if future.status == "error" else LOST
+                self.failed[job.name] = reason(error)
                 job.lock.close()
                 continue
             before = job.ended
@@ -308,18 +224,51 @@ def reason(error: BaseException) -> str:
 
 
 def sweep(
-    grid: Sequence[TrainConfig], client: Client | None = None, data: ImageData | None = None, quiet: bool = False
+    grid: Sequence[TrainConfig],
+    client: Client | None = None,
+    data: ImageData | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
 ) -> dict[str, str]:
-    """Trains every run of a grid that is not finished, on `client`'s cluster or, without one, on this machine's cores.
+    """Trains what is not finished of a grid, on `client`'s cluster or on `workers` processes of this machine.
 
     `data` may be your own tensors. Returns the runs that failed, and why; all others are finished then. Raises: ConfigError,
     DataError, RunError, OSError before anything is begun; Interrupted on Ctrl-C, once all is saved.
     """
     jobs = plan(grid)
-    if all(job.finished for job in jobs):
+    left = sum(not job.finished for job in jobs)
+    if not quiet:
+        print(f"{summary(jobs)} in {jobs[0].run.path.parent}")
+    if not left:
         return {}
     with ExitStack() as stack:
         if client is None:
-            cluster = stack.enter_context(local_cluster(workers_for(sum(not job.finished for job in jobs))))
-            client = stack.enter_context(Client(cluster))
+            workers = workers or cluster.workers_for(left)
+            client = stack.enter_context(Client(stack.enter_context(cluster.local_cluster(workers))))
+        if not quiet:
+            print(f"dashboard: {client.dashboard_link}", flush=True)
         return Sweep(jobs, client, data, quiet).run()
+
+
+def summary(jobs: list[Job]) -> str:
+    """How many runs there are, and how many of them are finished or begun."""
+    finished = sum(job.finished for job in jobs)
+    begun = sum(not job.new and not job.finished for job in jobs)
+    return f"{len(jobs)} runs, {finished} finished, {begun} begun,"
+
+
+def preview(grid: Sequence[TrainConfig], workers: int, probes: int = 4) -> str:
+    """The table of runs, and how long they will take by a short measurement of some. Writes nothing. Raises: as `sweep`."""
+    jobs = plan(grid)
+    wide = max(len(job.name) for job in jobs)
+    lines = [f"{'run':{wide}}  epochs  ended"]
+    lines += [f"{job.name:{wide}}  {job.run.config.epochs:6}  {job.ended:5}" for job in jobs]
+    left = [job for job in jobs if not job.finished]
+    chosen = left[:: math.ceil(len(left) / probes)] if left else []
+    data = {source: load_dataset(*source) for source in dict.fromkeys(map(source_of, chosen))}
+    epochs = sum(job.run.config.epochs - job.ended for job in left)
+    each = [cluster.seconds_of(job.run.config, data[source_of(job)]) for job in chosen]
+    about = epochs * sum(each) / max(1, len(each)) / min(workers, max(1, len(left)))
+    time = f"about {about / 60:.0f} min" if about > 90 else f"about {about:.0f} s"
+    lines.append(f"{summary(jobs)} {epochs} epochs to go: {time} on {workers} worker{'s' if workers > 1 else ''}")
+    return "\n".join(lines)
