@@ -34,6 +34,7 @@ ROOMS = (
     "grids",
     "cluster",
     "sweeps",
+    "compare",
     "cli",
 )
 HOUSE = Path(vaelib.__file__).parent

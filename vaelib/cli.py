@@ -36,6 +36,12 @@ def main(argv: list[str] | None = None) -> int:
     part.add_argument("--group", default=argparse.SUPPRESS, help="(default: the data set's name and -grid)")
     part.set_defaults(run=sweep, parser=part)
 
+    part = commands.add_parser("compare", help="tables and figures of all runs of a group", allow_abbrev=False)
+    part.add_argument("group", metavar="GROUP", help="a group's folder, such as reports/mnist-grid, or its name")
+    part.add_argument("--project-dir", default="reports", metavar="DIR", help="where groups lie (default: reports)")
+    part.add_argument("--output", metavar="DIR", help="a new folder for the files (default: GROUP/comparison, written anew)")
+    part.set_defaults(run=compare, parser=part)
+
     part = commands.add_parser("evaluate", help="figures of a run on the test split", allow_abbrev=False)
     part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
     part.add_argument("--samples", type=positive, default=100, help="importance samples an image, K (default: 100)")
@@ -94,6 +100,21 @@ def sweep(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if failed else 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """`vaelib compare GROUP`"""
+    from vaelib import compare, runs
+
+    group = Path(args.group) if Path(args.group).is_dir() else Path(args.project_dir) / args.group
+    output = Path(args.output) if args.output else group / "comparison"
+    if (output.exists() and args.output) or (output / "run_meta.json").exists():
+        raise runs.RunError(f"{output} exists already: give another --output.")
+    found = compare.results(group)
+    written = compare.write(found, output)
+    print(compare.table(found))
+    print(f"written to {output}: {', '.join(file.name for file in written)}")
+    return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
