@@ -144,7 +144,7 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
     figure = compare.rate_distortion(found)
     assert len(figure.axes) == 2
     for axes, (kind, members) in zip(figure.axes, blocks.items(), strict=True):
-        assert axes.get_title(loc="left") == kind
+        assert axes.get_title(loc="left") == kind.replace(", ", "\n")
         points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.get_lines()[: len(members)]]  # pyright: ignore
         assert points == [(r.figures["kl"], r.figures["recon"]) for r in members]
         assert "nats per image" in axes.get_xlabel()

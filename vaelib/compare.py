@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from matplotlib import rc_params_from_file
@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from vaelib import files, runs
-from vaelib.config import TrainConfig
+from vaelib.config import TrainConfig, types
 from vaelib.data import ImageData, load_dataset, pixels
 from vaelib.evaluation import active_units
 from vaelib.grids import shown, varying
@@ -58,7 +58,7 @@ class Result:
         terms = {False: "cross-entropy", True: "negative log-likelihood"}
         term = terms[binary] if LOSSES[config.loss].title == "cross-entropy" else "density"
         size = "x".join(map(str, self.test.shape[1:])) if config.dataset not in ("mnist", "fashion_mnist") else ""
-        return " ".join(filter(None, (config.dataset, size, "black and white" if binary else "grey,", term)))
+        return f"{' '.join(filter(None, (config.dataset, size, 'black and white' if binary else 'grey')))}, {term}"
 
     @property
     def figures(self) -> dict[str, float]:
@@ -166,7 +166,9 @@ class Looks:
         fields = [name for name in fields_of(found) if name != "seed"]
         self.looks: dict[str, dict[Any, dict[str, Any]]] = {}
         for name, ways in zip(fields, LOOKS, strict=False):
-            values = sorted({getattr(r.config, name) for r in found})
+            hint = types()[name]
+            key = get_args(hint).index if get_origin(hint) is Literal else None  # choices: as the command line has them
+            values = sorted({getattr(r.config, name) for r in found}, key=key)
             self.looks[name] = {value: ways[i % len(ways)] for i, value in enumerate(values)}
 
     def of(self, config: TrainConfig, **common: Any) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def curves(found: Sequence[Result]) -> Figure:
                 axes.plot(epochs, [line[name] for line in r.rows], **looks.of(r.config, ms=5, lw=1.4))
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
-        row[0].set(ylabel=f"{kind}\nnats per image")
+        row[0].set(ylabel=f"{kind}, nats per image".replace(", ", "\n"))
     looks.legend(figure, lw=1.4)
     return figure
 
@@ -224,7 +226,11 @@ def rate_distortion(found: Sequence[Result]) -> Figure:
         low, high = axes.get_xlim(), axes.get_ylim()
         for total in torch.linspace(low[0] + high[0], low[1] + high[1], 9).tolist():
             axes.axline((low[0], total - low[0]), slope=-1, color="0.6", linestyle=":", lw=1, zorder=0)
-        axes.set(title=kind, xlabel="rate: KL, nats per image", ylabel="distortion: reconstruction, nats per image")
+        axes.set(
+            title=kind.replace(", ", "\n"),
+            xlabel="rate: KL, nats per image",
+            ylabel="distortion: reconstruction, nats per image",
+        )
         axes.set(xlim=low, ylim=high)
     looks.legend(figure, handle("equal sum", marker="", linestyle=":", color="0.6"), linestyle="")
     return figure
