@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.slow
 SPRITES: dict[str, Any] = dict(dataset="sprites", image_size=8, hidden_dim=(32,), batch_size=32, epochs=3, device="cpu")
 LATENTS = [2, 3, 4, 5]
 FLAGS = ["--dataset", "sprites", "--image-size", "8", "--hidden-dim", "32", "--batch-size", "32", "--epochs", "3"]
+ROOT = Path(__file__).parents[1]
 SWEEP = ("vaelib.cli", "sweep")
 FLAGS += ["--device", "cpu", "--latent-dim", "2", "3", "4", "5"]
 
@@ -78,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def one(name: str, *argv: str, cwd: Path | None = None) -> psutil.Popen:
         with open(tmp_path / f"{name}.log", "w") as out:
-            command = [sys.executable, "-m", *argv]
+            command = argv if argv[0] == "bash" else [sys.executable, "-m", *argv]
             started.append(psutil.Popen(command, stdout=out, stderr=out, cwd=cwd, start_new_session=True))
         return started[-1]
 
@@ -326,30 +328,45 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def test_a_cluster_whose_workers_have_folders_of_their_own(
-    start: Start, cli: Cli, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The README's example; one worker is killed for good in the middle."""
-    here = {name: tmp_path / name for name in ("scheduler", "one", "two", "client")}
-    for folder in here.values():
-        folder.mkdir()
-    address, loopback = f"tcp://127.0.0.1:{free_port()}", ["--host", "127.0.0.1", "--no-dashboard"]
-    start("scheduler", "dask", "scheduler", "--port", address.rpartition(":")[2], *loopback, cwd=here["scheduler"])
-    monkeypatch.chdir(here["client"])
-    flags = [*FLAGS, "--group", "g", "--scheduler", address]
-    assert f"the scheduler at {address} has no workers" in cli("sweep", *flags).refusal
-    own = ["--nthreads", "1", "--local-directory", ".", *loopback]
-    workers = [start(name, "dask", "worker", address, *own, cwd=here[name]) for name in ("one", "two")]
-    command = start("client", *SWEEP, *flags, cwd=here["client"])
-    group = here["client"] / "reports" / "g"
+def example(readme: str, address: str, flags: list[str]) -> list[str]:
+    """The lines of a README's cluster example, with another address and with flags for its sweep."""
+    block = (ROOT / readme).read_text(encoding="utf-8").partition("<!-- cluster -->")[2].partition("<!-- /cluster -->")[0]
+    host, port = address.removeprefix("tcp://").split(":")
+    lines = block.replace("127.0.0.1", host).replace("8786", port).strip().splitlines()[1:-1]
+    return [*lines[:-1], shlex.join([*shlex.split(lines[-1]), *flags])]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="The example is for a shell.")
+def test_the_cluster_of_the_readme(start: Start, cli: Cli, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A scheduler and two workers with folders of their own; one worker is killed for good in the middle."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "PATIENCE", 3)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    address = f"tcp://127.0.0.1:{free_port()}"
+    export, mkdir, scheduler, one, two, command = example("README.md", address, [*FLAGS, "--group", "g"])
+    start("scheduler", "bash", "-c", f"{mkdir}\n{scheduler.rstrip('&')}")
+    assert f"the scheduler at {address} has no workers" in cli("sweep", "--scheduler", address).refusal
+    workers = [start(name, "bash", "-c", f"{export}\n{line.rstrip('&')}") for name, line in (("one", one), ("two", two))]
+    with Client(address) as look:
+        look.wait_for_workers(2, timeout=60)
+        environ: Any = look.run(lambda: (os.environ.get("MALLOC_TRIM_THRESHOLD_"), os.environ["OMP_NUM_THREADS"]))
+    assert set(environ.values()) == {(None, "1")}
+    client = start("client", "bash", "-c", command)
+    group = tmp_path / "reports" / "g"
     until(lambda: list(group.glob("*/state.pt")), "an epoch")
     kill_all(workers[1])
-    assert command.wait(120) == 0, (tmp_path / "client.log").read_text()
+    assert client.wait(120) == 0, (tmp_path / "client.log").read_text()
     assert_same_group(group, reference)
-    assert not [path for name in ("one", "two", "scheduler") for path in here[name].rglob("*.pt")]
+    assert not [path for name in ("one", "two", "scheduler") for path in (tmp_path / name).rglob("*.pt")]
 
 
-def test_no_scheduler(cli: Cli):
+def test_the_readmes_show_one_cluster():
+    first, second = (example(readme, "tcp://127.0.0.1:8786", []) for readme in ("README.md", "README.ja.md"))
+    assert [line.partition("  #")[0] for line in first] == [line.partition("  #")[0] for line in second]
+
+
+def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     assert f"scheduler is '{address}', but no Dask scheduler answers" in cli("sweep", "--scheduler", address).refusal
     assert "no Dask scheduler answers" in cli("sweep", "--scheduler", "nonsense://x").refusal

@@ -28,6 +28,7 @@ from vaelib.runs import Run
 from vaelib.training import EpochEnd, start, steps_per_epoch, updates
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 10.0  # seconds, with a scheduler that does not answer or has no workers
 SILENT: Any = logging.CRITICAL  # what Dask has to say of a killed worker is not for the user
 
 # On a worker
@@ -104,12 +105,12 @@ def workers_for(runs: int) -> int:
 def connect(address: str) -> Client:
     """A client of the scheduler at `address`. Raises: ConfigError where none answers, or it has no workers."""
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         reason = f"no Dask scheduler answers there ({error}): start one with `dask scheduler`"
         raise ConfigError(f"scheduler is {address!r}, but {reason}.") from None
     try:
-        client.wait_for_workers(1, timeout=10)
+        client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:
         client.close()
         raise ConfigError(f"the scheduler at {address} has no workers: start some with `dask worker {address}`.") from None
