@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from dask.system import CPU_COUNT
 from distributed import Client
 from test_resume import assert_same_run
 
@@ -140,6 +141,17 @@ def test_goes_on_with_what_was_begun(client: Any, tmp_path: Path):
         whole = train(config, quiet=True)
         assert_same_run(tmp_path / "g" / config.name, whole.path)
         assert runs.open_run(tmp_path / "g" / config.name).config.epochs == 3
+
+
+def test_a_task_gives_back_the_settings_first_and_the_state_last(client: Any):
+    """For this is the order in which they are written: what state.pt does not know did not happen."""
+    config = TrainConfig(dataset="sprites", image_size=8, hidden_dim=(8,), batch_size=500, epochs=2, device="cpu")
+    data = client.submit(load_dataset, "sprites", image_size=8)
+    first, rows = client.submit(cluster.one_epoch, config, data, None, "", True).result()
+    second, more = client.submit(cluster.one_epoch, config, data, first["state.pt"], "", False).result()
+    assert (next(iter(first)), [*first][-1], [*second][-1]) == ("run_meta.json", "state.pt", "state.pt")
+    assert "run_meta.json" not in second
+    assert (more[0], len(more)) == (rows[0], 2)
 
 
 def test_own_tensors(client: Any, tmp_path: Path):
@@ -298,7 +310,11 @@ def test_ctrl_c_loses_not_a_step(start: Start, reference: Path, tmp_path: Path):
 def test_two_sweeps_on_one_group_share_the_work(start: Start, reference: Path, tmp_path: Path):
     flags = [*FLAGS, "--group", "g", "--project-dir", str(tmp_path), "--workers", "1"]
     commands = [start(name, *SWEEP, *flags) for name in ("one", "two")]
-    assert [command.wait(120) for command in commands] == [0, 0], [log.read_text() for log in tmp_path.glob("*.log")]
+    codes = [command.wait(120) for command in commands]
+    logs = [(tmp_path / f"{name}.log").read_text() for name in ("one", "two")]
+    assert codes == [0, 0], logs
+    trained, others = (sum(log.count(text) for log in logs) for text in (": test recon", ": finished by another sweep"))
+    assert (trained, others) == (4, 4), logs
     assert_same_group(tmp_path / "g", reference)
 
 
@@ -315,10 +331,16 @@ def test_is_reached_from_this_machine_only(client: Any):
     assert client.dashboard_link.startswith("http://127.0.0.1:")
 
 
-def test_one_training_thread_for_each_worker(client: Any):
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch):
+    """One training thread for each of as many workers as there are cores; what is left over, where there are fewer runs."""
     import torch
 
-    assert set(client.run(torch.get_num_threads).values()) == {1}
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with cluster.local_cluster(1) as one, Client(one) as client:
+        threads: Any = client.run(torch.get_num_threads)
+    assert set(threads.values()) == {CPU_COUNT}
+    assert cluster.workers_for(1) == 1
+    assert cluster.workers_for(10_000) == CPU_COUNT
 
 
 def free_port() -> int:

@@ -155,7 +155,7 @@ class Sweep:
             else:
                 self.bar.update(job.ended - before)  # by another sweep
                 if job.finished:
-                    self.finish(job)
+                    self.finish(job, "finished by another sweep")
                 else:
                     runs.point_latest(job.run.path)
                     self.submit(job)
@@ -193,16 +193,14 @@ class Sweep:
             else:
                 job.lock.close()
 
-    def finish(self, job: Job) -> None:
+    def finish(self, job: Job, how: str = "") -> None:
         """Says how a run ended."""
         job.lock.close()
         self.done += 1
         if not self.quiet:
             row, seconds = job.run.rows[-1], sum(row["seconds"] for row in job.run.rows)
-            self.bar.write(
-                f"{job.name}: test recon {row['recon']:.2f}, KL {row['kl']:.2f}, total {row['total']:.2f} nats per image "
-                f"({seconds:.1f} s)  [{self.done} of {self.total}]"
-            )
+            figures = f"test recon {row['recon']:.2f}, KL {row['kl']:.2f}, total {row['total']:.2f} nats per image"
+            self.bar.write(f"{job.name}: {how or f'{figures} ({seconds:.1f} s)'}  [{self.done} of {self.total}]")
             sys.stdout.flush()
 
 
