@@ -371,8 +371,8 @@ def test_the_cluster_of_the_readme(start: Start, cli: Cli, reference: Path, tmp_
     workers = [start(name, "bash", "-c", f"{export}\n{line.rstrip('&')}") for name, line in (("one", one), ("two", two))]
     with Client(address) as look:
         look.wait_for_workers(2, timeout=60)
-        environ: Any = look.run(lambda: (os.environ.get("MALLOC_TRIM_THRESHOLD_"), os.environ["OMP_NUM_THREADS"]))
-    assert set(environ.values()) == {(None, "1")}
+        environ: Any = look.run(lambda: (os.environ.get("MALLOC_TRIM_THRESHOLD_"), int(os.environ["OMP_NUM_THREADS"])))
+    assert set(environ.values()) == {(None, 1)}
     client = start("client", "bash", "-c", command)
     group = tmp_path / "reports" / "g"
     until(lambda: list(group.glob("*/state.pt")), "an epoch")
