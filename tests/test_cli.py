@@ -27,7 +27,7 @@ from vaelib.train import main as train_main
 if TYPE_CHECKING:
     from conftest import Cli, Tree
 
-COMMANDS = ("train", "evaluate", "traverse", "lab")
+COMMANDS = ("train", "sweep", "compare", "evaluate", "traverse", "lab")
 # The flags of the reference implementation, each with a value it takes.
 REFERENCE = {
     "--epochs": "3",

@@ -37,6 +37,10 @@ ROOMS = (
     "widgets.playground",
     "widgets",
     "train",
+    "grids",
+    "cluster",
+    "sweeps",
+    "compare",
     "cli",
 )
 HOUSE = Path(vaelib.__file__).parent
@@ -107,18 +111,23 @@ def test_config_and_schedules_need_no_torch():
     assert not any(name.split(".")[0] == "torch" for room in ("config", "schedules") for name in imports(room))
 
 
-@pytest.mark.parametrize("module", ["vaelib", "vaelib.config", "vaelib.schedules", "vaelib.train", "vaelib.cli"])
+@pytest.mark.parametrize(
+    "module", ["vaelib", "vaelib.config", "vaelib.schedules", "vaelib.train", "vaelib.grids", "vaelib.cli"]
+)
 def test_import_is_light(module: str):
-    assert not loaded_by(f"import {module}") & {"torch", "torchvision", "matplotlib", "numpy"}
+    assert not loaded_by(f"import {module}") & {"torch", "torchvision", "matplotlib", "numpy", "dask", "distributed"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["train", "--bta", "4"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["sweep", "--help"], ["sweep", "--beta", "x"], ["train", "--bta", "4"], ["--version"]],
+)
 def test_help_and_a_mistyped_flag_are_light(arguments: list[str]):
     statement = (
         f"from vaelib.cli import main\nimport contextlib, io\nwith contextlib.suppress(SystemExit), "
         f"contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()): main({arguments})"
     )
-    assert not loaded_by(statement) & {"torch", "torchvision", "matplotlib", "numpy"}
+    assert not loaded_by(statement) & {"torch", "torchvision", "matplotlib", "numpy", "dask", "distributed"}
 
 
 def test_training_does_not_wait_for_the_compiler():

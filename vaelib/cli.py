@@ -1,4 +1,4 @@
-"""The command `vaelib`: train, evaluate, traverse, lab."""
+"""The command `vaelib`: train, sweep, compare, evaluate, traverse, lab."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vaelib import __version__
-from vaelib.config import ConfigError
+from vaelib import __version__, grids
+from vaelib.config import ConfigError, types, wrong
 from vaelib.train import Parser, add_arguments, command, guarded, reader
 
 
@@ -23,6 +23,24 @@ def main(argv: list[str] | None = None) -> int:
     part = commands.add_parser("train", help="train a model and write a run", allow_abbrev=False)
     add_arguments(part)
     part.set_defaults(run=command, parser=part)
+
+    about = "train a grid of runs on all cores or a cluster; started again, it goes on"
+    part = commands.add_parser("sweep", help=about, description=SWEEP, allow_abbrev=False)
+    add_arguments(part, many=True)
+    part.add_argument("--zip", action="store_true", help="pair the lists side by side instead of all combinations")
+    part.add_argument("--file", metavar="TOML", help="settings from a file: latent_dim = [2, 8]; flags given beside it win")
+    part.add_argument("--dry-run", action="store_true", help="only list the runs, and measure how long they will take")
+    part.add_argument("--workers", type=positive, metavar="N", help="processes on this machine (default: one for each core)")
+    part.add_argument("--scheduler", metavar="ADDRESS", help="train on a running Dask cluster, such as tcp://10.0.0.1:8786")
+    part.add_argument("--project-dir", default=argparse.SUPPRESS, metavar="DIR", help="(default: reports)")
+    part.add_argument("--group", default=argparse.SUPPRESS, help="(default: the data set's name and -grid)")
+    part.set_defaults(run=sweep, parser=part)
+
+    part = commands.add_parser("compare", help="tables and figures of all runs of a group", allow_abbrev=False)
+    part.add_argument("group", metavar="GROUP", help="a group's folder, such as reports/mnist-grid, or its name")
+    part.add_argument("--project-dir", default="reports", metavar="DIR", help="where groups lie (default: reports)")
+    part.add_argument("--output", metavar="DIR", help="a new folder for the files (default: GROUP/comparison, written anew)")
+    part.set_defaults(run=compare, parser=part)
 
     part = commands.add_parser("evaluate", help="figures of a run on the test split", allow_abbrev=False)
     part.add_argument("path", metavar="RUN", help="a run's folder, such as reports/mnist/latest, or a checkpoint")
@@ -45,11 +63,58 @@ def main(argv: list[str] | None = None) -> int:
     return guarded(args.parser.prog, lambda: args.run(args))
 
 
+SWEEP = """Train a grid of runs, every combination of the values given, on all cores of this machine or on a Dask cluster. Each
+flag takes one or more values; where none takes several, the grid is the reference's: --latent-dim 2 8 20 --loss bce bce_logits
+mse --beta-schedule none linear cyclic. Runs that are finished are skipped, those that were begun go on."""
+
+
 def positive(text: str) -> int:
     """argparse's `type` for a count."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def sweep(args: argparse.Namespace) -> int:
+    """`vaelib sweep`"""
+    given = {name: value for name, value in vars(args).items() if name in types()}
+    grid = grids.from_flags(given, args.preset, args.file, args.zip)
+    if args.workers and args.scheduler:
+        raise wrong("workers", args.workers, "a cluster has its own, leave out --workers or --scheduler")
+    try:
+        from vaelib import cluster, sweeps
+    except ModuleNotFoundError as error:
+        if error.name not in ("dask", "distributed"):
+            raise
+        raise ConfigError("Dask is not installed: run pip install 'vaelib[sweep]'.") from None
+    client = cluster.connect(args.scheduler) if args.scheduler else None
+    if args.dry_run:
+        print(sweeps.preview(grid, args.workers or (cluster.slots(client) if client else cluster.workers_for(len(grid)))))
+        return 0
+    failed = sweeps.sweep(grid, client, workers=args.workers)
+    if failed:
+        print(
+            f"{len(failed)} of {len(grid)} runs failed:",
+            *(f"{n}: {why}" for n, why in failed.items()),
+            sep="\n  ",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """`vaelib compare GROUP`"""
+    from vaelib import compare, runs
+
+    group = Path(args.group) if Path(args.group).is_dir() else Path(args.project_dir) / args.group
+    output = Path(args.output) if args.output else group / "comparison"
+    if (output.exists() and args.output) or (output / "run_meta.json").exists():
+        raise runs.RunError(f"{output} exists already: give another --output.")
+    found = compare.results(group)
+    written = compare.write(found, output)
+    print(compare.table(found))
+    print(f"written to {output}: {', '.join(file.name for file in written)}")
+    return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:

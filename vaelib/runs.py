@@ -34,6 +34,10 @@ class RunError(ValueError):
     """A run that cannot be made, continued or read; the message is one sentence."""
 
 
+class Held(RunError):
+    """A run that another process is training."""
+
+
 @dataclass
 class Run:
     """One run's folder, its settings and its log."""
@@ -44,12 +48,12 @@ class Run:
 
     @contextmanager
     def lock(self):
-        """Holds the folder against a second process. Raises: RunError where another one holds it."""
+        """Holds the folder against a second process. Raises: Held where another one has it."""
         try:
             with FileLock(self.path / ".lock", timeout=0):
                 yield
         except Timeout:
-            raise RunError(f"{self.path} is being trained by another process: wait for it, or stop it.") from None
+            raise Held(f"{self.path} is being trained by another process: wait for it, or stop it.") from None
 
     def record(self, end: EpochEnd, state: State, data: ImageData) -> None:
         """Writes an epoch that has ended, and its line in the log."""
@@ -77,19 +81,30 @@ class Run:
         require_finite(state, steps_per_epoch(self.config, data))
         files.write_tensors(self.path / "state.pt", dict(state=state.state_dict(), rows=self.rows))
 
-    def restore(self, state: State, data: ImageData) -> None:
-        """Brings `state` and the log to where state.pt was written, and makes good what a kill left undone."""
-        for part in self.path.rglob(".*.part"):
-            part.unlink(missing_ok=True)
+    def recall(self, state: State | None = None) -> bool:
+        """Brings the rows, and `state`, to where state.pt was written; False where there is none. Raises: RunError."""
         file = self.path / "state.pt"
         if not file.exists():  # stopped before its first epoch ended: it begins again
-            return
+            return False
         try:
             saved = files.read_tensors(file)
-            state.load_state_dict(saved["state"])
+            if state:
+                state.load_state_dict(saved["state"])
             self.rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
         except Exception as error:
             raise unreadable(file, error) from None
+        return True
+
+    def sweep_up(self) -> None:
+        """Removes the halves of files that a kill left."""
+        for part in self.path.rglob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def restore(self, state: State, data: ImageData) -> None:
+        """Brings `state` and the log to where state.pt was written, and makes good what a kill left undone."""
+        self.sweep_up()
+        if not self.recall(state):
+            return
         self.write_log(data)
         for row in self.rows:
             epoch = int(row["epoch"])

@@ -36,23 +36,33 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A flag for every field of the config; only those that are given end up in the parsed arguments."""
+def add_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
+    """A flag for every field of the config; only those that are given end up in the parsed arguments.
+
+    `many`: each takes a list, and those of the room "run", which say where one run goes, are left out.
+    """
     rooms = dict.fromkeys(configs.room(name) for name in configs.types())
-    groups = {room: parser.add_argument_group(room) for room in rooms}
+    groups = {room: parser.add_argument_group(room) for room in rooms if not (many and room == "run")}
     for name, hint in configs.types().items():
+        if configs.room(name) not in groups:
+            continue
         flag, group = "--" + name.replace("_", "-"), groups[configs.room(name)]
-        if hint is bool:
+        if hint is bool and not many:
             group.add_argument(
                 flag, dest=name, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction, help=help_of(name)
             )
             continue
-        shown = "{" + ",".join(get_args(hint)) + "}" if get_origin(hint) is Literal else name.split("_")[-1].upper()
-        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, type=reader(name), metavar=shown, help=help_of(name))
+        choices = ("true", "false") if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
+        shown = "{" + ",".join(choices) + "}" if choices else name.split("_")[-1].upper()
+        lists: dict[str, Any] = dict(nargs="+") if many else {}
+        group.add_argument(
+            flag, dest=name, default=argparse.SUPPRESS, type=reader(name), metavar=shown, help=help_of(name), **lists
+        )
     parser.add_argument("--preset", choices=configs.PRESETS, help="the settings of another program; flags given beside it win")
-    groups["run"].add_argument(
-        "--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the one the flags above name"
-    )
+    if not many:
+        groups["run"].add_argument(
+            "--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the one the flags above name"
+        )
 
 
 def reader(name: str) -> Callable[[str], Any]:

@@ -21,7 +21,7 @@ from statistics import median
 import reference
 import torch
 
-from vaelib import EpochEnd, TrainConfig, load_dataset, losses, start, updates
+from vaelib import EpochEnd, TrainConfig, grids, load_dataset, losses, start, updates
 from vaelib.config import PRESETS, from_dict
 from vaelib.data import binarized
 from vaelib.evaluation import importance_nll
@@ -215,6 +215,33 @@ def bench_start(folder: Path) -> list[Row]:
         o, t, _ = pairs(lambda c=command: child(sys.executable, *c)[0], lambda: child(sys.executable, "-c", "pass")[0], 9)
         rows.append((f"{what} (against python -c pass)", f"{o * 1000:.0f} ms", f"{t * 1000:.0f} ms", f"{t / o:.2f}", ""))
     return rows
+
+
+def bench_sweep(folder: Path) -> list[Row]:
+    """The reference grid at 2 epochs: a shell's loop over `vaelib train` against `vaelib sweep`; and what threads are worth."""
+    where = ["--epochs", "2", "--project-dir", str(folder / "reports")]
+    vaelib, grid = [sys.executable, "-m", "vaelib.cli"], grids.from_flags({})
+
+    def loop(runs: list[TrainConfig]) -> None:
+        for run in runs:
+            flags = ["--latent-dim", str(run.latent_dim), "--loss", run.loss, "--beta-schedule", run.beta_schedule]
+            subprocess.run([*vaelib, "train", *where, *flags, "--group", "loop"], check=True, stdout=subprocess.DEVNULL)
+
+    def sweep(group: str, *flags: str) -> float:
+        command = [*vaelib, "sweep", *where, "--group", group, *flags]
+        return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+    half = timed(lambda: loop(grid[::2]))
+    ours = sweep("grid")
+    theirs = half + timed(lambda: loop(grid[1::2]))
+    few = ["--latent-dim", "8", "--loss", "bce_logits", "--beta-schedule", "none", "--seed", "1", "2", "3", "4"]
+    many, one = sweep("many", *few), sweep("one", *few, "--workers", "1")
+    return [
+        ("27 runs of 2 epochs, a sweep against a loop of commands", f"{ours:.0f} s", f"{theirs:.0f} s", f"{theirs / ours:.2f}",
+         "at least 1.4"),
+        ("4 runs: two processes of one training thread, against one of two", f"{many:.0f} s", f"{one:.0f} s",
+         f"{one / many:.2f}", ""),
+    ]  # fmt: skip
 
 
 BENCHES = {name.removeprefix("bench_"): bench for name, bench in list(globals().items()) if name.startswith("bench_")}
