@@ -22,6 +22,7 @@ import pytest
 
 import notebooks
 from vaelib.chapter import source
+from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(path.stem for path in notebooks.FOLDER.glob("*.ipynb"))
@@ -122,6 +123,14 @@ def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
     assert nbformat.writes(notebooks.steady(notebook)) + "\n" == file.read_text(encoding="utf-8")
     assert not any("execution" in cell.metadata for cell in notebook.cells)
     assert str(ROOT) not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_stored_widgets_are_those_of_the_library(chapter: str):
+    stored = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4).metadata.get("widgets", {})
+    models = stored.get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
+    found = {model["state"]["_esm"] for model in models if "_esm" in model["state"]}
+    assert found <= {frontend.module("explorer"), frontend.module("playground")}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

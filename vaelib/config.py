@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 DATASETS = ("mnist", "fashion_mnist", "sprites")
@@ -117,6 +118,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@cache
 def types() -> dict[str, Any]:
     """Each field's type, in the order of the command line."""
     return get_type_hints(TrainConfig)

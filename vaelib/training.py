@@ -171,7 +171,8 @@ def effective_beta(config: TrainConfig, shape: tuple[int, ...]) -> float:
 def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
     """Beta of each step, as `config` asks for it, with the changes that were made by hand."""
     steps = steps_per_epoch(config, data)
-    betas = {step: effective_beta(replace(config, beta=beta), data.shape) for step, beta in config.beta_by_step().items()}
+    unit = effective_beta(replace(config, beta=1.0, beta_changes=""), data.shape)
+    betas = {step: beta * unit for step, beta in config.beta_by_step().items()}
     return lambda step: beta_at(
         step,
         config.beta_schedule,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import reference
 import torch
@@ -241,6 +242,122 @@ def bench_sweep(folder: Path) -> list[Row]:
          "at least 1.4"),
         ("4 runs: two processes of one training thread, against one of two", f"{many:.0f} s", f"{one:.0f} s",
          f"{one / many:.2f}", ""),
+    ]  # fmt: skip
+
+
+def bench_widgets(folder: Path) -> list[Row]:
+    """In a real JupyterLab and a real Chromium: how soon a hand sees what it did, and what being watched costs."""
+    sys.path.insert(0, str(HERE.parent / "browser"))
+    sys.path.insert(0, str(HERE.parents[1] / "book"))
+    import real  # pyright: ignore[reportMissingImports]
+
+    with real.jupyterlab(folder) as lab, real.chromium() as browser:
+        assert browser, "there is no Chromium here: install it, or run playwright install chromium"
+        page = browser.new_page()
+        return [*explorer_rows(page, lab, real), *playground_rows(page, lab, real)]
+
+
+WATCH_PIXELS = """() => {
+    const out = document.querySelector(".vaelib canvas.out"), put = CanvasRenderingContext2D.prototype.putImageData;
+    let began = 0, written = 0;
+    window.moves = [];
+    CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+        put.apply(this, given);
+        if (this.canvas === out && !written) written = performance.now();
+    };
+    addEventListener("input", () => {
+        (began = performance.now()), (written = 0);
+        requestAnimationFrame(() => moves.push([written - began, written > 0]));
+    }, true);
+}"""
+
+
+def explorer_rows(page: Any, lab: Any, real: Any) -> list[Row]:
+    """From the input event of a slider to the decoded image on its canvas; no kernel takes part."""
+    cells = (
+        "import torch\nfrom vaelib import VAE, load_dataset\nfrom vaelib.widgets import LatentExplorer",
+        "LatentExplorer(VAE(), load_dataset())",
+    )
+    real.run_new(page, lab, "explorer", *cells)
+    page.evaluate(WATCH_PIXELS)
+    slider = page.locator(".latent input:visible").first
+    slider.focus()
+    for i in range(100):
+        slider.press("ArrowRight" if i < 50 else "ArrowLeft")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for i in range(100):
+        page.mouse.move(box["x"] + 5 + i * (box["width"] - 10) / 100, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    moves = page.evaluate("moves")
+    times = sorted(ms for ms, _ in moves)
+    p95, frame = times[int(0.95 * len(times))], 100 * sum(drawn for _, drawn in moves) / len(moves)
+    what = f"explorer, slider to pixels, p95 of {len(moves)} moves (median {median(times):.1f} ms)"
+    return [
+        (what, f"{p95:.1f} ms", "", "", "at most 4 ms"),
+        ("drawn in the first frame", f"{frame:.0f} %", "", "", "at least 95 %"),
+    ]
+
+
+def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
+    """A training that is watched: first picture, looks a second, beta to effect, and speed against the loop alone."""
+    from vaelib.widgets.playground import DEFAULT
+
+    real.run_new(page, lab, "playground", "from vaelib.widgets import Playground\nPlayground()")
+    train = page.get_by_role("button", name="Train")
+    page.wait_for_function("!document.querySelector('fieldset').disabled")
+    page.wait_for_timeout(1000)
+    sheet = "document.querySelector('canvas.sheet').toDataURL()"
+    before = page.evaluate(sheet)
+    first = timed(lambda: (train.click(), page.wait_for_function(f"old => {sheet} !== old", arg=before, polling="raf")))
+    looks = page.evaluate("""() => new Promise((resolve) => {
+        let n = 0;
+        const seen = new MutationObserver(() => n++);
+        seen.observe(document.querySelector(".count"), { childList: true });
+        setTimeout(() => resolve(n / 4), 4000);
+    })""")
+    move = """() => new Promise((resolve) => {
+        const [slider, plan] = [".beta input", ".plan"].map((name) => document.querySelector(name));
+        const [before, began] = [plan.getAttribute("aria-label"), performance.now()];
+        const seen = new MutationObserver(() => {
+            if (plan.getAttribute("aria-label") === before) return;
+            seen.disconnect();
+            requestAnimationFrame(() => resolve(performance.now() - began));
+        });
+        seen.observe(plan, { attributes: true });
+        slider.valueAsNumber += slider.valueAsNumber < 1.9 ? 0.05 : -3.9;
+        slider.dispatchEvent(new Event("input"));
+    })"""
+    times = []
+    for _ in range(60):
+        times.append(page.evaluate(move))
+        page.wait_for_timeout(150)
+    times.sort()
+    watched, alone = [], []
+    count = "Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1])"
+    for _ in range(3):
+        page.get_by_role("button", name="Reset").click()
+        page.wait_for_function(f"{count} === 0")
+        train.click()
+        page.wait_for_function(f"{count} > 20", polling=20)
+        began, begun = time.perf_counter(), page.evaluate(count)
+        page.wait_for_function(f"{count} > 210", polling=20)
+        watched.append((page.evaluate(count) - begun) * DEFAULT.batch_size / (time.perf_counter() - began))
+        page.get_by_role("button", name="Pause").click()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        alone.append(len(DATA.train) / next(epochs_of(DEFAULT))[1])
+        torch.set_num_threads(threads)
+    ours, theirs = median(watched), median(alone)
+    return [
+        ("playground, Train to the first new picture", f"{1000 * first:.0f} ms", "", "", "at most 1000 ms"),
+        ("looks a second while it trains", f"{looks:.1f}", "", "", "at least 10"),
+        (f"beta to its effect while it trains, p95 of {len(times)} (median {median(times):.0f} ms)",
+         f"{times[int(0.95 * len(times))]:.0f} ms", "", "", "at most 150 ms"),
+        ("images a second while watched, against the loop alone with one thread", f"{ours:.0f}", f"{theirs:.0f}",
+         f"{ours / theirs:.2f}", "at least 0.8"),
     ]  # fmt: skip
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from real import command, run_new
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -32,27 +32,12 @@ playground
 """
 
 
-def command(page: Page, name: str, **arguments: str) -> None:
-    """Runs a command of JupyterLab, and waits for its end, if it ever tells."""
-    script = "([name, given]) => Promise.race([jupyterapp.commands.execute(name, given), new Promise(r => setTimeout(r, 2000))])"
-    page.evaluate(f"async given => {{ await ({script})(given) }}", [name, arguments])
-
-
 @pytest.fixture
-def run(page: Page, lab, request: pytest.FixtureRequest) -> Open:
+def run(page: Page, lab, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens a new notebook of some cells, and runs it."""
 
-    def opened(*cells: str, wait: str = ".vaelib") -> Page:
-        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-        made = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-        made.cells = [nbformat.v4.new_code_cell(text) for text in cells]
-        name = re.sub(r"\W", "_", request.node.name)
-        nbformat.write(made, lab.root / "notebooks" / f"{name}.ipynb")
-        page.set_viewport_size({"width": 1300, "height": 2200})
-        page.goto(f"{lab.url}/lab/tree/notebooks/{name}.ipynb?reset&token={lab.token}")
-        expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle", timeout=60_000)
-        command(page, "notebook:run-all-cells")
-        page.locator(wait).first.wait_for(timeout=60_000)
+    def opened(*cells: str) -> Page:
+        run_new(page, lab, re.sub(r"\W", "_", request.node.name), *cells)
         return page
 
     yield opened
@@ -268,13 +253,10 @@ def test_a_training_is_steered_by_keyboard_alone(run: Open, complaints: list[str
     press(page.get_by_role("button", name="Step"), "Enter")()
     expect(page.locator(".count")).to_contain_text("update 1 of")
     reached = set()
+    name = "e => (e.ariaLabel || e.closest('label')?.textContent || e.textContent).slice(0, 5)"
     page.locator("button.main").focus()
     for _ in range(12):  # all of them in the order of the tab key
-        reached.add(
-            page.evaluate(
-                "(document.activeElement.ariaLabel || document.activeElement.closest('label')?.textContent || document.activeElement.textContent).slice(0, 5)"
-            )
-        )
+        reached.add(page.locator(":focus").evaluate(name))
         page.keyboard.press("Tab")
     assert {"Train", "Step", "Reset", "Keep", "Datam", "Lossb", "Laten", "Sched", "Seed", "Beta"} <= reached
     cell(page, 1)
@@ -323,7 +305,7 @@ def test_a_saved_playground_without_a_kernel_shows_its_state(page: Page, lab, co
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_looks_are_sound_in_every_width(run: Open, theme: str, request: pytest.FixtureRequest, tmp_path: Path):
+def test_looks_are_sound_in_every_width(run: Open, theme: str):
     page = run(PLAYGROUND, "playground.train(30)\nplayground.wait()")
     command(page, "apputils:change-theme", theme=theme)
     command(page, "application:toggle-left-area")

@@ -155,6 +155,7 @@ function render({ model, el }) {
     rows.set(j, value);
     if (j !== chosen && !own.latent) choose(j);
     later();
+    tell();
   }
 
   /** z goes to a place. @param {Float32Array} there @param {boolean} [following] */
@@ -164,6 +165,7 @@ function render({ model, el }) {
     paint(out, network.decode(z), network.shape);
     z.forEach((value, j) => rows.set(j, value));
     later();
+    tell();
   }
 
   const later = nextFrame(() => {
@@ -175,7 +177,6 @@ function render({ model, el }) {
       space.point(z[right], z[up]);
       if (network.latents > 2) manifold();
     }
-    tell();
   });
 
   /** The latent that the strip traverses. @param {number} j */
@@ -186,9 +187,11 @@ function render({ model, el }) {
     walk.canvas.setAttribute("aria-label", walkTitle.textContent);
   }
 
-  /** Python learns where z is when it rests. */
+  /** Python learns where z is when it rests; not where it goes with the weights that Python sends. */
   let resting = 0;
+  let updating = false;
   function tell() {
+    if (updating) return;
     clearTimeout(resting);
     resting = window.setTimeout(() => {
       model.set("z", [...z]);
@@ -335,6 +338,7 @@ function render({ model, el }) {
 
   /** Other weights for the same place, or another model. */
   function update() {
+    updating = true;
     const before = network;
     network = new Network(model.get("network"));
     const another = network.latents !== before.latents || String(network.shape) !== String(before.shape);
@@ -346,6 +350,7 @@ function render({ model, el }) {
     pick();
     sort();
     spread();
+    updating = false;
   }
 
   function sort() {

@@ -54,6 +54,7 @@ export function latents(moved, chosen) {
       });
       if (root.matches(":hover") || root.contains(document.activeElement)) return;
       const order = kl.map((_, j) => j).sort((a, b) => kl[b] - kl[a]);
+      if (!speaks.some(Boolean)) speaks = speaks.map(() => true); // not trained yet: nothing to tell apart
       active.replaceChildren(...order.filter((j) => speaks[j]).map((j) => rows[j].root));
       silent.replaceChildren(...order.filter((j) => !speaks[j]).map((j) => rows[j].root));
       folded.hidden = !silent.childElementCount;

@@ -26,7 +26,7 @@ from vaelib.widgets.explorer import POINTS, LatentExplorer
 from vaelib.widgets.session import Session
 
 PERIOD = 0.075  # seconds between two looks at a model in training
-WEIGHTS = 0.4  # and between two sets of weights for the explorer, which are much larger
+WEIGHTS = 0.5  # and between two sets of weights for the explorer, which are much larger
 GHOSTS = 4  # earlier curves that stay in sight
 LATENTS = (2, 3, 5, 10, 20, 50)
 SETS = {
