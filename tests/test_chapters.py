@@ -129,8 +129,8 @@ def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
 def test_stored_widgets_are_those_of_the_library(chapter: str):
     stored = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4).metadata.get("widgets", {})
     models = stored.get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
-    found = {model["state"]["_esm"] for model in models if "_esm" in model["state"]}
-    assert found <= {frontend.module("explorer"), frontend.module("playground")}
+    found = {(model["state"]["_esm"], model["state"]["_css"]) for model in models if "_esm" in model["state"]}
+    assert found <= {(frontend.module(name), frontend.style()) for name in ("explorer", "playground")}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -114,8 +114,8 @@ def test_every_control_of_the_explorer_moves_what_is_seen(run: Open, complaints:
     for name in ("Prior mean", "Random sample"):
         changes(page, out, press(page.get_by_role("button", name=name), "Enter"))
     changes(page, path, page.get_by_role("button", name="A is here").click)
-    changes(page, out, press(page.get_by_label("Place between A and B"), "Home"))
     changes(page, out, press(page.get_by_label("Place between A and B"), "End"))
+    changes(page, out, press(page.get_by_label("Place between A and B"), "Home"))
     page.get_by_role("button", name="Random sample").click()
     changes(page, path, page.get_by_role("button", name="B is here").click)
 
@@ -211,9 +211,9 @@ def test_a_training_is_steered_by_mouse(run: Open, complaints: list[str]):
             expect(page.locator(".latent input")).to_have_count(2)
             expect(page.locator(".plane")).to_be_visible()
     expect(page.locator(".legend").first).to_contain_text("Gaussian, fixed sigma")
-    colours = "c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data].some((v, i, d) => i % 4 === 0 && v !== d[i + 1])"
-    assert sheets.first.evaluate(colours), "sprites have colours"
-
+    colours = """c => [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data]
+        .some((v, i, d) => i % 4 === 0 && v !== d[i + 1])"""
+    page.wait_for_function(colours, arg=sheets.first.element_handle(), timeout=30_000)
     until(page, 5)
     page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
