@@ -32,6 +32,7 @@ PAIRS: dict[str, tuple[Any, Any]] = dict(
     sigma=(0.5, 1.0),
     min_sigma=(0.05, 0.1),
     reduction=("sum", "mean"),
+    beta_changes=("3:4.0", "3:4.0,5:0.5"),
     beta=(1.0, 4.0),
     beta_schedule=("none", "cyclic"),
     beta_warmup=(1.0, 2.0),
