@@ -6,8 +6,8 @@ else
 BIN := .venv/bin
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
-RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-NPM := $(RUN) npm
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+OUT ?= book
 BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* book/_templates/* book/_templates/static/* \
 	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.py vaelib/widgets/*)
 ARGS ?=
@@ -32,10 +32,10 @@ test-fast: .venv/dev.stamp  ## the same without the slow tests
 notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each pair
 	$(BIN)/python book/notebooks.py $(ARGS)
 
-book: book/_build/html/index.html  ## the published book, for any static host or a USB stick
+book: $(OUT)/_build/html/index.html  ## the published book, for any static host or a USB stick
 
-book/_build/html/index.html: .venv/book.stamp node_modules/.package-lock.json $(BOOK)
-	$(RUN) $(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output book -W -n --keep-going
+$(OUT)/_build/html/index.html: .venv/book.stamp node_modules/.package-lock.json $(BOOK)
+	$(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output $(OUT) -W -n --keep-going
 	touch $@
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine

