@@ -8,8 +8,10 @@ endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 ARGS ?=
+ZOO ?= book/zoo.toml
+LIVE = build/live/$(dir $(ZOO))
 
-.PHONY: train lab test test-fast notebooks bench lint lint-js lock clean
+.PHONY: train lab test test-fast notebooks zoo bench lint lint-js lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -28,6 +30,11 @@ test-fast: .venv/dev.stamp  ## the same without the slow tests
 
 notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each pair
 	$(BIN)/python book/notebooks.py $(ARGS)
+
+zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page; ZOO=tests/zoo.toml: a small one
+
+$(LIVE)zoo/index.js: $(ZOO) book/zoo.py $(wildcard vaelib/*.py vaelib/widgets/*.py) | .venv/dev.stamp
+	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py
