@@ -11,6 +11,8 @@ OUT ?= book
 BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* book/_templates/* book/_templates/static/* \
 	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.py vaelib/widgets/*)
 ARGS ?=
+ZOO ?= book/zoo.toml
+LIVE = build/live/$(dir $(ZOO))
 
 .PHONY: train lab test test-fast notebooks book zoo bench lint lint-js lock clean
 .DELETE_ON_ERROR:
@@ -34,9 +36,15 @@ notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each
 
 book: $(OUT)/_build/html/index.html  ## the published book, for any static host or a USB stick
 
-$(OUT)/_build/html/index.html: .venv/book.stamp node_modules/.package-lock.json $(BOOK)
+$(OUT)/_build/html/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
 	$(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output $(OUT) -W -n --keep-going
+	cp -r $(LIVE)zoo $(@D)/_static/live
 	touch $@
+
+zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page; ZOO=tests/zoo.toml: a small one
+
+$(LIVE)zoo/index.js: $(ZOO) book/zoo.py $(wildcard vaelib/*.py vaelib/widgets/*.py) | .venv/book.stamp
+	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py

@@ -77,6 +77,16 @@ def tree() -> Tree:
 
 
 @pytest.fixture(scope="session")
+def small_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state files of tests/zoo.toml, in a folder zoo. Its runs lie in build: they are trained once."""
+    import zoo
+
+    out = tmp_path_factory.mktemp("live")
+    assert zoo.main(["tests/zoo.toml", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
 def damage() -> Callable[[Path], str]:
     """What is wrong with a run's file, by reading it whole; "" if nothing."""
 

@@ -4,11 +4,12 @@ import { node } from "./controls.js";
 import { explorer } from "./explorer.js";
 import { playground } from "./playground.js";
 import { load, pageModel } from "./state.js";
+import { zoo } from "./zoo.js";
 
 /** @typedef {import("./controls.js").Model} Model */
 
 /** @type {Record<string, (view: { model: Model, el: HTMLElement }) => unknown>} */
-const WIDGETS = { explorer, playground };
+const WIDGETS = { explorer, playground, zoo };
 
 /** @param {HTMLElement} place <div class="live" data-widget="explorer" data-state="NAME"> */
 async function fill(place) {
@@ -20,7 +21,7 @@ async function fill(place) {
     requestAnimationFrame(() => setTimeout(() => (place.dataset.ready = ""))); // when it is painted
   } catch (error) {
     console.error(error);
-    const said = `This ${widget} could not be loaded: ${state}.js is missing beside the page's script, or damaged. Reload the page to try again.`;
+    const said = `This widget cannot be shown: ${/** @type {Error} */ (error).message}. Reload the page to try again.`;
     place.append(node("div", { className: "vaelib", role: "alert" }, node("p", { className: "alone" }, said)));
   }
 }

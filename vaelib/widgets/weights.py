@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -24,6 +25,16 @@ def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (out, in) as whole numbers in [-127, 127] and the scale (out,) of each unit: weight is near scale * number."""
     scale = weight.abs().amax(1) / 127
     return (weight / scale.clamp_min(1e-30)[:, None]).round().to(torch.int8), scale
+
+
+@torch.no_grad()
+def rounded(model: VAE) -> VAE:
+    """A copy of `model` with the weights that 8 bits leave of it."""
+    copy = deepcopy(model)
+    for weight, _ in layers(copy):
+        whole, scale = quantise(weight)
+        weight.copy_(whole * scale[:, None])
+    return copy
 
 
 @torch.no_grad()
