@@ -146,14 +146,15 @@ LISTED = re.compile(r"(<!-- questions -->\n).*?(<!-- /questions -->)", re.S)
 
 
 def questions() -> str:
-    """The questions of the inventory by what they are about, each with a link to its answer, for notebooks/questions.md."""
+    """The questions of the inventory by what they are about, each with the place of its answer, for notebooks/questions.md."""
     groups: dict[str, list[str]] = {}
     for question in inventory()["question"]:
-        page, answer = question["chapter"], question["answer"]
-        link, where = f"#{answer}", "below"
-        if page != "questions":
-            link, where = f"{page}.ipynb", "Section " + section(page, f"[{answer}]").partition(" ")[0]
-        groups.setdefault(question["about"], []).append(f"- [{question['asks']}]({link}) ({where})")
+        page, asks = question["chapter"], question["asks"]
+        heading = section(page, f"[{question['answer']}]")
+        line = f"[{asks}]({page}.ipynb) (Section {heading.partition(' ')[0]})"
+        if page == "questions":  # JupyterLab does not find a target that stands further down
+            line = f"{asks} (below, under *{heading}*)"
+        groups.setdefault(question["about"], []).append(f"- {line}")
     return "".join(f"\n**{about}**\n\n" + "\n".join(lines) + "\n" for about, lines in groups.items()) + "\n"
 
 
