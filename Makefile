@@ -6,10 +6,13 @@ else
 BIN := .venv/bin
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
-NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+NPM := $(RUN) npm
+BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* book/_templates/* book/_templates/static/* \
+	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.py vaelib/widgets/*)
 ARGS ?=
 
-.PHONY: train lab test test-fast notebooks bench lint lint-js lock clean
+.PHONY: train lab test test-fast notebooks book zoo bench lint lint-js lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -28,6 +31,12 @@ test-fast: .venv/dev.stamp  ## the same without the slow tests
 
 notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each pair
 	$(BIN)/python book/notebooks.py $(ARGS)
+
+book: book/_build/html/index.html  ## the published book, for any static host or a USB stick
+
+book/_build/html/index.html: .venv/book.stamp node_modules/.package-lock.json $(BOOK)
+	$(RUN) $(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output book -W -n --keep-going
+	touch $@
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py
@@ -58,10 +67,10 @@ clean:  ## removes the environment and caches; runs stay
 	$(INSTALL) -e .
 	touch $@
 
-node_modules/.package-lock.json: package.json package-lock.json | .venv/dev.stamp  # pip brings npm
+node_modules/.package-lock.json: package.json package-lock.json | .venv/book.stamp  # pip brings npm
 	$(NPM) ci --silent
 	touch $@
 
-.venv/lab.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp
+.venv/lab.stamp .venv/book.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp
 	$(INSTALL) -e '.[$*]'
 	touch $@

@@ -125,10 +125,23 @@ def test_eight_bits_are_off_by_half_a_step_at_most():
 def test_a_widget_is_one_module_that_imports_nothing(name: str, tmp_path: Path):
     text = frontend.module(name)
     assert not re.search(r"^import ", text, re.M)
-    assert text.count("export default { render };") == text.count("export ") == 1
+    assert text.count(f"export default {{ render: {name} }};") == text.count("export ") == 1
     (tmp_path / "one.mjs").write_text(text, encoding="utf-8")
     done = subprocess.run([str(NODE), "--check", str(tmp_path / "one.mjs")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_published_page_is_one_classic_script(tmp_path: Path):
+    text = frontend.script()
+    assert not re.search(r"^(import|export) ", text, re.M)
+    (tmp_path / "page.cjs").write_text(text, encoding="utf-8")
+    done = subprocess.run([str(NODE), "--check", str(tmp_path / "page.cjs")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_state_file_is_a_call_with_bytes_in_base64():
+    text = frontend.state("a/b", dict(curve=b"\0\xff", ghosts=[dict(curve=b"")]))
+    assert text == 'vaelibState("a/b", {"curve":{"base64":"AP8="},"ghosts":[{"curve":{"base64":""}}]});\n'
 
 
 # LatentExplorer

@@ -8,6 +8,7 @@
  * @property {(event: string, listener: (content: any) => void) => void} on
  * @property {(event: string, listener: (content: any) => void) => void} off
  * @property {(content: any) => void} send
+ * @property {boolean} [alone] that of a published page: there is no Python
  */
 
 /** JupyterLab takes keys for its cells, also from a slider, unless an element says that they are its own. */

@@ -14,7 +14,7 @@ const FIXED = 1024; // means come as 16-bit numbers
 const CHOICES = 20; // latents that can be an axis of the plane: those with the most KL
 
 /** @param {{ model: Model, el: HTMLElement }} view */
-function render({ model, el }) {
+export function explorer({ model, el }) {
   const hear = listener(model);
   let network = new Network(model.get("network"));
   let z = new Float32Array(network.latents);
@@ -187,11 +187,11 @@ function render({ model, el }) {
     walk.canvas.setAttribute("aria-label", walkTitle.textContent);
   }
 
-  /** Python learns where z is when it rests; not where it goes with the weights that Python sends. */
+  /** Python learns where z is when it rests; not where it goes with the weights that Python sends. A page learns it all. */
   let resting = 0;
   let updating = false;
   function tell() {
-    if (updating) return;
+    if (updating && !model.alone) return;
     clearTimeout(resting);
     resting = window.setTimeout(() => {
       model.set("z", [...z]);
@@ -373,4 +373,4 @@ function render({ model, el }) {
   return hear.stop;
 }
 
-export default { render };
+export default { render: explorer };

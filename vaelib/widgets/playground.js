@@ -11,7 +11,7 @@ const DECADES = 2; // the slider of beta goes from 0.01 to 100
 const PATIENCE = 2500; // milliseconds until a kernel that does not answer counts as none
 
 /** @param {{ model: Model, el: HTMLElement }} view */
-function render({ model, el }) {
+export function playground({ model, el }) {
   const hear = listener(model);
   const act = (/** @type {string} */ verb) => model.send({ do: verb });
   const steer = (/** @type {Record<string, unknown>} */ settings) => ((touched = Date.now()), model.send({ set: settings }));
@@ -65,8 +65,10 @@ function render({ model, el }) {
   );
   const alone = node(
     "p",
-    { className: "alone", hidden: true },
-    "No kernel is running this: what you see was saved. To train it yourself, run this cell in JupyterLab.",
+    { className: "alone", hidden: !model.alone },
+    model.alone
+      ? "A published page has no kernel: what you see was saved. To train it yourself, open this chapter in JupyterLab."
+      : "No kernel is running this: what you see was saved. To train it yourself, run this cell in JupyterLab.",
   );
   const bar = node("progress", { "aria-label": "Progress" });
   const status = node("output", { className: "status" });
@@ -271,4 +273,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { render: playground };

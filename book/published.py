@@ -1,0 +1,257 @@
+"""Sphinx extension of the book: widgets that need no kernel, links into the library's source, and no byte that is not used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from vaelib.widgets import frontend
+
+ROOT = Path(__file__).parents[1]
+NPM = ROOT / "node_modules"
+STATE = "application/vnd.jupyter.widget-state+json"
+
+# Widgets
+
+
+def live(widget: str, state: str, text: str) -> nodes.raw:
+    """The place where page.js starts a widget from a state file; `text` is what stands there without scripts."""
+    html = f'<div class="live" data-widget="{widget}" data-state="{state}"><p>{text}</p></div>'
+    return nodes.raw("", html, format="html", live=state)
+
+
+def written(app: Sphinx, model: dict[str, Any], text: str = "This widget needs JavaScript.") -> nodes.raw:
+    """The place of a stored widget. What it shows is a script (they load from file:// too), named after its content."""
+    state = {name: value for name, value in model["state"].items() if not name.startswith("_")}
+    for buffer in model.get("buffers", []):
+        *path, last = buffer["path"]
+        holder = state
+        for step in path:
+            holder = holder[step]
+        holder[last] = {"base64": buffer["data"]}
+    content = json.dumps(state)
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'vaelibState("{name}", {content});\n', "utf-8")
+    return live(model["state"]["_anywidget_id"].split(".")[-2], name, text)
+
+
+def views(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The widgets that a view shows, out of the boxes around them."""
+    children = models[name]["state"].get("children")
+    if children is None:
+        yield models[name]
+    for child in children or []:
+        yield from views(models, child.removeprefix("IPY_MODEL_"))
+
+
+def put_widgets(app: Sphinx, tree: nodes.document) -> None:
+    """Exchanges views for the manager of ipywidgets by our own, and takes the state of all widgets out of the page."""
+    scripts = getattr(app.env, "nb_metadata", {}).get(app.env.docname, {}).get("js_files", {})
+    _, stored = scripts.pop("ipywidgets_state", (None, {"body": "{}"}))
+    models = json.loads(stored["body"]).get("state", {})
+    for script in list(tree.findall(nodes.raw)):
+        if not (found := re.search(r'widget-view\+json">(.*?)</script>', script.astext(), re.S)):
+            continue
+        shown = list(views(models, json.loads(found[1])["model_id"]))
+        ours = [written(app, model) for model in shown if "_anywidget_id" in model["state"]]
+        names = [model["state"]["description"] for model in shown if model["state"].get("description")]
+        text = f"With a kernel this figure moves: {', '.join(names)}."
+        script.parent.replace(script, ours or [nodes.paragraph("", text, classes=["with-kernel"])])
+
+
+class Live(SphinxDirective):
+    """`{live} zoo`, or `{live} CHAPTER`: the first explorer that it stores. The content is what stands there without scripts."""
+
+    has_content = True
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The place of the widget."""
+        text = " ".join(self.content)
+        if self.arguments[0] == "zoo":
+            return [live("zoo", "zoo/index", text)]
+        notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
+        self.env.note_dependency(str(notebook))
+        models = json.loads(notebook.read_text("utf-8"))["metadata"]["widgets"][STATE]["state"].values()
+        explorers = (model for model in models if "Explorer" in model["state"].get("_anywidget_id", ""))
+        return [written(self.env.app, next(explorers), text)]
+
+
+# Figures and formulas
+
+
+def squeeze(app: Sphinx, tree: nodes.document) -> None:
+    """Figures of cells as lossless WebP, less than half of the PNG; and a name for those who do not see them."""
+    for image in tree.findall(nodes.image):
+        file = Path(app.env.relfn2path(image["uri"])[1])
+        if "jupyter_execute" in image["uri"] and file.suffix == ".png":
+            small = file.with_suffix(".webp")
+            if not small.exists():
+                with Image.open(file) as figure:
+                    page = Image.new("RGBA", figure.size, "white")
+                    page.alpha_composite(figure.convert("RGBA"))
+                page.convert("RGB").save(small, lossless=True, method=2)
+            image["uri"] = image["uri"].removesuffix("png") + "webp"
+            section = next(node for node in ancestors(image) if isinstance(node, nodes.section))
+            image["alt"] = f"Figure: {section[0].astext()}"
+
+
+def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
+    """What a node lies in, from the inside."""
+    while node := node.parent:
+        yield node
+
+
+def break_lines(app: Sphinx, tree: nodes.document) -> None:
+    """KaTeX breaks a formula at its relations where a line is too narrow, but not inside an environment."""
+    for formula in tree.findall(nodes.math_block):
+        if found := re.fullmatch(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", formula.astext(), re.S):
+            formula[:] = [nodes.Text(found[1])]
+
+
+# Links
+
+NUMBER = re.compile(r"(?<!sec\. 2\.4 )(?<![\w\])}])\((\d{1,2})\)(?!\w)")
+
+
+def link_equations(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """The paper's number of an equation in a text, as (7), is a link to it."""
+    targets = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
+    unlinked = nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+    for text in list(tree.findall(nodes.Text)):
+        if "arXiv" in text or any(isinstance(node, unlinked) for node in ancestors(text)):
+            continue
+        parts: list[nodes.Node] = []
+        for i, part in enumerate(NUMBER.split(text)):
+            there, anchor, *_ = targets.get(f"eq-kw-{part}", ("", "")) if i % 2 else ("", "")
+            if there:
+                uri = app.builder.get_relative_uri(docname, there) if there != docname else ""
+                parts.append(nodes.reference("", f"({part})", refuri=f"{uri}#{anchor}", internal=True))
+            else:
+                parts.append(nodes.Text(f"({part})" if i % 2 else part))
+        if len(parts) > 1:
+            text.parent.replace(text, parts)
+
+
+def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """A name of the library links to its reference; the name above a listing, to its place in the source."""
+    known = app.env.get_domain("py").objects  # type: ignore[attr-defined]
+    modules = getattr(app.env, "_viewcode_modules", {})
+    for literal in list(tree.findall(nodes.literal)):
+        name = literal.astext().removesuffix("()")
+        full = name if name.startswith("vaelib.") else f"vaelib.{name}"
+        if (
+            "." not in name
+            or full not in known
+            or any(isinstance(n, nodes.reference | nodes.title) for n in ancestors(literal))
+        ):
+            continue
+        listing = any("cell_output" in node.get("classes", []) for node in ancestors(literal))
+        module = next(m for m in (full.rsplit(".", i)[0] for i in range(3)) if m in modules or m in known)
+        if listing and module in modules:
+            uri = app.builder.get_relative_uri(docname, f"_modules/{module.replace('.', '/')}")
+            uri += full.replace(module + ".", "#", 1)
+        else:
+            uri = f"{app.builder.get_relative_uri(docname, known[full].docname)}#{known[full].node_id}"
+        reference = nodes.reference("", "", refuri=uri, internal=True)
+        literal.replace_self(reference)
+        reference += literal
+
+
+# Reference
+
+
+def skip_foreign(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
+    """What a class has from another library is not ours to describe."""
+    return True if not (getattr(thing, "__module__", None) or "vaelib").startswith("vaelib") else None
+
+
+def markdown(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are written for readers of the source: $mathematics$ and `names`, as in the chapters."""
+    text = re.sub(r"\$([^$]+)\$", r":math:`\1`", "\n".join(lines).replace("`", "``"))
+    lines[:] = re.sub(r":math:`([^`]*)`", lambda found: f":math:`{found[1]}`\\ ", text).splitlines()
+
+
+class Usage(SphinxDirective):
+    """`{usage} train`: what `vaelib train --help` says."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """A listing."""
+        command = [sys.executable, "-m", "vaelib.cli", *self.arguments, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "86", "PATH": ""})
+        return [nodes.literal_block("", done.stdout, language="text")]
+
+
+# Pages
+
+
+def assets(app: Sphinx) -> None:
+    """Puts into _static what pages need besides the theme: fonts and style of the mathematics, and the widgets."""
+    static = Path(app.outdir) / "_static"
+    (static / "live").mkdir(parents=True, exist_ok=True)
+    (static / "katex" / "fonts").mkdir(parents=True, exist_ok=True)
+    shutil.copy(NPM / "katex/dist/katex.min.css", static / "katex")
+    for font in (NPM / "katex/dist/fonts").glob("*.woff2"):
+        shutil.copy(font, static / "katex" / "fonts")
+    (static / "live" / "widgets.css").write_text(frontend.style(), "utf-8")
+    script = frontend.module("page").replace("export default", "void")
+    (static / "live" / "page.js").write_text(f"(() => {{\n{script}\n}})();\n", "utf-8")
+
+
+def finish_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+    """Widgets' scripts only where there is a widget; the language of the page."""
+    if tree and any("live" in raw for raw in tree.findall(nodes.raw)):
+        app.add_css_file("live/widgets.css")
+        app.add_js_file("live/page.js", loading_method="defer")
+    if "/ja/" in name:
+        context["language"] = "ja"
+
+
+def icons(app: Sphinx, error: Exception | None) -> None:
+    """The icons that pages name, drawn by a style sheet: the theme would bring 1.4 MB of scripts for them."""
+    if error or app.builder.name != "html":
+        return
+    pages = "".join(page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html"))
+    rules = [
+        'i[class*="fa-"] { display: inline-block; width: 1em; height: 1em; vertical-align: -0.125em;'
+        " background: currentColor; mask: var(--icon) center / contain no-repeat; }"
+    ]
+    used = {tuple(names.split()) for names in re.findall(r'class="([^"]*\bfa-[^"]*)"', pages)}
+    for name in sorted({name.removeprefix("fa-") for names in used for name in names if name.startswith("fa-")}):
+        for drawn in (NPM / "@fortawesome/fontawesome-free/svgs").glob(f"[sb]*/{name}.svg"):  # solid, brands
+            svg = re.sub(r"<!--.*?-->", "", drawn.read_text("utf-8"), flags=re.S).replace("#", "%23").replace('"', "'")
+            rules.append(f'.fa-{name} {{ --icon: url("data:image/svg+xml,{svg}"); }}')
+    (Path(app.outdir) / "_static" / "icons.css").write_text("\n".join(rules) + "\n", "utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Tells Sphinx of all that."""
+    app.add_directive("live", Live)
+    app.add_directive("usage", Usage)
+    app.connect("builder-inited", assets)
+    app.connect("doctree-read", squeeze, priority=100)
+    app.connect("doctree-read", break_lines)
+    app.connect("doctree-read", put_widgets, priority=100)
+    app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("autodoc-process-docstring", markdown)
+    app.connect("doctree-resolved", link_equations)
+    app.connect("doctree-resolved", link_code)
+    app.connect("html-page-context", finish_page)
+    app.connect("build-finished", icons)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
