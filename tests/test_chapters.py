@@ -8,7 +8,9 @@ import configparser
 import importlib
 import inspect
 import io
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 
 import notebooks
 from vaelib.chapter import source
@@ -110,6 +114,18 @@ def test_no_half_is_alone():
     assert [path for path in halves if not path.is_file()] == []
     assert {"questions", "ja/00_quick_start"} == set(NOTEBOOKS) - set(CHAPTERS)
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(len(CHAPTERS)))
+
+
+def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
+    """As they are where git has just brought them; by default Jupytext refuses."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for half, age in ((".md", 100_000), (".ipynb", 0)):
+        file = Path(shutil.copy(notebooks.FOLDER / f"questions{half}", tmp_path))
+        os.utime(file, (file.stat().st_mtime - age,) * 2)
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(tmp_path))
+    opened = manager.get("questions.ipynb")["content"].cells
+    assert [cell.source for cell in opened] == [cell.source for cell in cells("questions")]
+    assert any(cell.get("outputs") for cell in opened)
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
