@@ -1,4 +1,4 @@
-"""`make notebooks [NAME ...]`: runs chapters from top to bottom and writes both halves of each pair.
+"""`make notebooks ARGS="NAME ..."`: runs notebooks from top to bottom and writes both halves of each pair.
 
 What differs between two runs on one machine is taken out: random ids and times. The text of a pair is taken from the
 half that was saved last, so that either may be edited.
@@ -23,13 +23,19 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 CONFIG = load_jupytext_config(str(FOLDER))
 
 
+def names() -> list[str]:
+    """Every notebook by its path below the folder, without suffix: chapters, then translations (ja/...), then pages."""
+    found = [path for pattern in ("*", "[a-z][a-z]/*") for half in (".ipynb", ".md") for path in FOLDER.glob(pattern + half)]
+    return sorted({path.relative_to(FOLDER).with_suffix("").as_posix() for path in found})
+
+
 def text_of(notebook: Any) -> str:
     """The MyST half of a pair."""
     return jupytext.writes(notebook, fmt="md:myst", config=CONFIG)
 
 
 def read(chapter: str) -> Any:
-    """A chapter as a notebook, from the half that was saved last."""
+    """A pair as a notebook, from the half that was saved last."""
     ipynb, md = FOLDER / f"{chapter}.ipynb", FOLDER / f"{chapter}.md"
     newer = ipynb if ipynb.exists() and (not md.exists() or ipynb.stat().st_mtime >= md.stat().st_mtime) else md
     return jupytext.read(newer, config=CONFIG)
@@ -71,8 +77,10 @@ def keep_shown_widgets(notebook: Any) -> None:
 
 
 def run(chapter: str) -> None:
-    """Executes a chapter with a fresh kernel and writes both halves. Raises: CellExecutionError."""
+    """Executes a notebook with a fresh kernel and writes both halves. Raises: CellExecutionError."""
     notebook = read(chapter)
+    for cell in notebook.cells:
+        cell.source = LISTED.sub(lambda found: found[1] + questions() + found[2], cell.source)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True)
     client.execute(cwd=str(FOLDER))
     notebook = steady(notebook)
@@ -114,9 +122,9 @@ program. Written by `make notebooks` from `book/inventory.toml`.
 """
 
 
-def section(chapter: str, target: str) -> str:
-    """The heading below which a target stands."""
-    before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(f"({target})=\n")[0]
+def section(chapter: str, mark: str) -> str:
+    """The heading below which a target or a tag stands."""
+    before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(mark)[0]
     return re.findall(r"^#+ (.*)$", before, re.M)[-1]
 
 
@@ -126,20 +134,37 @@ def paper_to_code() -> str:
     for item in inventory()["item"]:
         place = check = "planned"
         if chapter := item.get("chapter"):
-            place = f"[{section(chapter, item['target'])}](../notebooks/{chapter}.ipynb)"
+            heading = section(chapter, f"({item['target']})=")
+            place = f"[{heading}](../notebooks/{chapter}.ipynb)"
             check = f"`{item['check']}`" if "check" in item else "text only"
         code = ", ".join(f"`{name}`" for name in item.get("code", []))
         lines.append(f"| {item['name']} | {item['says']} | {place} | {code} | {check} |")
     return HEAD + "\n".join(lines) + "\n"
 
 
+LISTED = re.compile(r"(<!-- questions -->\n).*?(<!-- /questions -->)", re.S)
+
+
+def questions() -> str:
+    """The questions of the inventory by what they are about, each with the place of its answer, for notebooks/questions.md."""
+    groups: dict[str, list[str]] = {}
+    for question in inventory()["question"]:
+        page, asks = question["chapter"], question["asks"]
+        heading = section(page, f"[{question['answer']}]")
+        line = f"[{asks}]({page}.ipynb) (Section {heading.partition(' ')[0]})"
+        if page == "questions":  # JupyterLab does not find a target that stands further down
+            line = f"{asks} (below, under *{heading}*)"
+        groups.setdefault(question["about"], []).append(f"- {line}")
+    return "".join(f"\n**{about}**\n\n" + "\n".join(lines) + "\n" for about, lines in groups.items()) + "\n"
+
+
 def main() -> None:
-    """Runs the chapters named, or all; `--cite KEY ...` prints lines for a chapter's references."""
+    """Runs the notebooks named, or all; `--cite KEY ...` prints lines for a chapter's references."""
     if sys.argv[1:2] == ["--cite"]:
         print(*(citations()[key] for key in sys.argv[2:]), sep="\n")
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums in the same order, whatever the number of cores
-    for chapter in sys.argv[1:] or sorted({path.stem for path in FOLDER.glob("[0-9][0-9]_*.*")}):
+    for chapter in sys.argv[1:] or names():
         print(chapter, flush=True)
         run(chapter)
     Path(__file__).with_name("paper-to-code.md").write_text(paper_to_code(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The chapters: in pairs, run from top to bottom, each equation with its code and a check that can fail."""
+"""The notebooks: in pairs, run from top to bottom; in chapters, each equation with its code and a check that can fail."""
 
 from __future__ import annotations
 import __future__
@@ -8,7 +8,9 @@ import configparser
 import importlib
 import inspect
 import io
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,13 +21,17 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 
 import notebooks
 from vaelib.chapter import source
 from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
-CHAPTERS = sorted(path.stem for path in notebooks.FOLDER.glob("*.ipynb"))
+NOTEBOOKS = notebooks.names()
+CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]  # the others: translations (ja/...), and pages such as questions
+TRANSLATED = [name for name in NOTEBOOKS if "/" in name]
 INVENTORY = notebooks.inventory()
 DONE = [item for item in INVENTORY["item"] if "chapter" in item]
 CHECKED = [item for item in DONE if "check" in item]
@@ -97,18 +103,32 @@ def thing(path: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_pair_is_in_sync(chapter: str):
     ipynb = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4)
     assert notebooks.text_of(ipynb) == (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8")
 
 
 def test_no_half_is_alone():
-    assert sorted(path.stem for path in notebooks.FOLDER.glob("*.md")) == CHAPTERS
+    halves = [notebooks.FOLDER / f"{name}{half}" for name in NOTEBOOKS for half in (".ipynb", ".md")]
+    assert [path for path in halves if not path.is_file()] == []
+    assert {"questions", "ja/00_quick_start"} == set(NOTEBOOKS) - set(CHAPTERS)
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(len(CHAPTERS)))
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
+    """As they are where git has just brought them; by default Jupytext refuses."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for half, age in ((".md", 100_000), (".ipynb", 0)):
+        file = Path(shutil.copy(notebooks.FOLDER / f"questions{half}", tmp_path))
+        os.utime(file, (file.stat().st_mtime - age,) * 2)
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(tmp_path))
+    opened = manager.get("questions.ipynb")["content"].cells
+    assert [cell.source for cell in opened] == [cell.source for cell in cells("questions")]
+    assert any(cell.get("outputs") for cell in opened)
+
+
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_was_run_from_top_to_bottom(chapter: str):
     code = [cell for cell in cells(chapter) if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
@@ -116,7 +136,7 @@ def test_was_run_from_top_to_bottom(chapter: str):
     assert kinds <= {("stream", "stdout"), ("display_data", None), ("execute_result", None)}
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
     file = notebooks.FOLDER / f"{chapter}.ipynb"
     notebook = nbformat.read(file, as_version=4)
@@ -125,7 +145,7 @@ def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
     assert str(ROOT) not in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_stored_widgets_are_those_of_the_library(chapter: str):
     stored = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4).metadata.get("widgets", {})
     models = stored.get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
@@ -147,7 +167,7 @@ def test_has_the_form_of_a_chapter(chapter: str):
     assert set(references) <= set(notebooks.citations().values())
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_solutions_are_folded_in_both_front_ends(chapter: str):
     for cell in cells(chapter):
         tags = cell.metadata.get("tags", [])
@@ -156,7 +176,7 @@ def test_solutions_are_folded_in_both_front_ends(chapter: str):
             assert cell.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_only_near_prints_what_is_not_compared(chapter: str):
     """And only displays of widgets are left out of the comparison, each with its reason in the first line."""
     for cell in cells(chapter):
@@ -167,7 +187,7 @@ def test_only_near_prints_what_is_not_compared(chapter: str):
                 assert cell.source.startswith("# not compared: "), (excused, cell.source)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_a_slider_moves_what_is_shown_as_a_figure_too(chapter: str):
     seen = ""
     for cell in cells(chapter):
@@ -175,6 +195,43 @@ def test_a_slider_moves_what_is_shown_as_a_figure_too(chapter: str):
             assert "live" in cell.metadata.get("tags", [])
             assert re.search(rf"^{drawn}\(", seen, re.M), f"{drawn} is never shown by itself"
         seen += cell.source + "\n"
+
+
+def test_no_target_stands_twice():
+    """They are global in the book."""
+    text = "\n".join((notebooks.FOLDER / f"{name}.md").read_text(encoding="utf-8") for name in NOTEBOOKS)
+    targets = re.findall(r"^\(([\w-]+)\)=$", text, re.M)
+    assert len(targets) == len(set(targets))
+    assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= set(targets)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_links_lead_to_notebooks_that_are_there(name: str):
+    text = "\n".join(cell.source for cell in cells(name) if cell.cell_type == "markdown")
+    for link in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text):
+        assert ((notebooks.FOLDER / name).parent / link.partition("#")[0]).is_file(), link
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_translation_runs_the_code_of_its_chapter(name: str):
+    """But for comments, for exercises and questions, which it may leave out, and for imports that only those need."""
+
+    def code(name: str) -> tuple[set[str], list[tuple[list[str], str]]]:
+        imports, *others = [cell for cell in cells(name) if cell.cell_type == "code"]
+        imported = {
+            f"{getattr(line, 'module', '')} {alias.name} {alias.asname}"
+            for line in ast.parse(imports.source).body
+            for alias in line.names  # type: ignore[attr-defined]: only imports stand here
+        }
+        return imported, [
+            (tags, ast.unparse(ast.parse(cell.source)))
+            for cell in others
+            if not re.search("solution|answer-", str(tags := cell.metadata.get("tags", [])))
+        ]
+
+    ours, theirs = code(name), code(name.partition("/")[2])
+    assert ours[0] <= theirs[0]
+    assert ours[1] == theirs[1]
 
 
 def test_inventory_names_every_item_of_the_paper():
@@ -199,7 +256,7 @@ def test_item_has_its_place_and_number(item: dict[str, Any]):
 def test_no_equation_is_numbered_that_the_inventory_does_not_know():
     found = {
         (chapter, number)
-        for chapter in CHAPTERS
+        for chapter in NOTEBOOKS
         for number in re.findall(r"\\tag\{(.*?)\}", (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8"))
     }
     assert found == {(item["chapter"], n[1]) for item in DONE if (n := re.match(r"\((\d+)\)", item["name"]))}
@@ -300,6 +357,14 @@ def test_question_is_answered_by_a_cell(question: dict[str, Any]):
     assert cells(question["chapter"])[place].outputs
 
 
+def test_questions_are_listed_from_the_inventory():
+    numbers = [question["number"] for question in INVENTORY["question"]]
+    assert sorted(numbers) == list(range(1, 17))
+    text = (notebooks.FOLDER / "questions.md").read_text(encoding="utf-8")
+    assert notebooks.LISTED.sub(lambda found: found[1] + notebooks.questions() + found[2], text) == text
+    assert text.count("<!-- questions -->") == 1
+
+
 def test_paper_to_code_is_written_from_the_inventory():
     assert (ROOT / "book" / "paper-to-code.md").read_text(encoding="utf-8") == notebooks.paper_to_code()
 
@@ -310,4 +375,4 @@ def test_nbval_finds_these_notebooks_and_no_others():
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     found = set(re.findall(r"^(\S+\.ipynb)::", done.stdout, re.M))
-    assert found == {f"notebooks/{chapter}.ipynb" for chapter in CHAPTERS}
+    assert found == {f"notebooks/{name}.ipynb" for name in NOTEBOOKS}
