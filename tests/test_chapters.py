@@ -121,7 +121,7 @@ def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for half, age in ((".md", 100_000), (".ipynb", 0)):
         file = Path(shutil.copy(notebooks.FOLDER / f"questions{half}", tmp_path))
-        os.utime(file, (file.stat().st_mtime - age,) * 2)
+        os.utime(file, (0, file.stat().st_mtime - age))
     manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(tmp_path))
     opened = manager.get("questions.ipynb")["content"].cells
     assert [cell.source for cell in opened] == [cell.source for cell in cells("questions")]

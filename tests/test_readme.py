@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import vaelib
 from vaelib import config
 
 ROOT = Path(__file__).parents[1]
@@ -27,3 +28,9 @@ def test_readme_names_every_flag_and_the_defaults_of_the_recipe(readme: str) -> 
     default = config.TrainConfig()
     for name in ("epochs", "batch_size", "lr", "latent_dim", "seed"):
         assert f"`--{name.replace('_', '-')}` {getattr(default, name)}" in text, name
+
+
+@pytest.mark.parametrize("page", ["book/intro.md", "book/ja/index.md"])
+def test_landing_page_cites_the_version_that_this_is(page: str) -> None:
+    assert f"Version {vaelib.__version__}." in (ROOT / page).read_text(encoding="utf-8")
+    assert f"version: {vaelib.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
