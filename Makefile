@@ -37,6 +37,7 @@ notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each
 book: $(OUT)/_build/html/index.html  ## the published book, for any static host or a USB stick
 
 $(OUT)/_build/html/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
+	rm -rf $(@D)
 	$(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output $(OUT) -W -n --keep-going
 	cp -r $(LIVE)zoo $(@D)/_static/live
 	touch $@

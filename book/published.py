@@ -200,6 +200,12 @@ class Usage(SphinxDirective):
 # Pages
 
 
+def no_dead_buttons(app: Sphinx, config: Any) -> None:
+    """Binder and Colab need the address of a repository, in _config.yml."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options.pop("launch_buttons", None)
+
+
 def assets(app: Sphinx) -> None:
     """Puts into _static what pages need besides the theme: fonts and style of the mathematics, and the widgets."""
     static = Path(app.outdir) / "_static"
@@ -250,6 +256,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket  # that one waits until node listens
     app.add_directive("live", Live)
     app.add_directive("usage", Usage)
+    app.connect("config-inited", no_dead_buttons)
     app.connect("builder-inited", assets)
     app.connect("doctree-read", squeeze, priority=100)
     app.connect("doctree-read", break_lines)

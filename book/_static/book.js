@@ -9,7 +9,7 @@ const look = new ResizeObserver((entries) => {
 document.querySelectorAll("div.math, pre, .bd-article table").forEach((target) => look.observe(target));
 
 // A name that differs from the text that is seen.
-document.querySelectorAll(".search-button-field, summary").forEach((button) => button.removeAttribute("aria-label"));
+document.querySelectorAll(".search-button-field, .cell summary").forEach((button) => button.removeAttribute("aria-label"));
 
 // Lists that are none.
 document.querySelectorAll(".sig dl, .sig dd").forEach((part) => part.setAttribute("role", "none"));
