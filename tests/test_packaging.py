@@ -197,7 +197,7 @@ def test_make_installs_once(verb: str, tmp_path: Path) -> None:
     (tmp_path / ".venv").mkdir()
     os.utime(tmp_path / "pyproject.toml", (1, 1))
     os.utime(tmp_path / "requirements.lock", (1, 1))
-    for time, stamp in enumerate(("base", "train", "lab", "dev"), start=2):
+    for time, stamp in enumerate(("base", "train", "lab", "book", "dev"), start=2):
         (tmp_path / f".venv/{stamp}.stamp").touch()
         os.utime(tmp_path / f".venv/{stamp}.stamp", (time, time))
     assert not re.search(r"-m venv|-m pip", plan())

@@ -10,6 +10,9 @@ document.querySelectorAll("div.math, pre, .bd-article table").forEach((target) =
 
 // A name that differs from the text that is seen.
 document.querySelectorAll(".search-button-field, .cell summary").forEach((button) => button.removeAttribute("aria-label"));
+document.querySelectorAll("nav summary").forEach((fold) => {
+  fold.setAttribute("aria-label", `Pages of ${fold.closest("li").querySelector("a").textContent.trim()}`);
+});
 
 // Lists that are none.
 document.querySelectorAll(".sig dl, .sig dd").forEach((part) => part.setAttribute("role", "none"));
