@@ -6,6 +6,7 @@ import re
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from vaelib.widgets import frontend
+from vaelib.widgets import Playground, frontend
+from vaelib.widgets.playground import DEFAULT
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = pytest.mark.slow
@@ -275,6 +277,32 @@ def test_widgets_start_when_they_come_near_and_say_when_they_cannot(page: Page, 
     expect(far).to_contain_text("One model")
     expect(far).not_to_have_attribute("data-ready", "")
     assert complaints != []
+
+
+def test_a_playground_says_at_once_that_it_has_no_kernel(page: Page, base: str, site: Path, small_zoo: Path):
+    playground = Playground(replace(DEFAULT, dataset="sprites", hidden_dim=(16,), latent_dim=2))
+    playground.train(10)
+    playground.wait()
+    for name, widget in (("playground", playground.panel), ("explorer", playground.explorer)):
+        state = {key: value for key, value in widget.get_state().items() if not key.startswith("_")}
+        (small_zoo / f"{name}.js").write_text(frontend.state(name, state | dict(layout=None)), "utf-8")
+    playground.close()
+    places = "".join(f'<div class="live" data-widget="{n}" data-state="{n}"></div>' for n in ("playground", "explorer"))
+    head, _, _ = HTML.format(theme="light").replace("live/", f"{small_zoo.name}/").partition('<div class="live"')
+    (site / "playground.html").write_text(head + places, "utf-8")
+    page.set_viewport_size({"width": 1100, "height": 1400})
+    page.goto(f"{base}playground.html")
+    page.locator("[data-widget=playground][data-ready]").wait_for()
+    assert page.locator(".alone").is_visible()
+    expect(page.locator(".alone")).to_have_text(re.compile("^A published page has no kernel: .* in JupyterLab.$"))
+    expect(page.get_by_role("button", name="Train")).to_be_disabled()
+    expect(page.locator(".count")).to_contain_text("update 10 of")
+    expect(page.locator(".bar-kl")).to_have_count(2)
+    page.locator("[data-widget=explorer][data-ready]").wait_for()
+    out = page.locator("canvas.out")
+    before = out.evaluate("canvas => canvas.toDataURL()")
+    page.locator(".latent input").first.press("PageUp")
+    page.wait_for_function("old => document.querySelector('canvas.out').toDataURL() !== old", arg=before)
 
 
 @pytest.mark.parametrize("theme", ["index", "dark"])
