@@ -76,7 +76,8 @@ def test_a_model_is_packed_with_its_log_and_what_its_terms_are(tiny: Path):
     assert state["network"] == weights.pack(model)
     head, line = ((run / "curves/train_log.csv").read_text().splitlines()[i].split(",") for i in (0, 1))
     log = dict(zip(head, map(float, line), strict=True))
-    assert {name: pytest.approx([log[name]], abs=1e-4) for name in zoo.COLUMNS} == state["log"]
+    names = ("epoch", "beta", "recon", "kl", "train_recon", "train_kl")
+    assert {name: pytest.approx([log[name]], abs=1e-4) for name in names} == state["log"]
     assert state["term"] == "cross-entropy"
     mean, largest = zoo.error(model, load_dataset("sprites").test[:1000])
     assert state["rounding"] == dict(bits=8, mean=mean, largest=largest)
@@ -151,7 +152,7 @@ def computed(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_eight_bits_change_a_pixel_by_less_than_a_grey_level(small_zoo: Path):
+def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Path):
     """On average; and none of 784,000 by a tenth of the way from black to white. So it stands in the file."""
     x, grid = pixels(load_dataset().test[:1000]), zoo.read(ROOT / "tests/zoo.toml")
     for run in grid:
@@ -160,7 +161,7 @@ def test_eight_bits_change_a_pixel_by_less_than_a_grey_level(small_zoo: Path):
         with torch.no_grad():
             exact = model.images(model.encode(x)[0]).flatten(1).numpy()
         off = np.abs(computed(state["network"], x.numpy()) - exact)
-        assert 0 < off.mean() < 1 / 255
+        assert 0 < off.mean() < 0.002  # half a grey level
         assert off.max() < 0.1
         said = state["rounding"]
         assert (said["mean"], said["largest"]) == (pytest.approx(off.mean(), rel=1e-3), pytest.approx(off.max(), rel=1e-2))

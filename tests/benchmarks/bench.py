@@ -361,6 +361,56 @@ def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
     ]  # fmt: skip
 
 
+SWITCHES = """async () => {
+    const values = (name) => [...document.querySelectorAll(`[aria-label="${name}"] input`)];
+    const walk = []; // through all models, one setting at a time
+    let turn = 0;
+    for (const [i, size] of values("Latents").entries())
+        for (const loss of i % 2 ? values("Loss").reverse() : values("Loss"))
+            for (const beta of turn++ % 2 ? values("β").reverse() : values("β")) walk.push([size, loss, beta]);
+    const frame = () => new Promise(requestAnimationFrame), figures = document.querySelector(".figures");
+    const through = async (models) => {
+        const times = [];
+        for (const model of models) {
+            const other = model.filter((input) => !input.checked), [before, began] = [figures.textContent, performance.now()];
+            if (!other.length) continue;
+            for (const input of other) input.click();
+            while (figures.textContent === before) await frame();
+            await frame(); // it is painted
+            if (other.length === 1) times.push(performance.now() - began);
+        }
+        return times;
+    };
+    return [await through(walk), await through(walk.reverse())];
+}"""
+
+
+def bench_zoo(folder: Path) -> list[Row]:
+    """The page of many models, opened from a disk: from a click to the frame after all is drawn; no focus fetches ahead."""
+    sys.path[:0] = [str(HERE.parent / "browser"), str(HERE.parents[1] / "book")]
+    import real  # pyright: ignore[reportMissingImports]
+    import zoo
+
+    from vaelib.widgets import frontend
+
+    assert zoo.main(["book/zoo.toml", str(folder / "live")]) == 0
+    (folder / "live" / "page.js").write_text(frontend.script(), "utf-8")
+    place = '<div class="live" data-widget="zoo" data-state="zoo/index"></div>'
+    head = f'<!doctype html><meta charset="utf-8"><style>{frontend.style()}</style><script defer src="live/page.js"></script>'
+    (folder / "zoo.html").write_text(head + place, "utf-8")
+    with real.chromium() as browser:
+        assert browser, "there is no Chromium here: install it, or run playwright install chromium"
+        page = browser.new_page(viewport={"width": 1100, "height": 1400})
+        page.goto((folder / "zoo.html").as_uri())
+        page.locator("[data-ready]").wait_for()
+        rows = []
+        for what, times in zip(("not yet loaded", "loaded"), page.evaluate(SWITCHES), strict=True):
+            p95 = sorted(times)[int(0.95 * len(times))]
+            name = f"zoo, click to pixels, models {what}, p95 of {len(times)} (median {median(times):.0f} ms)"
+            rows.append((name, f"{p95:.0f} ms", "", "", "at most 200 ms"))
+        return rows
+
+
 BENCHES = {name.removeprefix("bench_"): bench for name, bench in list(globals().items()) if name.startswith("bench_")}
 
 

@@ -35,7 +35,7 @@ export function chart(title, xLabel, yLabel, height) {
     least = until;
     const width = plot.clientWidth;
     if (!width) return;
-    const [left, top, right, bottom] = [46, 8, 8, 36];
+    const [left, top, right, bottom] = [52, 8, 8, 36];
     const xs = lines.flatMap((l) => (l.x.length ? [l.x[l.x.length - 1]] : []));
     const xMax = Math.max(least, ...xs);
     const [yMin, yMax] = range(lines);

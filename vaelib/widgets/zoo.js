@@ -67,14 +67,12 @@ export async function zoo({ model, el }) {
   const about = node("div", { className: "caption" });
   terms.root.append(about);
   const kl = bars(250);
-  const [images, samples, walks] = [
-    "Test images and their reconstructions",
-    "Samples, from the same noise",
-    "Traversals about the first image",
-  ].map((title) => {
-    const [canvas, caption] = [picture(title, "sheet"), node("div", { className: "caption" })];
-    return { canvas, caption, root: node("section", {}, node("h4", {}, title), canvas, caption) };
-  });
+  const [images, samples, walks] = ["Test images and their reconstructions", "Samples", "Traversals about the first image"].map(
+    (title) => {
+      const [canvas, caption] = [picture(title, "sheet"), node("div", { className: "caption" })];
+      return { canvas, caption, root: node("section", {}, node("h4", {}, title), canvas, caption) };
+    },
+  );
   const below = node("div");
   el.append(
     node(
@@ -217,6 +215,7 @@ export async function zoo({ model, el }) {
         return network.decode(there);
       }),
     );
+    samples.caption.textContent = "Decoded from draws of the prior, the same for every model.";
     sheet(walks.canvas, steps, STRIDES, shape);
     walks.caption.textContent = `Rows: ${rows.map(latent).join(", ")}, the latents with the most KL; from −${FAR} to +${FAR}`;
   }
