@@ -72,7 +72,7 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
         shown = list(views(models, json.loads(found[1])["model_id"]))
         ours = [written(app, model) for model in shown if "_anywidget_id" in model["state"]]
         names = [model["state"]["description"] for model in shown if model["state"].get("description")]
-        text = f"With a kernel this figure moves: {', '.join(names)}."
+        text = f"In JupyterLab sliders move this figure: {', '.join(names)}."
         script.parent.replace(script, ours or [nodes.paragraph("", text, classes=["with-kernel"])])
 
 

@@ -1,4 +1,4 @@
-"""A real JupyterLab, started by `vaelib lab`, and a real Chromium that can reach nothing but this machine."""
+"""A real JupyterLab, started by `vaelib lab`, a static host, and a real Chromium that can reach nothing but this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import nbformat
@@ -50,6 +53,22 @@ def chromium() -> Iterator[Browser | None]:
             yield browser
         finally:
             browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a static host of a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @contextmanager

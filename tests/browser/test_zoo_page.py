@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
+from real import served
 
 from vaelib.widgets import Playground, frontend
 from vaelib.widgets.playground import DEFAULT
@@ -39,13 +37,6 @@ HTML = """<!doctype html>
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Not this one."""
-
-
 @pytest.fixture(scope="session")
 def site(small_zoo: Path) -> Path:
     """A page with the zoo, all in one folder; the second one is dark."""
@@ -59,10 +50,8 @@ def site(small_zoo: Path) -> Path:
 @pytest.fixture(scope="session")
 def server(site: Path) -> Iterator[str]:
     """The address at which the folder is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}/"
-        http.shutdown()
+    with served(site) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(params=["http", "file"])
