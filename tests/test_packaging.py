@@ -229,6 +229,16 @@ def test_ci_covers_three_systems_and_three_pythons() -> None:
     assert [step["run"] for step in job["steps"] if "run" in step] == ["PYTHON=python .ci/run"]
 
 
+def test_the_book_that_is_published_is_the_one_that_was_checked() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8"))["jobs"]
+    assert [step["run"] for step in jobs["build"]["steps"] if "run" in step] == ["PYTHON=python .ci/run", "make book"]
+    last = jobs["build"]["steps"][-1]
+    assert last["uses"].startswith("actions/upload-pages-artifact@")
+    assert last["with"] == {"path": "book/_build/html"}
+    assert jobs["deploy"]["needs"] == "build"
+    assert jobs["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+
+
 # No file knows the machine on which it was written
 
 MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users)/|\b[A-Z]:\\Users")
