@@ -386,13 +386,13 @@ SWITCHES = """async () => {
 
 
 def bench_zoo(folder: Path) -> list[Row]:
-    """The models of the book, trained anew; then their page, opened from a disk: from a click to the frame after all is drawn."""
-    sys.path.insert(0, str(HERE.parent / "browser"))
+    """The models of the book, trained anew; their page, opened from a disk: from a click to the frame after all is drawn."""
+    book = HERE.parents[1] / "book"
+    sys.path[:0] = [str(HERE.parent / "browser"), str(book)]
     import real  # pyright: ignore[reportMissingImports]
 
     from vaelib.widgets import frontend
 
-    book = HERE.parents[1] / "book"
     command = [sys.executable, str(book / "zoo.py"), str(book / "zoo.toml"), "live"]
     trained = timed(lambda: subprocess.run(command, cwd=folder, check=True))
     (folder / "live" / "page.js").write_text(frontend.script(), "utf-8")
