@@ -199,8 +199,8 @@ def skip_foreign(app: Sphinx, what: str, name: str, thing: Any, skip: bool, opti
 
 def markdown(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Docstrings are written for readers of the source: $mathematics$ and `names`, as in the chapters."""
-    text = re.sub(r"\$([^$]+)\$", r":math:`\1`", "\n".join(lines).replace("`", "``"))
-    lines[:] = re.sub(r":math:`([^`]*)`", lambda found: f":math:`{found[1]}`\\ ", text).splitlines()
+    text = "\n".join(lines).replace("`", "``")
+    lines[:] = re.sub(r"\$([^$]+)\$", lambda found: f":math:`{found[1]}`\\ ", text).splitlines()
 
 
 class Usage(SphinxDirective):
@@ -211,7 +211,7 @@ class Usage(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """A listing."""
         command = [sys.executable, "-m", "vaelib.cli", *self.arguments, "--help"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "86", "PATH": ""})
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "86"})
         return [nodes.literal_block("", done.stdout, language="text")]
 
 

@@ -152,6 +152,7 @@ def test_page_is_sound(visit: Visit, book: Path, page: str):
     print(f"{page}: {weight / 1000:.0f} kB")
     assert weight <= (LIVE if live else PLAIN), page
     assert tab.title()
+    assert tab.locator("html").get_attribute("lang") == ("ja" if "/ja/" in page else "en")
     assert tab.locator("h1:visible").count() == 1
 
     tab.add_script_tag(path=AXE)
