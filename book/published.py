@@ -203,6 +203,14 @@ def markdown(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines:
     lines[:] = re.sub(r"\$([^$]+)\$", lambda found: f":math:`{found[1]}`\\ ", text).splitlines()
 
 
+def short_types(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Tensor for torch.Tensor, as the source has it."""
+    long = r"\b(?:torch|collections|pathlib|typing|matplotlib|dataclasses|argparse|distributed)\.(?:\w+\.)*"
+    return signature and re.sub(long, "", signature), returned and re.sub(long, "", returned)
+
+
 class Usage(SphinxDirective):
     """`{usage} train`: what `vaelib train --help` says."""
 
@@ -281,6 +289,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", put_widgets, priority=100)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", markdown)
+    app.connect("autodoc-process-signature", short_types)
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
     app.connect("html-page-context", finish_page)
