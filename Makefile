@@ -66,7 +66,7 @@ lock: .venv/dev.stamp  ## writes requirements.lock from what is installed, and w
 	mv requirements.lock.part requirements.lock
 
 clean:  ## removes the environment and caches; runs stay
-	rm -rf .venv node_modules build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -rf .venv node_modules build book/_build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
 
 .venv/base.stamp:
 	$(PYTHON) -m venv .venv
