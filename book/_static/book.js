@@ -1,12 +1,14 @@
 /** What the markup of the theme and of Sphinx lacks for readers who use a keyboard or hear the page. */
 
-// What scrolls sideways can be reached.
-const look = new ResizeObserver((entries) => {
-  for (const { target } of entries)
-    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
-    else target.removeAttribute("tabindex");
-});
-document.querySelectorAll("div.math, pre, .bd-article table").forEach((target) => look.observe(target));
+// What scrolls sideways can be reached: it may begin to when the page gets narrower, or when a font arrives.
+const scrollers = [...document.querySelectorAll("div.math, pre, .bd-article table")];
+const look = (target) => {
+  if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+  else target.removeAttribute("tabindex");
+};
+const resized = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
+scrollers.forEach((target) => resized.observe(target));
+document.fonts.addEventListener("loadingdone", () => scrollers.forEach(look));
 
 // A name that differs from the text that is seen.
 document.querySelectorAll(".search-button-field, .cell summary").forEach((button) => button.removeAttribute("aria-label"));

@@ -131,6 +131,7 @@ class Visit:
         self.tab.evaluate("scrollTo(0, document.body.scrollHeight)")
         self.tab.wait_for_load_state("networkidle")
         self.tab.evaluate("scrollTo(0, 0)")
+        self.tab.evaluate("document.fonts.ready.then(() => new Promise(requestAnimationFrame))")
 
     def weight(self, book: Path) -> int:
         """Bytes of all that was asked for, as a server sends them."""
