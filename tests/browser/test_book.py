@@ -105,7 +105,7 @@ def test_equations_are_where_the_paper_has_them(book: Path):
     chapters = "".join(path.read_text("utf-8") for path in sorted((book / "notebooks").glob("*.html")))
     for number in range(1, 13):
         [equation] = re.findall(rf'<div class="amsmath math" id="eq-kw-{number}">(.*?)</div>', chapters, re.S)
-        assert f"<mtext>(</mtext><mn>{number}</mn>" in equation or f">{number}<" in equation
+        assert re.search(rf'class="tag">.*>{number}</span>', equation)
         assert re.search(rf'href="[^"]*#eq-kw-{number}"[^>]*>\({number}\)</a>', chapters), f"({number}) is nowhere cited"
 
 
@@ -254,6 +254,13 @@ def test_widgets_answer_to_mouse_and_keyboard_with_no_kernel(visit: Visit, book:
         explorer.get_by_label("Test image", exact=True).press("ArrowUp")
         seen.append(painted(out))
         assert len(set(seen)) == 4
+    for zoo in visit.tab.locator(".vaelib.zoo").all():
+        figures, losses = zoo.locator(".figures"), zoo.get_by_role("radiogroup", name="Loss")
+        expect(figures).to_contain_text("cross-entropy")
+        losses.get_by_text("mse").click()
+        expect(figures).to_contain_text("Gaussian, fixed sigma")
+        losses.get_by_role("radio", checked=True).press("ArrowRight")
+        expect(figures).to_contain_text("Gaussian, learned sigma")
     for playground in visit.tab.locator(".vaelib.playground").all():
         expect(playground.get_by_role("button", name="Train")).to_be_disabled()
         expect(playground.locator(".alone")).to_be_visible()
@@ -261,6 +268,13 @@ def test_widgets_answer_to_mouse_and_keyboard_with_no_kernel(visit: Visit, book:
     assert visit.complaints == []
     outside = {url for url in visit.asked if not url.startswith((visit.site, "data:", "blob:"))}
     assert outside == set()
+
+
+@pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from a disk"])
+def test_the_address_of_the_folder_leads_to_the_first_page(visit: Visit, book: Path, from_disk: bool):
+    visit.tab.goto(f"{book.as_uri() if from_disk else visit.site}/index.html")
+    visit.tab.wait_for_url("**/book/intro.html")
+    assert visit.complaints == []
 
 
 def test_first_screen_has_a_slider_that_moves_a_digit(visit: Visit):
@@ -276,7 +290,7 @@ def test_pages_with_widgets_are_those_that_are_tried(book: Path):
     assert live == {*WITH_WIDGETS, "book/models.html"}
 
 
-def test_notebooks_can_be_downloaded(visit: Visit, book: Path):
+def test_notebooks_can_be_downloaded(book: Path):
     for page in PAGES:
         if page.startswith("notebooks/"):
             source = book / "_sources" / Path(page).with_suffix(".ipynb")
