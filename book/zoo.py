@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from vaelib import config as configs
-from vaelib import files, grids, runs, sweeps
+from vaelib import files, runs
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset, pixels
 from vaelib.losses import title
 from vaelib.model import VAE
 from vaelib.runs import Run
+from vaelib.sweeps import grids, sweep
 from vaelib.train import guarded
 from vaelib.widgets import explorer, frontend, weights
 from vaelib.widgets.session import SAMPLES
@@ -38,7 +39,11 @@ def read(file: Path) -> list[TrainConfig]:
     """
     grid = grids.from_flags({}, file=str(file))
     varying = grids.varying(grid)
-    common = {k: v for k, v in asdict(grid[0]).items() if k not in varying and configs.room(k) != "run"}
+    common = {
+        k: v
+        for k, v in asdict(grid[0]).items()
+        if k not in varying and configs.section(k) != "run"
+    }
     mark = hashlib.sha256(repr(common).encode()).hexdigest()[:8]
     return [replace(run, group=f"{run.group}-{mark}") for run in grid]
 
@@ -67,7 +72,10 @@ def packed(run: Run, data: ImageData) -> dict[str, Any]:
 @cache
 def code() -> bytes:
     """The text of what packs a model: where it changes, so does what is packed."""
-    return b"".join(Path(str(module.__file__)).read_bytes() for module in (sys.modules[__name__], weights, explorer, frontend))
+    return b"".join(
+        Path(str(module.__file__)).read_bytes()
+        for module in (sys.modules[__name__], weights, explorer, frontend)
+    )
 
 
 def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
@@ -76,10 +84,15 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
     config, name = run.config, f"zoo/{run.config.name}"
     checkpoint = run.checkpoint(int(run.rows[-1]["epoch"])).read_bytes()
     made = dict(made_from=hashlib.sha256(checkpoint + code()).hexdigest()[:16])
-    file, head = out / f"{name}.js", frontend.state(name, made).encode().removesuffix(b"});\n")
+    file, head = (
+        out / f"{name}.js",
+        frontend.state(name, made).encode().removesuffix(b"});\n"),
+    )
     if not file.exists() or not file.read_bytes().startswith(head):
         files.write(file, frontend.state(name, made | packed(run, data)).encode())
-    return dict(beta=config.beta, loss=config.loss, latents=config.latent_dim, file=name)
+    return dict(
+        beta=config.beta, loss=config.loss, latents=config.latent_dim, file=name
+    )
 
 
 def write(grid: Sequence[TrainConfig], out: Path) -> None:
@@ -87,12 +100,28 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
     (out / "zoo").mkdir(parents=True, exist_ok=True)
     c = grid[0]
     data = load_dataset(c.dataset, c.binarize, c.channels, c.image_size, c.data_dir)
-    models = [pack(runs.open_run(runs.group_folder(run) / run.name), data, out) for run in grid]
-    noise = torch.randn(SAMPLES, max(run.latent_dim for run in grid), generator=torch.Generator().manual_seed(c.seed))
-    first = min(models, key=lambda m: (m["beta"] != 1, m["loss"] != "bce_logits", -m["latents"]))  # the plain VAE
-    index = dict(models=models, first=models.index(first), test=explorer.test_of(data), noise=noise.numpy().tobytes())
+    models = [
+        pack(runs.open_run(runs.group_folder(run) / run.name), data, out)
+        for run in grid
+    ]
+    noise = torch.randn(
+        SAMPLES,
+        max(run.latent_dim for run in grid),
+        generator=torch.Generator().manual_seed(c.seed),
+    )
+    first = min(
+        models, key=lambda m: (m["beta"] != 1, m["loss"] != "bce_logits", -m["latents"])
+    )  # the plain VAE
+    index = dict(
+        models=models,
+        first=models.index(first),
+        test=explorer.test_of(data),
+        noise=noise.numpy().tobytes(),
+    )
     files.write(out / "zoo" / "index.js", frontend.state("zoo/index", index).encode())
-    kept = {out / f"{model['file']}.js" for model in models} | {out / "zoo" / "index.js"}
+    kept = {out / f"{model['file']}.js" for model in models} | {
+        out / "zoo" / "index.js"
+    }
     for old in set((out / "zoo").glob("*.js")) - kept:
         old.unlink()
 
@@ -100,13 +129,15 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains what is not trained, packs what is not packed."""
     parser = argparse.ArgumentParser(prog="zoo.py", description=main.__doc__)
-    parser.add_argument("file", type=Path, help="a sweep, as vaelib sweep --file reads it")
+    parser.add_argument(
+        "file", type=Path, help="a sweep, as vaelib sweep --file reads it"
+    )
     parser.add_argument("out", type=Path, help="the folder that gets zoo/index.js")
     args = parser.parse_args(argv)
 
     def work() -> int:
         grid = read(args.file)
-        failed = sweeps.sweep(grid)
+        failed = sweep(grid)
         for name, why in failed.items():
             print(f"{name}: {why}", file=sys.stderr)
         if not failed:

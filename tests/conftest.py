@@ -73,7 +73,10 @@ def tree() -> Tree:
             return f"-> {path.readlink()}"
         return "folder" if path.is_dir() else hashlib.md5(path.read_bytes()).hexdigest()
 
-    return lambda folder: {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*"))}
+    return lambda folder: {
+        str(path.relative_to(folder)): digest(path)
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +121,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for i in range(40):
-        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{i:02}.png")
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(
+            folder / f"{i:02}.png"
+        )
     return folder
 
 
@@ -159,16 +164,27 @@ sys.exit(main(argv))
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Launch]:
     """Starts real training processes, forked (where there is fork) from one that has imported torch already."""
-    context: Any = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+    context: Any = multiprocessing.get_context(
+        "forkserver" if hasattr(os, "fork") else "spawn"
+    )
     if hasattr(os, "fork"):
         # torch's optimizers import torch._dynamo, which takes longer than all the rest
         context.set_forkserver_preload(
-            ["vaelib.runs", "vaelib.train", "tqdm", "matplotlib.backends.backend_agg", "torch._dynamo"]
+            [
+                "vaelib.runs",
+                "vaelib.train",
+                "tqdm",
+                "matplotlib.backends.backend_agg",
+                "torch._dynamo",
+            ]
         )
     started: list[BaseProcess] = []
 
     def start(argv: list[str], log: Path) -> BaseProcess:
-        process = context.Process(target=exec, args=(TRAIN, dict(argv=[str(arg) for arg in argv], log=str(log))))
+        process = context.Process(
+            target=exec,
+            args=(TRAIN, dict(argv=[str(arg) for arg in argv], log=str(log))),
+        )
         process.start()
         started.append(process)
         return process

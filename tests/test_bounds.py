@@ -21,7 +21,9 @@ NATS = partial(losses.mse, sigma=SIGMA)
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Standard normal numbers in double precision, from a stream of their own."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 @pytest.fixture
@@ -34,7 +36,9 @@ def x() -> Tensor:
 def model() -> VAE:
     """x = W z + b + sigma noise, W's columns orthogonal, and an encoder that is near the posterior but wider."""
     model = VAE((1, 1, D), (), J, output="identity").double().requires_grad_(False)
-    model.fc_out.weight.copy_(torch.linalg.qr(noise(D, J, seed=20)).Q * torch.tensor([1.5, 0.7]))
+    model.fc_out.weight.copy_(
+        torch.linalg.qr(noise(D, J, seed=20)).Q * torch.tensor([1.5, 0.7])
+    )
     model.fc_out.bias.copy_(0.3 * noise(D, seed=21))
     with_exact_posterior(model)
     model.fc_mu.weight.add_(0.1 * noise(J, D, seed=22))
@@ -58,7 +62,9 @@ def with_exact_posterior(model: VAE) -> VAE:
 def log_evidence(model: VAE, x: Tensor) -> Tensor:
     """log p(x), exactly: x is normal with covariance W W^T + sigma^2 I."""
     w = model.fc_out.weight
-    return MultivariateNormal(model.fc_out.bias, w @ w.T + SIGMA**2 * torch.eye(D, dtype=w.dtype)).log_prob(x)
+    return MultivariateNormal(
+        model.fc_out.bias, w @ w.T + SIGMA**2 * torch.eye(D, dtype=w.dtype)
+    ).log_prob(x)
 
 
 def exact_elbo(model: VAE, x: Tensor) -> Tensor:
@@ -67,8 +73,12 @@ def exact_elbo(model: VAE, x: Tensor) -> Tensor:
     mu = x @ model.fc_mu.weight.T + model.fc_mu.bias
     variance = (x @ model.fc_logvar.weight.T + model.fc_logvar.bias).exp()
     squared = (x - mu @ w.T - b).pow(2).sum(1) + variance @ (w * w).sum(0)
-    log_likelihood = -squared / (2 * SIGMA**2) - D / 2 * math.log(2 * math.pi * SIGMA**2)
-    return log_likelihood - kl_divergence(Normal(mu, variance.sqrt()), Normal(0.0, 1.0)).sum(1)
+    log_likelihood = -squared / (2 * SIGMA**2) - D / 2 * math.log(
+        2 * math.pi * SIGMA**2
+    )
+    return log_likelihood - kl_divergence(
+        Normal(mu, variance.sqrt()), Normal(0.0, 1.0)
+    ).sum(1)
 
 
 def one_draw_each(estimator, model: VAE, x: Tensor, n: int) -> Tensor:
@@ -77,7 +87,9 @@ def one_draw_each(estimator, model: VAE, x: Tensor, n: int) -> Tensor:
     return estimator(model, NATS, x.repeat(n, 1), eps).view(n, len(x))
 
 
-ESTIMATORS = pytest.mark.parametrize("estimator", [bounds.estimator_a, bounds.estimator_b])
+ESTIMATORS = pytest.mark.parametrize(
+    "estimator", [bounds.estimator_a, bounds.estimator_b]
+)
 
 
 @ESTIMATORS
@@ -112,9 +124,15 @@ def test_a_has_no_variance_at_the_exact_posterior_and_b_has(model: VAE, x: Tenso
 
 
 def test_evidence_is_bound_plus_kl_from_the_true_posterior(model: VAE, x: Tensor):
-    w, b, eye = model.fc_out.weight, model.fc_out.bias, torch.eye(J, dtype=torch.float64)
+    w, b, eye = (
+        model.fc_out.weight,
+        model.fc_out.bias,
+        torch.eye(J, dtype=torch.float64),
+    )
     precision = w.T @ w / SIGMA**2 + eye
-    true = MultivariateNormal((x - b) @ w @ torch.linalg.inv(precision) / SIGMA**2, precision_matrix=precision)
+    true = MultivariateNormal(
+        (x - b) @ w @ torch.linalg.inv(precision) / SIGMA**2, precision_matrix=precision
+    )
     mu, logvar = model.encode(x)
     gap = kl_divergence(MultivariateNormal(mu, torch.diag_embed(logvar.exp())), true)
     torch.testing.assert_close(exact_elbo(model, x) + gap, log_evidence(model, x))
@@ -125,7 +143,9 @@ def test_log_weights_are_joint_minus_log_q(model: VAE, x: Tensor):
     mu, logvar = model.encode(x)
     q = Normal(mu, logvar.exp().sqrt())
     z = mu + q.scale * eps
-    joint = Normal(z @ model.fc_out.weight.T + model.fc_out.bias, SIGMA).log_prob(x).sum(-1) + Normal(0, 1).log_prob(z).sum(-1)
+    joint = Normal(z @ model.fc_out.weight.T + model.fc_out.bias, SIGMA).log_prob(
+        x
+    ).sum(-1) + Normal(0, 1).log_prob(z).sum(-1)
     log_w = bounds.log_weights(model, NATS, x, eps)
     assert log_w.shape == (4, 3)
     torch.testing.assert_close(log_w, joint - q.log_prob(z).sum(-1))
@@ -139,25 +159,35 @@ def test_one_importance_sample_is_estimator_a(model: VAE, x: Tensor):
 
 def test_importance_weighted_bound_is_log_mean_weight():
     log_w = noise(9, 4)
-    torch.testing.assert_close(bounds.importance_weighted_bound(log_w), log_w.exp().mean(0).log())
-    torch.testing.assert_close(bounds.importance_weighted_bound(log_w - 5000), log_w.exp().mean(0).log() - 5000)
+    torch.testing.assert_close(
+        bounds.importance_weighted_bound(log_w), log_w.exp().mean(0).log()
+    )
+    torch.testing.assert_close(
+        bounds.importance_weighted_bound(log_w - 5000), log_w.exp().mean(0).log() - 5000
+    )
 
 
 def test_importance_weighted_bound_grows_with_k(model: VAE, x: Tensor):
     log_w = one_draw_each(bounds.estimator_a, model, x, 2**15)
     means = []
     for k in (1, 4, 16, 64, 256):
-        means.append(bounds.importance_weighted_bound(log_w.view(k, -1)).view(-1, 3).mean(0))
+        means.append(
+            bounds.importance_weighted_bound(log_w.view(k, -1)).view(-1, 3).mean(0)
+        )
     rises = torch.stack(means).diff(dim=0)
     assert (rises > 0).all()
     assert (torch.stack(means) < log_evidence(model, x) + 0.01).all()
-    assert (means[0] < log_evidence(model, x) - 0.1).all(), "there must be something to gain"
+    assert (means[0] < log_evidence(model, x) - 0.1).all(), (
+        "there must be something to gain"
+    )
 
 
 def test_importance_weighted_bound_converges_to_the_evidence(model: VAE, x: Tensor):
     log_w = bounds.log_weights(model, NATS, x, noise(200_000, 3, J))
     w = (log_w - log_evidence(model, x)).exp()
-    error = w.std(0) / len(w) ** 0.5  # of the mean weight, which is 1; so of its logarithm too
+    error = (
+        w.std(0) / len(w) ** 0.5
+    )  # of the mean weight, which is 1; so of its logarithm too
     assert (error < 0.03).all()
     gap = bounds.importance_weighted_bound(log_w) - log_evidence(model, x)
     assert (gap.abs() < 4.5 * error).all()
@@ -167,19 +197,31 @@ def test_importance_weighted_bound_converges_to_the_evidence(model: VAE, x: Tens
 @given(m=st.integers(1, 8), batches=st.integers(1, 8), seed=st.integers(0, 99))
 def test_minibatch_bounds_average_to_the_full_sum(m: int, batches: int, seed: int):
     n = m * batches
-    each, order = noise(n, seed=seed), torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    parts = torch.stack([bounds.minibatch_bound(part, n) for part in each[order].split(m)])
+    each, order = (
+        noise(n, seed=seed),
+        torch.randperm(n, generator=torch.Generator().manual_seed(seed)),
+    )
+    parts = torch.stack(
+        [bounds.minibatch_bound(part, n) for part in each[order].split(m)]
+    )
     torch.testing.assert_close(parts.mean(), each.sum())
 
 
 def test_log_normal_is_that_of_torch_distributions():
     mu, logvar, z = noise(3, 4), noise(3, 4, seed=1), noise(6, 3, 4, seed=2)
-    torch.testing.assert_close(bounds.log_normal(z), Normal(0.0, 1.0).log_prob(z).sum(-1))
-    torch.testing.assert_close(bounds.log_normal(z, mu, logvar), Normal(mu, (logvar / 2).exp()).log_prob(z).sum(-1))
+    torch.testing.assert_close(
+        bounds.log_normal(z), Normal(0.0, 1.0).log_prob(z).sum(-1)
+    )
+    torch.testing.assert_close(
+        bounds.log_normal(z, mu, logvar),
+        Normal(mu, (logvar / 2).exp()).log_prob(z).sum(-1),
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_log_normal_keeps_precision(dtype: torch.dtype):
     z = noise(3, 4).to(dtype)
     assert bounds.log_normal(z).dtype == bounds.log_normal(z, 1.0, -2.0).dtype == dtype
-    torch.testing.assert_close(bounds.log_normal(z, 1.0, -2.0), Normal(1.0, math.exp(-1)).log_prob(z).sum(-1))
+    torch.testing.assert_close(
+        bounds.log_normal(z, 1.0, -2.0), Normal(1.0, math.exp(-1)).log_prob(z).sum(-1)
+    )

@@ -17,7 +17,10 @@ from vaelib.model import VAE
 def test_source_is_the_librarys_own():
     shown = chapter.source(losses.kl_per_latent, VAE.reparameterize).data or ""
     assert inspect.getsource(losses.kl_per_latent).rstrip() in shown
-    assert "`vaelib.model.VAE.reparameterize`\n```python\n@staticmethod\ndef reparameterize(" in shown
+    assert (
+        "`vaelib.model.VAE.reparameterize`\n```python\n@staticmethod\ndef reparameterize("
+        in shown
+    )
     assert shown.count("```") == 4
 
 
@@ -61,7 +64,10 @@ def test_an_error_while_drawing_is_not_lost():
 
 def test_fit_trains_and_writes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    model, rows = chapter.fit(TrainConfig(dataset="sprites", hidden_dim=(8,), latent_dim=2, epochs=2), load_dataset("sprites"))
+    model, rows = chapter.fit(
+        TrainConfig(dataset="sprites", hidden_dim=(8,), latent_dim=2, epochs=2),
+        load_dataset("sprites"),
+    )
     assert [row["epoch"] for row in rows] == [0, 1]
     assert rows[1]["total"] < rows[0]["total"]
     assert model.latent_dim == 2
@@ -73,4 +79,8 @@ def test_chapters_draw_in_the_style_of_the_house():
 
     with plt.rc_context(fname=plotting.STYLE):
         expected = dict(plt.rcParams)
-    assert {key: value for key, value in plt.rcParams.items() if "backend" not in key and expected[key] != value} == {}
+    assert {
+        key: value
+        for key, value in plt.rcParams.items()
+        if "backend" not in key and expected[key] != value
+    } == {}

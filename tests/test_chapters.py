@@ -30,7 +30,9 @@ from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = notebooks.names()
-CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]  # the others: translations (ja/...), and pages such as questions
+CHAPTERS = [
+    name for name in NOTEBOOKS if name[0].isdigit()
+]  # the others: translations (ja/...), and pages such as questions
 TRANSLATED = [name for name in NOTEBOOKS if "/" in name]
 INVENTORY = notebooks.inventory()
 DONE = [item for item in INVENTORY["item"] if "chapter" in item]
@@ -85,7 +87,11 @@ def cells(chapter: str) -> list[Any]:
 
 def tagged(chapter: str, tag: str) -> int:
     """The place of the one cell that carries a tag."""
-    [place] = [i for i, cell in enumerate(cells(chapter)) if tag in cell.metadata.get("tags", [])]
+    [place] = [
+        i
+        for i, cell in enumerate(cells(chapter))
+        if tag in cell.metadata.get("tags", [])
+    ]
     return place
 
 
@@ -106,11 +112,17 @@ def thing(path: str) -> Any:
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_pair_is_in_sync(chapter: str):
     ipynb = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4)
-    assert notebooks.text_of(ipynb) == (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8")
+    assert notebooks.text_of(ipynb) == (notebooks.FOLDER / f"{chapter}.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_no_half_is_alone():
-    halves = [notebooks.FOLDER / f"{name}{half}" for name in NOTEBOOKS for half in (".ipynb", ".md")]
+    halves = [
+        notebooks.FOLDER / f"{name}{half}"
+        for name in NOTEBOOKS
+        for half in (".ipynb", ".md")
+    ]
     assert [path for path in halves if not path.is_file()] == []
     assert {"questions", "ja/00_quick_start"} == set(NOTEBOOKS) - set(CHAPTERS)
     assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(len(CHAPTERS)))
@@ -122,9 +134,13 @@ def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
     for half, age in ((".md", 100_000), (".ipynb", 0)):
         file = Path(shutil.copy(notebooks.FOLDER / f"questions{half}", tmp_path))
         os.utime(file, (0, file.stat().st_mtime - age))
-    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(root_dir=str(tmp_path))
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(
+        root_dir=str(tmp_path)
+    )
     opened = manager.get("questions.ipynb")["content"].cells
-    assert [cell.source for cell in opened] == [cell.source for cell in cells("questions")]
+    assert [cell.source for cell in opened] == [
+        cell.source for cell in cells("questions")
+    ]
     assert any(cell.get("outputs") for cell in opened)
 
 
@@ -132,25 +148,47 @@ def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
 def test_was_run_from_top_to_bottom(chapter: str):
     code = [cell for cell in cells(chapter) if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    kinds = {(output.output_type, output.get("name")) for cell in code for output in cell.outputs}
-    assert kinds <= {("stream", "stdout"), ("display_data", None), ("execute_result", None)}
+    kinds = {
+        (output.output_type, output.get("name"))
+        for cell in code
+        for output in cell.outputs
+    }
+    assert kinds <= {
+        ("stream", "stdout"),
+        ("display_data", None),
+        ("execute_result", None),
+    }
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
     file = notebooks.FOLDER / f"{chapter}.ipynb"
     notebook = nbformat.read(file, as_version=4)
-    assert nbformat.writes(notebooks.steady(notebook)) + "\n" == file.read_text(encoding="utf-8")
+    assert nbformat.writes(notebooks.steady(notebook)) + "\n" == file.read_text(
+        encoding="utf-8"
+    )
     assert not any("execution" in cell.metadata for cell in notebook.cells)
     assert str(ROOT) not in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_stored_widgets_are_those_of_the_library(chapter: str):
-    stored = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4).metadata.get("widgets", {})
-    models = stored.get("application/vnd.jupyter.widget-state+json", {}).get("state", {}).values()
-    found = {(model["state"]["_esm"], model["state"]["_css"]) for model in models if "_esm" in model["state"]}
-    assert found <= {(frontend.module(name), frontend.style()) for name in ("explorer", "playground")}
+    stored = nbformat.read(
+        notebooks.FOLDER / f"{chapter}.ipynb", as_version=4
+    ).metadata.get("widgets", {})
+    models = (
+        stored.get("application/vnd.jupyter.widget-state+json", {})
+        .get("state", {})
+        .values()
+    )
+    found = {
+        (model["state"]["_esm"], model["state"]["_css"])
+        for model in models
+        if "_esm" in model["state"]
+    }
+    assert found <= {
+        (frontend.module(name), frontend.style()) for name in ("explorer", "playground")
+    }
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -161,7 +199,9 @@ def test_has_the_form_of_a_chapter(chapter: str):
     assert "$$" not in text, "jupyterlab-myst numbers these by itself"
     exercises = text.partition("\n## Exercises\n")[2]
     assert re.findall(r"^\*\*(\d)\.\*\*", exercises, re.M) == ["1", "2", "3"]
-    assert sum("solution" in cell.metadata.get("tags", []) for cell in cells(chapter)) >= 3
+    assert (
+        sum("solution" in cell.metadata.get("tags", []) for cell in cells(chapter)) >= 3
+    )
     references = text.partition("\n## References\n")[2].strip().splitlines()
     assert references
     assert set(references) <= set(notebooks.citations().values())
@@ -173,7 +213,10 @@ def test_solutions_are_folded_in_both_front_ends(chapter: str):
         tags = cell.metadata.get("tags", [])
         assert ("solution" in tags) == ("hide-cell" in tags)
         if "solution" in tags:
-            assert cell.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+            assert cell.metadata.jupyter == {
+                "source_hidden": True,
+                "outputs_hidden": True,
+            }
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
@@ -182,24 +225,42 @@ def test_only_near_prints_what_is_not_compared(chapter: str):
     for cell in cells(chapter):
         if cell.cell_type == "code":
             masked = any(MASKED.search(text_of(output)) for output in cell.outputs)
-            assert not masked or "near(" in cell.source or "near)" in cell.source, cell.source
-            if excused := {"nbval-ignore-output", "nbval-skip", "raises-exception"} & set(cell.metadata.get("tags", [])):
-                assert cell.source.startswith("# not compared: "), (excused, cell.source)
+            assert not masked or "near(" in cell.source or "near)" in cell.source, (
+                cell.source
+            )
+            if excused := {
+                "nbval-ignore-output",
+                "nbval-skip",
+                "raises-exception",
+            } & set(cell.metadata.get("tags", [])):
+                assert cell.source.startswith("# not compared: "), (
+                    excused,
+                    cell.source,
+                )
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_a_slider_moves_what_is_shown_as_a_figure_too(chapter: str):
     seen = ""
     for cell in cells(chapter):
-        for drawn in re.findall(r"^explore\((\w+)", cell.source, re.M) if cell.cell_type == "code" else []:
+        for drawn in (
+            re.findall(r"^explore\((\w+)", cell.source, re.M)
+            if cell.cell_type == "code"
+            else []
+        ):
             assert "live" in cell.metadata.get("tags", [])
-            assert re.search(rf"^{drawn}\(", seen, re.M), f"{drawn} is never shown by itself"
+            assert re.search(rf"^{drawn}\(", seen, re.M), (
+                f"{drawn} is never shown by itself"
+            )
         seen += cell.source + "\n"
 
 
 def test_no_target_stands_twice():
     """They are global in the book."""
-    text = "\n".join((notebooks.FOLDER / f"{name}.md").read_text(encoding="utf-8") for name in NOTEBOOKS)
+    text = "\n".join(
+        (notebooks.FOLDER / f"{name}.md").read_text(encoding="utf-8")
+        for name in NOTEBOOKS
+    )
     targets = re.findall(r"^\(([\w-]+)\)=$", text, re.M)
     assert len(targets) == len(set(targets))
     assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= set(targets)
@@ -207,9 +268,13 @@ def test_no_target_stands_twice():
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_links_lead_to_notebooks_that_are_there(name: str):
-    text = "\n".join(cell.source for cell in cells(name) if cell.cell_type == "markdown")
+    text = "\n".join(
+        cell.source for cell in cells(name) if cell.cell_type == "markdown"
+    )
     for link in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text):
-        assert ((notebooks.FOLDER / name).parent / link.partition("#")[0]).is_file(), link
+        assert ((notebooks.FOLDER / name).parent / link.partition("#")[0]).is_file(), (
+            link
+        )
 
 
 @pytest.mark.parametrize("name", TRANSLATED)
@@ -226,7 +291,9 @@ def test_translation_runs_the_code_of_its_chapter(name: str):
         return imported, [
             (tags, ast.unparse(ast.parse(cell.source)))
             for cell in others
-            if not re.search("solution|answer-", str(tags := cell.metadata.get("tags", [])))
+            if not re.search(
+                "solution|answer-", str(tags := cell.metadata.get("tags", []))
+            )
         ]
 
     ours, theirs = code(name), code(name.partition("/")[2])
@@ -238,7 +305,9 @@ def test_inventory_names_every_item_of_the_paper():
     names = [item["name"] for item in INVENTORY["item"] if item.get("kind") != "ours"]
     assert len(names) == len(set(names))
     assert set(names) == PAPER | LATER
-    assert {item["name"] for item in INVENTORY["item"] if "chapter" not in item} == LATER
+    assert {
+        item["name"] for item in INVENTORY["item"] if "chapter" not in item
+    } == LATER
     assert {item["name"] for item in DONE if "check" not in item} == {"Fig 1"}
 
 
@@ -248,7 +317,11 @@ def test_item_has_its_place_and_number(item: dict[str, Any]):
     target = f"({item['target']})=\n"
     assert text.count(target) == 1
     if number := re.match(r"\((\d+)\)", item["name"]):
-        equation = re.match(r"\\begin\{equation\*\}\n(.*?)\\end\{equation\*\}", text.partition(target)[2], re.S)
+        equation = re.match(
+            r"\\begin\{equation\*\}\n(.*?)\\end\{equation\*\}",
+            text.partition(target)[2],
+            re.S,
+        )
         assert equation
         assert re.findall(r"\\tag\{(.*?)\}", equation[1]) == [number[1]]
 
@@ -257,9 +330,16 @@ def test_no_equation_is_numbered_that_the_inventory_does_not_know():
     found = {
         (chapter, number)
         for chapter in NOTEBOOKS
-        for number in re.findall(r"\\tag\{(.*?)\}", (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8"))
+        for number in re.findall(
+            r"\\tag\{(.*?)\}",
+            (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8"),
+        )
     }
-    assert found == {(item["chapter"], n[1]) for item in DONE if (n := re.match(r"\((\d+)\)", item["name"]))}
+    assert found == {
+        (item["chapter"], n[1])
+        for item in DONE
+        if (n := re.match(r"\((\d+)\)", item["name"]))
+    }
 
 
 @pytest.mark.parametrize("item", CHECKED, ids=lambda item: item["name"])
@@ -271,7 +351,10 @@ def test_item_shows_the_library_as_it_is(item: dict[str, Any]):
     if item.get("kind") != "ours":
         assert f"({item['target']})=" in cells(item["chapter"])[shown - 1].source
     [output] = cell.outputs
-    assert output.data["text/markdown"] == source(*(thing(path) for path in item["code"])).data
+    assert (
+        output.data["text/markdown"]
+        == source(*(thing(path) for path in item["code"])).data
+    )
     assert tagged(item["chapter"], item["check"]) > shown
 
 
@@ -290,7 +373,9 @@ def names(tree: ast.AST) -> tuple[set[str], set[str]]:
 
 def prepared(chapter: str, place: int) -> dict[str, Any]:
     """What the cell at `place` finds: all earlier cells are run that make a name which it needs, directly or not."""
-    earlier = [cell.source for cell in cells(chapter)[: place + 1] if cell.cell_type == "code"]
+    earlier = [
+        cell.source for cell in cells(chapter)[: place + 1] if cell.cell_type == "code"
+    ]
     wanted, chosen = names(ast.parse(earlier.pop()))[1], []
     for text in reversed(earlier):
         made, used = names(ast.parse(text))
@@ -308,7 +393,9 @@ def plain(found: Any) -> Any:
     """The function below a property, a static method or a wrapper."""
     if isinstance(found, property):
         return found.fget
-    return inspect.unwrap(found.__func__ if isinstance(found, staticmethod | classmethod) else found)
+    return inspect.unwrap(
+        found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    )
 
 
 @contextmanager
@@ -317,10 +404,15 @@ def mutated(path: str, old: str, new: str) -> Iterator[None]:
     function = plain(thing(path))
     text = dedent(inspect.getsource(function))
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
-    code = compile(text.replace(old, new), path, "exec", flags=__future__.annotations.compiler_flag)
+    code = compile(
+        text.replace(old, new), path, "exec", flags=__future__.annotations.compiler_flag
+    )
     space = dict(function.__globals__)
     exec(code, space)
-    true, function.__code__ = function.__code__, plain(space[function.__name__]).__code__
+    true, function.__code__ = (
+        function.__code__,
+        plain(space[function.__name__]).__code__,
+    )
     try:
         yield
     finally:
@@ -348,7 +440,11 @@ def test_check_holds_and_fails_for_a_wrong_library(item: dict[str, Any]):
         pytest.fail(f"{item['check']} does not notice {path}: {old!r} -> {new!r}")
 
 
-@pytest.mark.parametrize("question", INVENTORY.get("question", []), ids=lambda question: str(question["number"]))
+@pytest.mark.parametrize(
+    "question",
+    INVENTORY.get("question", []),
+    ids=lambda question: str(question["number"]),
+)
 def test_question_is_answered_by_a_cell(question: dict[str, Any]):
     text = (notebooks.FOLDER / f"{question['chapter']}.md").read_text(encoding="utf-8")
     assert re.search(r"^:::\{admonition\} Question: .*\?$", text, re.M)
@@ -361,12 +457,19 @@ def test_questions_are_listed_from_the_inventory():
     numbers = [question["number"] for question in INVENTORY["question"]]
     assert sorted(numbers) == list(range(1, 17))
     text = (notebooks.FOLDER / "questions.md").read_text(encoding="utf-8")
-    assert notebooks.LISTED.sub(lambda found: found[1] + notebooks.questions() + found[2], text) == text
+    assert (
+        notebooks.LISTED.sub(
+            lambda found: found[1] + notebooks.questions() + found[2], text
+        )
+        == text
+    )
     assert text.count("<!-- questions -->") == 1
 
 
 def test_paper_to_code_is_written_from_the_inventory():
-    assert (ROOT / "book" / "paper-to-code.md").read_text(encoding="utf-8") == notebooks.paper_to_code()
+    assert (ROOT / "book" / "paper-to-code.md").read_text(
+        encoding="utf-8"
+    ) == notebooks.paper_to_code()
 
 
 def test_nbval_finds_these_notebooks_and_no_others():

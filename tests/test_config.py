@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from vaelib import config as configs
-from vaelib.config import ConfigError, TrainConfig, from_dict, parse, types
+from vaelib.config import ConfigError, TrainConfig, field_types, from_dict, parse
 
 TINY, MOST, MORE = 5e-324, 1e6, math.nextafter(1e6, 2e6)
 
@@ -37,12 +37,12 @@ RANGES = {
     "adam_beta2": ([-TINY, 0.9999901, 1.0], [0.0, 0.99999]),
     "seed": ([-1, 2**63], [0, 2**63 - 1]),
 }
-LITERALS = [name for name, hint in types().items() if get_origin(hint) is Literal]
-INTEGERS = [name for name, hint in types().items() if hint is int]
-FLOATS = [name for name, hint in types().items() if hint is float]
-TEXTS = [name for name, hint in types().items() if hint is str]
-SWITCHES = [name for name, hint in types().items() if hint is bool]
-SIZES = [name for name, hint in types().items() if get_origin(hint) is tuple]
+LITERALS = [name for name, hint in field_types().items() if get_origin(hint) is Literal]
+INTEGERS = [name for name, hint in field_types().items() if hint is int]
+FLOATS = [name for name, hint in field_types().items() if hint is float]
+TEXTS = [name for name, hint in field_types().items() if hint is str]
+SWITCHES = [name for name, hint in field_types().items() if hint is bool]
+SIZES = [name for name, hint in field_types().items() if get_origin(hint) is tuple]
 
 
 def made(name: str, value: Any) -> TrainConfig:
@@ -71,17 +71,21 @@ def sentence(error: ConfigError, *named: str) -> str:
 
 def test_every_field_is_covered_here():
     """A new field needs a line in RANGES; one of a new type, a test."""
-    assert {*LITERALS, *INTEGERS, *FLOATS, *TEXTS, *SIZES, *SWITCHES} == set(types())
+    assert {*LITERALS, *INTEGERS, *FLOATS, *TEXTS, *SIZES, *SWITCHES} == set(
+        field_types()
+    )
     assert set(RANGES) == {*INTEGERS, *FLOATS}
-    assert set(types()) == {field.name for field in dataclasses.fields(TrainConfig)}
+    assert set(field_types()) == {
+        field.name for field in dataclasses.fields(TrainConfig)
+    }
 
 
-@pytest.mark.parametrize("name", types())
+@pytest.mark.parametrize("name", field_types())
 def test_every_field_has_a_default_a_help_and_a_room(name: str):
     field = configs.field_of(name)
     assert field.default is not dataclasses.MISSING
     assert field.metadata["help"]
-    assert configs.room(name) in ("data", "model", "objective", "training", "run")
+    assert configs.section(name) in ("data", "model", "objective", "training", "run")
     assert getattr(TrainConfig(), name) == field.default
 
 
@@ -93,7 +97,24 @@ def test_every_field_has_a_default_a_help_and_a_room(name: str):
         *((name, [None, 1, True, ["a"], b"a"]) for name in TEXTS),
         *((name, [None, 1, True, "", "NONE", "none ", [1]]) for name in LITERALS),
         *((name, [None, 0, 1, "True", "", [True]]) for name in SWITCHES),
-        *((name, [None, 400, "400", [0], (4, -1), (10_001,), [1.0], [True], ["4"], {4: 4}]) for name in SIZES),
+        *(
+            (
+                name,
+                [
+                    None,
+                    400,
+                    "400",
+                    [0],
+                    (4, -1),
+                    (10_001,),
+                    [1.0],
+                    [True],
+                    ["4"],
+                    {4: 4},
+                ],
+            )
+            for name in SIZES
+        ),
     ],
 )
 def test_wrong_types_are_refused(name: str, values: list[Any]):
@@ -114,19 +135,25 @@ def test_a_whole_number_beyond_every_float_is_no_crash(name: str, sign: int):
     refusal(name, sign * 10**400)
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (bad, _) in RANGES.items() for value in bad])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, (bad, _) in RANGES.items() for value in bad],
+)
 def test_what_lies_outside_the_range_is_refused(name: str, value: float):
     assert "give" in refusal(name, value)
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (_, good) in RANGES.items() for value in good])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, (_, good) in RANGES.items() for value in good],
+)
 def test_the_edges_of_the_range_are_allowed(name: str, value: float):
     assert getattr(made(name, value), name) == value
 
 
 @pytest.mark.parametrize("name", LITERALS)
 def test_a_refused_choice_names_them_all(name: str):
-    choices = get_args(types()[name])
+    choices = get_args(field_types()[name])
     sentence_given = refusal(name, "nonsense")
     assert all(choice in sentence_given for choice in choices)
     assert [getattr(made(name, choice), name) for choice in choices] == list(choices)
@@ -140,18 +167,36 @@ def test_a_whole_number_is_a_number(name: str):
     assert value == whole
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "sprites", "folder:/my pictures", "folder:ü", "tensors"])
+@pytest.mark.parametrize(
+    "dataset",
+    ["mnist", "fashion_mnist", "sprites", "folder:/my pictures", "folder:ü", "tensors"],
+)
 def test_datasets(dataset: str):
     assert TrainConfig(dataset=dataset).dataset == dataset
 
 
-@pytest.mark.parametrize("dataset", ["", "MNIST", "mnist ", "mnist\n", "cifar10", "folder:", "folder", "tensors2", "tensors\n"])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "",
+        "MNIST",
+        "mnist ",
+        "mnist\n",
+        "cifar10",
+        "folder:",
+        "folder",
+        "tensors2",
+        "tensors\n",
+    ],
+)
 def test_other_datasets_are_refused(dataset: str):
     assert "mnist, fashion_mnist, sprites" in refusal("dataset", dataset)
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
-@pytest.mark.parametrize("given", [dict(channels=3), dict(image_size=32), dict(channels=3, image_size=64)])
+@pytest.mark.parametrize(
+    "given", [dict(channels=3), dict(image_size=32), dict(channels=3, image_size=64)]
+)
 def test_a_data_set_keeps_its_own_shape(dataset: str, given: dict[str, int]):
     with pytest.raises(ConfigError) as told:
         from_dict({"dataset": dataset, **given})
@@ -159,7 +204,21 @@ def test_a_data_set_keeps_its_own_shape(dataset: str, given: dict[str, int]):
 
 
 @pytest.mark.parametrize("what", ["name", "group"])
-@pytest.mark.parametrize("name", ["", "run-1", "a.b", "β=4", "実験", "beta=4+tanh", "latest2", "a" * 100, "_", "v1..2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "run-1",
+        "a.b",
+        "β=4",
+        "実験",
+        "beta=4+tanh",
+        "latest2",
+        "a" * 100,
+        "_",
+        "v1..2",
+    ],
+)
 def test_names(what: str, name: str):
     assert getattr(from_dict({what: name}), what) == name
 
@@ -218,12 +277,15 @@ def test_presets_are_configs(preset: str):
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_switches(name: str):
-    assert [getattr(made(name, value), name) for value in (True, False)] == [True, False]
+    assert [getattr(made(name, value), name) for value in (True, False)] == [
+        True,
+        False,
+    ]
 
 
 def values_of(name: str) -> st.SearchStrategy:
     """Allowed values of a field, as this file's own table has them."""
-    hint = types()[name]
+    hint = field_types()[name]
     if name in LITERALS:
         return st.sampled_from(get_args(hint))
     if name in SWITCHES:
@@ -236,12 +298,18 @@ def values_of(name: str) -> st.SearchStrategy:
             return st.sampled_from([1, 3])
         return st.integers(int(low), int(high)) if hint is int else st.floats(low, high)
     if name in ("name", "group"):
-        return st.from_regex(r"[A-Za-z0-9_][\w.+=-]{0,20}", fullmatch=True).filter(lambda n: not n.lower().startswith("latest"))
+        return st.from_regex(r"[A-Za-z0-9_][\w.+=-]{0,20}", fullmatch=True).filter(
+            lambda n: not n.lower().startswith("latest")
+        )
     if name == "beta_changes":
         changes = st.dictionaries(st.integers(0, 10_000), st.floats(0, 100), max_size=4)
-        return changes.map(lambda found: ",".join(f"{step}:{beta!r}" for step, beta in found.items()))
+        return changes.map(
+            lambda found: ",".join(f"{step}:{beta!r}" for step, beta in found.items())
+        )
     if name == "dataset":
-        return st.sampled_from(["mnist", "fashion_mnist", "sprites", "folder:here", "tensors"])
+        return st.sampled_from(
+            ["mnist", "fashion_mnist", "sprites", "folder:here", "tensors"]
+        )
     return st.text(max_size=20)
 
 
@@ -252,7 +320,9 @@ def as_typed(value: Any) -> str:
     return str(value)
 
 
-@pytest.mark.parametrize("name", [name for name in types() if name not in SWITCHES])  # these are flags without text
+@pytest.mark.parametrize(
+    "name", [name for name in field_types() if name not in SWITCHES]
+)  # these are flags without text
 def test_parse_reads_what_str_writes(name: str):
     @hypothesis_settings(deadline=None, derandomize=True, max_examples=40)
     @given(values_of(name))
@@ -265,7 +335,21 @@ def test_parse_reads_what_str_writes(name: str):
 
 
 @pytest.mark.parametrize(
-    "changes", ["x", "3", "3:", ":4", "3:4,", "3:4;5:6", "-1:4", "3:-4", "3:nan", "1.5:4", "3:1e999", "3:4 5:6"]
+    "changes",
+    [
+        "x",
+        "3",
+        "3:",
+        ":4",
+        "3:4,",
+        "3:4;5:6",
+        "-1:4",
+        "3:-4",
+        "3:nan",
+        "1.5:4",
+        "3:1e999",
+        "3:4 5:6",
+    ],
 )
 def test_changes_of_beta_that_cannot_be_read_are_refused(changes: str):
     with pytest.raises(ConfigError) as told:
@@ -275,7 +359,11 @@ def test_changes_of_beta_that_cannot_be_read_are_refused(changes: str):
 
 def test_changes_of_beta_by_step():
     assert TrainConfig(beta=2).beta_by_step() == {0: 2.0}
-    assert TrainConfig(beta=2, beta_changes="300:4,600:0.5").beta_by_step() == {0: 2.0, 300: 4.0, 600: 0.5}
+    assert TrainConfig(beta=2, beta_changes="300:4,600:0.5").beta_by_step() == {
+        0: 2.0,
+        300: 4.0,
+        600: 0.5,
+    }
 
 
 @pytest.mark.parametrize(
@@ -301,9 +389,15 @@ def test_parse(name: str, text: str, value: Any):
     ("name", "texts"),
     [
         *((name, ["", "x", "1.5", "1e3", "nan", "1,2", "0x10"]) for name in INTEGERS),
-        *((name, ["", "x", "nan", "inf", "-inf", "1e999", "1,5", "1/2"]) for name in FLOATS),
+        *(
+            (name, ["", "x", "nan", "inf", "-inf", "1e999", "1,5", "1/2"])
+            for name in FLOATS
+        ),
         *((name, ["", "nonsense"]) for name in LITERALS),
-        *((name, ["", "x", "0,0", "400,", "400,0", "-1", "4.5", "400;200"]) for name in SIZES),
+        *(
+            (name, ["", "x", "0,0", "400,", "400,0", "-1", "4.5", "400;200"])
+            for name in SIZES
+        ),
     ],
 )
 def test_parse_refuses_in_one_sentence(name: str, texts: list[str]):
@@ -313,7 +407,10 @@ def test_parse_refuses_in_one_sentence(name: str, texts: list[str]):
         sentence(told.value, name)
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, (bad, _) in RANGES.items() for value in bad if value != 2])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, (bad, _) in RANGES.items() for value in bad if value != 2],
+)
 def test_parse_refuses_what_lies_outside_the_range(name: str, value: float):
     with pytest.raises(ConfigError) as told:
         parse(name, str(value))
@@ -329,10 +426,18 @@ def test_parse_of_an_endless_number_is_no_crash(name: str):
 
 
 @hypothesis_settings(deadline=None, derandomize=True)
-@given(st.fixed_dictionaries({}, optional={name: values_of(name) for name in types()}))
+@given(
+    st.fixed_dictionaries(
+        {}, optional={name: values_of(name) for name in field_types()}
+    )
+)
 def test_json_keeps_a_config(drawn: dict[str, Any]):
     if drawn.get("dataset", "mnist") not in ("sprites", "folder:here"):
-        drawn = {name: value for name, value in drawn.items() if name not in ("channels", "image_size")}
+        drawn = {
+            name: value
+            for name, value in drawn.items()
+            if name not in ("channels", "image_size")
+        }
     config = TrainConfig(**drawn)
     again = from_dict(json.loads(json.dumps(dataclasses.asdict(config))))
     assert again == config

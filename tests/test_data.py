@@ -17,7 +17,17 @@ from PIL import Image
 
 import vaelib
 from vaelib import data as datasets
-from vaelib.data import DataError, ImageData, binarized, draw_binary, load_dataset, mnist_bytes, pixels, read_idx, sprites
+from vaelib.data import (
+    DataError,
+    ImageData,
+    binarized,
+    draw_binary,
+    load_dataset,
+    mnist_bytes,
+    pixels,
+    read_idx,
+    sprites,
+)
 from vaelib.sprites import FACTORS, SHAPES, render
 
 MNIST_MD5 = {
@@ -86,7 +96,8 @@ def test_idx_files_are_read_by_their_header() -> None:
 # Fashion-MNIST
 
 debian = pytest.mark.skipif(
-    not datasets.DEBIAN_FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed, and nothing is downloaded."
+    not datasets.DEBIAN_FASHION.is_dir(),
+    reason="Debian's dataset-fashion-mnist is not installed, and nothing is downloaded.",
 )
 
 
@@ -98,13 +109,21 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @debian
 @pytest.mark.parametrize("given_by", ["argument", "environment", "both"])
-def test_fashion_mnist_from_debian(given_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_from_debian(
+    given_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_network(monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("VAELIB_DATA", raising=False)
     if given_by != "argument":
-        monkeypatch.setenv("VAELIB_DATA", str(tmp_path / ("data" if given_by == "environment" else "other")))
-    data = load_dataset("fashion_mnist", data_dir="" if given_by == "environment" else str(tmp_path / "data"))
+        monkeypatch.setenv(
+            "VAELIB_DATA",
+            str(tmp_path / ("data" if given_by == "environment" else "other")),
+        )
+    data = load_dataset(
+        "fashion_mnist",
+        data_dir="" if given_by == "environment" else str(tmp_path / "data"),
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["data"]
 
     assert data.labels is not None
@@ -113,24 +132,37 @@ def test_fashion_mnist_from_debian(given_by: str, tmp_path: Path, monkeypatch: p
         ("test", "t10k", data.test, data.labels[1]),
     ):
         packed = datasets.DEBIAN_FASHION / f"{file}-images-idx3-ubyte.gz"
-        assert images.numpy().tobytes() == gzip.decompress(packed.read_bytes())[16:], split
+        assert images.numpy().tobytes() == gzip.decompress(packed.read_bytes())[16:], (
+            split
+        )
         assert labels.bincount().tolist() == [6000 if split == "train" else 1000] * 10
     assert data.train.shape == (60_000, 1, 28, 28)
     assert data.test.shape == (10_000, 1, 28, 28)
     assert data.classes[0] == "T-shirt/top"
     assert data.classes[9] == "Ankle boot"
-    assert data.labels[1][:4].tolist() == [9, 2, 1, 1]  # a boot, a pullover and two trousers open everyone's test split
+    assert data.labels[1][:4].tolist() == [
+        9,
+        2,
+        1,
+        1,
+    ]  # a boot, a pullover and two trousers open everyone's test split
 
 
 @debian
-def test_fashion_mnist_is_unpacked_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_is_unpacked_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_network(monkeypatch)
     first = load_dataset("fashion_mnist", data_dir=str(tmp_path))
     monkeypatch.setattr(datasets, "DEBIAN_FASHION", tmp_path / "nowhere")
-    assert torch.equal(load_dataset("fashion_mnist", data_dir=str(tmp_path)).test, first.test)
+    assert torch.equal(
+        load_dataset("fashion_mnist", data_dir=str(tmp_path)).test, first.test
+    )
 
 
-def test_fashion_mnist_offline_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_offline_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_network(monkeypatch)
     monkeypatch.setattr(datasets, "DEBIAN_FASHION", tmp_path / "nowhere")
     with pytest.raises(DataError) as error:
@@ -145,7 +177,9 @@ def test_fashion_mnist_offline_is_one_sentence(tmp_path: Path, monkeypatch: pyte
 
 
 @debian
-def test_fashion_mnist_half_unpacked_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_half_unpacked_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a kill may leave: some files, the last of them cut short."""
     no_network(monkeypatch)
     raw = tmp_path / "FashionMNIST" / "raw"
@@ -154,7 +188,9 @@ def test_fashion_mnist_half_unpacked_is_made_good(tmp_path: Path, monkeypatch: p
     assert len(load_dataset("fashion_mnist", data_dir=str(tmp_path)).train) == 60_000
 
 
-def test_fashion_mnist_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_network(monkeypatch)
     (tmp_path / "file").touch()
     with pytest.raises((DataError, OSError)) as error:
@@ -171,9 +207,18 @@ def test_an_unknown_name_is_one_sentence() -> None:
 # Sprites
 
 
-def sprite(shape: str = "square", scale: float = 1.0, rotation: float = 0.0, x: float = 0.5, y: float = 0.5, size: int = 28):
+def sprite(
+    shape: str = "square",
+    scale: float = 1.0,
+    rotation: float = 0.0,
+    x: float = 0.5,
+    y: float = 0.5,
+    size: int = 28,
+):
     """One grey sprite as floats (size, size) in [0, 1]."""
-    factors = torch.tensor([[SHAPES.index(shape), scale, rotation, x, y]], dtype=torch.float32)
+    factors = torch.tensor(
+        [[SHAPES.index(shape), scale, rotation, x, y]], dtype=torch.float32
+    )
     return render(factors, size)[0, 0] / 255
 
 
@@ -181,7 +226,9 @@ def centre(picture: torch.Tensor) -> tuple[float, float]:
     """Its centre of mass (x, y), as a share of the side."""
     where = (torch.arange(len(picture)) + 0.5) / len(picture)
     total = picture.sum()
-    return float((picture.sum(0) * where).sum() / total), float((picture.sum(1) * where).sum() / total)
+    return float((picture.sum(0) * where).sum() / total), float(
+        (picture.sum(1) * where).sum() / total
+    )
 
 
 def test_sprites_are_the_same_every_time(small: ImageData) -> None:
@@ -190,7 +237,9 @@ def test_sprites_are_the_same_every_time(small: ImageData) -> None:
     assert torch.equal(small.test, again.test)
     assert small.factors is not None
     assert again.factors is not None
-    assert all(torch.equal(a, b) for a, b in zip(small.factors, again.factors, strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(small.factors, again.factors, strict=True)
+    )
 
 
 def test_sprites_do_not_depend_on_the_global_seed() -> None:
@@ -209,7 +258,13 @@ def test_factors_are_in_their_documented_ranges_and_fill_them(channels: int) -> 
     assert data.factor_names == FACTORS[: 6 if channels == 3 else 5]
     factors = torch.cat(data.factors)
     assert factors.shape == (4400, len(data.factor_names))
-    ranges = {"scale": (0.6, 1), "rotation": (0, 2 * math.pi), "x": (0, 1), "y": (0, 1), "hue": (0, 1)}
+    ranges = {
+        "scale": (0.6, 1),
+        "rotation": (0, 2 * math.pi),
+        "x": (0, 1),
+        "y": (0, 1),
+        "hue": (0, 1),
+    }
     for name, values in zip(data.factor_names, factors.T, strict=True):
         if name == "shape":
             assert torch.equal(values.unique(), torch.tensor([0.0, 1.0, 2.0]))
@@ -241,15 +296,26 @@ def test_pictures_are_drawn_from_their_own_factors(small: ImageData) -> None:
     assert torch.equal(small.test, render(small.factors[1], 12))
 
 
-@given(st.sampled_from(["square", "ellipse"]), st.floats(0, 1), st.floats(0, 1), st.floats(0.6, 1), st.floats(0, 6.28))
-def test_the_centre_of_mass_moves_with_x_and_y(shape: str, x: float, y: float, scale: float, rotation: float) -> None:
+@given(
+    st.sampled_from(["square", "ellipse"]),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0.6, 1),
+    st.floats(0, 6.28),
+)
+def test_the_centre_of_mass_moves_with_x_and_y(
+    shape: str, x: float, y: float, scale: float, rotation: float
+) -> None:
     right, down = centre(sprite(shape, scale, rotation, x, y))
     assert right == pytest.approx(0.27 + 0.46 * x, abs=0.01)
     assert down == pytest.approx(0.27 + 0.46 * y, abs=0.01)
 
 
 def test_a_heart_moves_as_far_as_its_centre() -> None:
-    still, right, down = (centre(sprite("heart", x=x, y=y)) for x, y in ((0.2, 0.2), (0.8, 0.2), (0.2, 0.8)))
+    still, right, down = (
+        centre(sprite("heart", x=x, y=y))
+        for x, y in ((0.2, 0.2), (0.8, 0.2), (0.2, 0.8))
+    )
     assert right == pytest.approx((still[0] + 0.6 * 0.46, still[1]), abs=0.005)
     assert down == pytest.approx((still[0], still[1] + 0.6 * 0.46), abs=0.005)
 
@@ -257,8 +323,12 @@ def test_a_heart_moves_as_far_as_its_centre() -> None:
 @given(st.floats(0.6, 1), st.floats(0, 6.28))
 def test_area_is_that_of_the_shape_at_its_scale(scale: float, rotation: float) -> None:
     radius = 0.22 * scale
-    assert sprite("square", scale, rotation, size=64).mean() == pytest.approx((1.4 * radius) ** 2, rel=0.02)
-    assert sprite("ellipse", scale, rotation, size=64).mean() == pytest.approx(math.pi * 0.55 * radius**2, rel=0.02)
+    assert sprite("square", scale, rotation, size=64).mean() == pytest.approx(
+        (1.4 * radius) ** 2, rel=0.02
+    )
+    assert sprite("ellipse", scale, rotation, size=64).mean() == pytest.approx(
+        math.pi * 0.55 * radius**2, rel=0.02
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -270,7 +340,9 @@ def test_area_grows_with_the_square_of_the_scale(shape: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_quarter_of_rotation_turns_the_picture_by_a_quarter(shape: str) -> None:
     upright, turned = sprite(shape, rotation=0.0), sprite(shape, rotation=math.pi / 2)
-    assert (torch.rot90(upright, -1) - turned).abs().max() <= 2 / 255  # clockwise on the page
+    assert (
+        torch.rot90(upright, -1) - turned
+    ).abs().max() <= 2 / 255  # clockwise on the page
 
 
 @given(st.floats(0.1, 3.0))
@@ -279,7 +351,9 @@ def test_rotation_is_the_angle_of_the_long_axis(rotation: float) -> None:
     where = (torch.arange(64) - 31.5).expand(64, 64)
     x, y = where, where.T
     xx, yy, xy = (float((picture * a * b).sum()) for a, b in ((x, x), (y, y), (x, y)))
-    angle = 0.5 * math.atan2(2 * xy, xx - yy)  # of the principal axis, between -90 and 90 degrees; y grows downwards
+    angle = 0.5 * math.atan2(
+        2 * xy, xx - yy
+    )  # of the principal axis, between -90 and 90 degrees; y grows downwards
     assert math.sin(angle - rotation) == pytest.approx(0, abs=0.02)
 
 
@@ -288,7 +362,10 @@ def test_shapes_are_what_they_are_called() -> None:
 
     def box(picture: torch.Tensor) -> tuple[int, int, float]:
         """Width, height, and the share of that box which is filled."""
-        width, height = int((picture.amax(0) > 0.5).sum()), int((picture.amax(1) > 0.5).sum())
+        width, height = (
+            int((picture.amax(0) > 0.5).sum()),
+            int((picture.amax(1) > 0.5).sum()),
+        )
         return width, height, float(picture.sum()) / (width * height)
 
     width, height, filled = box(square)
@@ -297,15 +374,21 @@ def test_shapes_are_what_they_are_called() -> None:
     width, height, filled = box(ellipse)
     assert height / width == pytest.approx(0.55, abs=0.05)
     assert filled == pytest.approx(math.pi / 4, abs=0.03)
-    assert (heart - heart.flip(1)).abs().max() <= 2 / 255  # left and right alike, not top and bottom
+    assert (
+        heart - heart.flip(1)
+    ).abs().max() <= 2 / 255  # left and right alike, not top and bottom
     assert (heart - heart.flip(0)).abs().max() > 0.9
     column = heart[:, 48] > 0.5
-    assert column.float().argmax() > (heart.amax(1) > 0.5).float().argmax(), "no notch at the top"
+    assert column.float().argmax() > (heart.amax(1) > 0.5).float().argmax(), (
+        "no notch at the top"
+    )
 
 
 @given(st.floats(0, 0.999), st.sampled_from(SHAPES))
 def test_hue_is_the_colour(hue: float, shape: str) -> None:
-    picture = render(torch.tensor([[SHAPES.index(shape), 1.0, 0.0, 0.5, 0.5, hue]]), 16)[0]
+    picture = render(
+        torch.tensor([[SHAPES.index(shape), 1.0, 0.0, 0.5, 0.5, hue]]), 16
+    )[0]
     middle = picture[:, 8, 8] / 255
     assert middle.tolist() == pytest.approx(colorsys.hsv_to_rgb(hue, 1, 1), abs=1 / 255)
     assert picture.shape == (3, 16, 16)
@@ -319,8 +402,15 @@ def test_edges_are_anti_aliased_and_nothing_else_is_grey(shape: str) -> None:
     assert grey.sum() > 20
     assert picture.unique().numel() >= 8
     inside, outside = picture == 1, picture == 0
-    grown = torch.nn.functional.max_pool2d(torch.stack((inside, outside))[None].float(), 5, 1, 2)[0] > 0
-    assert (grey <= (grown[0] & grown[1])).all(), "a grey pixel more than two pixels from an edge"
+    grown = (
+        torch.nn.functional.max_pool2d(
+            torch.stack((inside, outside))[None].float(), 5, 1, 2
+        )[0]
+        > 0
+    )
+    assert (grey <= (grown[0] & grown[1])).all(), (
+        "a grey pixel more than two pixels from an edge"
+    )
 
 
 def test_a_sprite_moves_by_less_than_a_pixel() -> None:
@@ -338,7 +428,9 @@ def test_sprites_stay_inside_the_frame(shape: str) -> None:
     rest = torch.tensor([SHAPES.index(shape), 1.0]).expand(len(grid), 2)
     factors = torch.cat((rest, turns[grid[:, 0], None], corners[grid[:, 1]]), dim=1)
     large = render(factors, 256)[:, 0]
-    assert not torch.cat((large[:, 0], large[:, -1], large[:, :, 0], large[:, :, -1])).any()
+    assert not torch.cat(
+        (large[:, 0], large[:, -1], large[:, :, 0], large[:, :, -1])
+    ).any()
     centred = torch.cat((factors[:, :3], torch.full((len(grid), 2), 0.5)), dim=1)
     mass, whole = (render(f, 28)[:, 0].sum((1, 2)).float() for f in (factors, centred))
     assert (mass / whole).min() > 0.98
@@ -356,7 +448,9 @@ def test_sprites_of_other_sizes_and_in_colour(channels: int, size: int) -> None:
 # A folder of your own
 
 
-def save(path: Path, value: int | tuple[int, ...], size: tuple[int, int] = (8, 8)) -> None:
+def save(
+    path: Path, value: int | tuple[int, ...], size: tuple[int, int] = (8, 8)
+) -> None:
     """A picture of one grey value, or of one colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L" if isinstance(value, int) else "RGB", size, value).save(path)
@@ -370,7 +464,11 @@ def test_a_folder_of_grey_and_colour_pictures(tmp_path: Path) -> None:
 
     grey = load_dataset(f"folder:{tmp_path}", image_size=8)
     assert grey.train.shape == (18, 1, 8, 8)
-    assert grey.test[:, 0, 0, 0].tolist() == [90, 190, 76]  # every tenth, and the last: a grey that is as light as red
+    assert grey.test[:, 0, 0, 0].tolist() == [
+        90,
+        190,
+        76,
+    ]  # every tenth, and the last: a grey that is as light as red
     assert grey.train[:9, 0, 3, 3].tolist() == [10 * i for i in range(9)]
     assert grey.labels is None
 
@@ -389,14 +487,22 @@ def test_pictures_are_cropped_to_a_square_and_resized(tmp_path: Path) -> None:
     assert (kept[:, 2:-2] == 200).all()  # the outer columns are smoothed
     assert kept.min() > 180
     Image.fromarray(stripes.T).save(tmp_path / "a.png")
-    assert load_dataset(f"folder:{tmp_path}", image_size=40).train.shape == (1, 1, 40, 40)
+    assert load_dataset(f"folder:{tmp_path}", image_size=40).train.shape == (
+        1,
+        1,
+        40,
+        40,
+    )
 
 
 def test_rows_are_rows_and_columns_columns(tmp_path: Path) -> None:
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     for name in ("a.png", "b.png"):
         Image.fromarray(picture).save(tmp_path / name)
-    assert np.array_equal(load_dataset(f"folder:{tmp_path}", channels=3, image_size=4).train[0], picture.transpose(2, 0, 1))
+    assert np.array_equal(
+        load_dataset(f"folder:{tmp_path}", channels=3, image_size=4).train[0],
+        picture.transpose(2, 0, 1),
+    )
 
 
 def test_sub_folders_are_classes(tmp_path: Path) -> None:
@@ -425,7 +531,12 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     for i in range(3):
         save(tmp_path / f"{i}.png", i, (64, 64))
     whole = (tmp_path / "1.png").read_bytes()
-    for content in (b"", b"not a picture", whole[: len(whole) // 2], whole[:20] + bytes(40)):
+    for content in (
+        b"",
+        b"not a picture",
+        whole[: len(whole) // 2],
+        whole[:20] + bytes(40),
+    ):
         (tmp_path / "1.png").write_bytes(content)
         with pytest.raises(DataError, match=r"1\.png") as error:
             load_dataset(f"folder:{tmp_path}")
@@ -436,7 +547,9 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_pictures(held: list[str], tmp_path: Path) -> None:
     for name in held:
         save(tmp_path / name, 1) if name.endswith("png") else (tmp_path / name).touch()
-    with pytest.raises(DataError, match=f"holds {int(held == ['only.png'])} image") as error:
+    with pytest.raises(
+        DataError, match=f"holds {int(held == ['only.png'])} image"
+    ) as error:
         load_dataset(f"folder:{tmp_path}")
     assert str(tmp_path) in one_sentence(error)
 
@@ -453,7 +566,10 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_a_pair_of_tensors() -> None:
-    train, test = torch.zeros(5, 1, 3, 4, dtype=torch.uint8), torch.ones(2, 1, 3, 4, dtype=torch.uint8)
+    train, test = (
+        torch.zeros(5, 1, 3, 4, dtype=torch.uint8),
+        torch.ones(2, 1, 3, 4, dtype=torch.uint8),
+    )
     data = ImageData(train, test)
     assert data.shape == (1, 3, 4)
     assert not data.binary
@@ -475,7 +591,9 @@ GOOD = torch.zeros(5, 1, 3, 4, dtype=torch.uint8)
         (GOOD, GOOD.expand(5, 3, 3, 4), "differ in shape"),
     ],
 )
-def test_tensors_that_are_no_pictures_are_refused(train: torch.Tensor, test: torch.Tensor, told: str) -> None:
+def test_tensors_that_are_no_pictures_are_refused(
+    train: torch.Tensor, test: torch.Tensor, told: str
+) -> None:
     with pytest.raises(DataError, match=told) as error:
         ImageData(train, test)
     one_sentence(error)
@@ -493,7 +611,9 @@ def test_grey_pixels_stay_as_they_are(small: ImageData) -> None:
 
 
 @pytest.mark.parametrize("how", ["fixed", "dynamic"])
-def test_binarized_pixels_are_black_or_white_and_the_same_each_time(how: str, small: ImageData) -> None:
+def test_binarized_pixels_are_black_or_white_and_the_same_each_time(
+    how: str, small: ImageData
+) -> None:
     data, again = binarized(small, how), binarized(small, how)
     assert data.binary
     assert data.test.unique().tolist() == [0, 255]
@@ -521,7 +641,9 @@ def test_dynamic_pixels_are_drawn_for_each_minibatch(small: ImageData) -> None:
 
 
 @pytest.mark.parametrize("how", ["fixed", "dynamic"])
-def test_binarized_pixels_are_on_average_the_grey_ones(how: str, small: ImageData) -> None:
+def test_binarized_pixels_are_on_average_the_grey_ones(
+    how: str, small: ImageData
+) -> None:
     data = binarized(small, how)
     rng = torch.Generator().manual_seed(3)
     drawn = torch.cat((data.batch(torch.arange(400), rng), pixels(data.test)))
@@ -534,12 +656,22 @@ def test_binarized_pixels_are_on_average_the_grey_ones(how: str, small: ImageDat
 def test_white_comes_as_often_as_the_grey_value_says(value: int) -> None:
     n, p = 1_000_000, value / 255
     image = torch.full((n, 1, 1, 1), value, dtype=torch.uint8)
-    share = draw_binary(image, torch.Generator().manual_seed(value)).double().mean().item() / 255
-    assert abs(share - p) <= 5 * math.sqrt(p * (1 - p) / n)  # no error at all where p is 0 or 1
+    share = (
+        draw_binary(image, torch.Generator().manual_seed(value)).double().mean().item()
+        / 255
+    )
+    assert abs(share - p) <= 5 * math.sqrt(
+        p * (1 - p) / n
+    )  # no error at all where p is 0 or 1
 
 
 def test_load_dataset_binarizes() -> None:
     data = load_dataset("sprites", binarize="fixed", image_size=8)
     assert data.binary
-    assert torch.equal(data.train, load_dataset("sprites", binarize="fixed", image_size=8).train)
-    assert load_dataset("sprites", binarize="dynamic", image_size=8).train.unique().numel() > 50
+    assert torch.equal(
+        data.train, load_dataset("sprites", binarize="fixed", image_size=8).train
+    )
+    assert (
+        load_dataset("sprites", binarize="dynamic", image_size=8).train.unique().numel()
+        > 50
+    )

@@ -24,7 +24,10 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def pictures(n: int, seed: int = 1, levels: int = 256) -> Tensor:
     """uint8 (n, 1, 2, 3), evenly spread over `levels` grey values from black to white."""
-    return (torch.randint(levels, (n, 1, 2, 3), generator=generator(seed)) * (255 // (levels - 1))).to(torch.uint8)
+    return (
+        torch.randint(levels, (n, 1, 2, 3), generator=generator(seed))
+        * (255 // (levels - 1))
+    ).to(torch.uint8)
 
 
 def binary_model() -> VAE:
@@ -37,7 +40,9 @@ def binary_model() -> VAE:
 def linear_model() -> VAE:
     """x = W z + b + sigma noise, W's columns orthogonal, with an encoder that is close to the posterior but wider."""
     model = VAE((1, 2, 3), (), 2, output="identity").requires_grad_(False)
-    w = torch.linalg.qr(torch.randn(6, 2, generator=generator(3))).Q * torch.tensor([1.0, 0.5])
+    w = torch.linalg.qr(torch.randn(6, 2, generator=generator(3))).Q * torch.tensor(
+        [1.0, 0.5]
+    )
     variance = SIGMA**2 / ((w * w).sum(0) + SIGMA**2)
     model.fc_out.weight.copy_(w)
     model.fc_out.bias.fill_(0.5)
@@ -51,13 +56,21 @@ def linear_model() -> VAE:
 def log_evidence(images: Tensor) -> Tensor:
     """log p(x) under `linear_model`, exactly."""
     w = linear_model().fc_out.weight.double()
-    p = MultivariateNormal(torch.full((6,), 0.5).double(), w @ w.T + SIGMA**2 * torch.eye(6).double())
+    p = MultivariateNormal(
+        torch.full((6,), 0.5).double(), w @ w.T + SIGMA**2 * torch.eye(6).double()
+    )
     return p.log_prob(images.flatten(1).double() / 255)
 
 
 def nll(images: Tensor, samples: int, most: int = 2000, seed: int = 0) -> Tensor:
     """The library's figure for each image under `linear_model`, batches joined."""
-    return torch.cat(list(evaluation.importance_nll(linear_model(), NATS, images, generator(seed), samples, most)))
+    return torch.cat(
+        list(
+            evaluation.importance_nll(
+                linear_model(), NATS, images, generator(seed), samples, most
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("size", [1, 7, 20, 500])
@@ -65,13 +78,21 @@ def test_average_terms_are_those_of_a_plain_loop(size: int):
     model, images, rng = binary_model(), pictures(20, levels=2), generator()
     recon, kl = 0.0, torch.zeros(3)
     for begin in range(0, 20, size):
-        for image, eps in zip(images[begin : begin + size], torch.randn(min(size, 20 - begin), 3, generator=rng), strict=True):
+        for image, eps in zip(
+            images[begin : begin + size],
+            torch.randn(min(size, 20 - begin), 3, generator=rng),
+            strict=True,
+        ):
             x = image.flatten().float() / 255
             mu, logvar = model.encode(x)
             q = Normal(mu, (logvar / 2).exp())
-            recon -= Bernoulli(model.decode(mu + q.scale * eps)).log_prob(x).sum().item()
+            recon -= (
+                Bernoulli(model.decode(mu + q.scale * eps)).log_prob(x).sum().item()
+            )
             kl += kl_divergence(q, Normal(0.0, 1.0)).detach()
-    got_recon, got_kl = evaluation.average_terms(model, losses.bce, images, generator(), size)
+    got_recon, got_kl = evaluation.average_terms(
+        model, losses.bce, images, generator(), size
+    )
     assert got_recon.item() == pytest.approx(recon / 20, rel=1e-5)
     torch.testing.assert_close(got_kl.float(), kl / 20)
 
@@ -79,7 +100,10 @@ def test_average_terms_are_those_of_a_plain_loop(size: int):
 def test_average_terms_sample_z():
     """Different noise gives another reconstruction, and the same KL."""
     model, images = binary_model(), pictures(20)
-    (one, kl), (other, same) = (evaluation.average_terms(model, losses.bce, images, generator(seed)) for seed in (0, 1))
+    (one, kl), (other, same) = (
+        evaluation.average_terms(model, losses.bce, images, generator(seed))
+        for seed in (0, 1)
+    )
     assert one != other
     assert torch.equal(kl, same)
 
@@ -87,7 +111,9 @@ def test_average_terms_sample_z():
 def test_kl_per_latent_sums_to_kl():
     model, images = binary_model(), pictures(30)
     mu, logvar = model.encode(images.flatten(1).float() / 255)
-    whole = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
+    whole = (
+        kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
+    )
     _, kl = evaluation.average_terms(model, losses.bce, images, generator(), 7)
     assert kl.shape == (3,)
     assert kl.sum().item() == pytest.approx(whole.item(), rel=1e-5)
@@ -103,15 +129,25 @@ def means_of_pixels(scales: list[float]) -> VAE:
 
 def test_active_units_have_means_that_vary_by_more_than_a_hundredth():
     """Pixels half black, half white: a variance of 1/4, so latent j has scale^2 / 4."""
-    images = torch.tensor([0, 255], dtype=torch.uint8).repeat(1500)[:, None, None, None].expand(-1, 1, 2, 3)
+    images = (
+        torch.tensor([0, 255], dtype=torch.uint8)
+        .repeat(1500)[:, None, None, None]
+        .expand(-1, 1, 2, 3)
+    )
     scales = [2 * math.sqrt(v) for v in (0.0101, 0.0099, 0.04, 0.0, 1.0)]
     assert evaluation.active_units(means_of_pixels(scales), images) == 3
-    assert evaluation.active_units(means_of_pixels([2 * math.sqrt(0.0099)]), images) == 0
+    assert (
+        evaluation.active_units(means_of_pixels([2 * math.sqrt(0.0099)]), images) == 0
+    )
 
 
 def test_active_units_vary_over_the_whole_split():
     """Sorted images: within a part of them nothing varies."""
-    images = torch.tensor([0, 255], dtype=torch.uint8).repeat_interleave(1500)[:, None, None, None].expand(-1, 1, 2, 3)
+    images = (
+        torch.tensor([0, 255], dtype=torch.uint8)
+        .repeat_interleave(1500)[:, None, None, None]
+        .expand(-1, 1, 2, 3)
+    )
     assert evaluation.active_units(means_of_pixels([1.0, 0.0]), images) == 1
 
 
@@ -119,7 +155,9 @@ def test_nll_is_the_exact_evidence_given_samples_enough():
     images = pictures(8)
     exact = -log_evidence(images)
     torch.testing.assert_close(nll(images, 20_000).double(), exact, atol=0.03, rtol=0)
-    assert nll(images, 20_000).mean().item() == pytest.approx(exact.mean().item(), abs=0.01)
+    assert nll(images, 20_000).mean().item() == pytest.approx(
+        exact.mean().item(), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("most", [1, 7, 64, 2000])
@@ -130,12 +168,16 @@ def test_nll_has_the_same_mean_however_little_is_held(most: int):
     mu, logvar = model.encode(x)
     q = Normal(mu, (logvar / 2).exp())
     z = mu + q.scale * torch.randn(400_000, 2, generator=generator(9))
-    log_w = Normal(model.decode(z), SIGMA).log_prob(x).sum(1) + (Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)).sum(1)
+    log_w = Normal(model.decode(z), SIGMA).log_prob(x).sum(1) + (
+        Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)
+    ).sum(1)
     truth = -log_w.exp().view(-1, samples).mean(1).log()
     got = nll(image.expand(1500, -1, -1, -1), samples, most)
     error = (got.var() / len(got) + truth.var() / len(truth)).sqrt()
     assert abs(got.mean() - truth.mean()) < 4.5 * error
-    assert truth.mean() > -log_evidence(image) + 7 * error, "five samples are not exact: a wrong mean would be seen"
+    assert truth.mean() > -log_evidence(image) + 7 * error, (
+        "five samples are not exact: a wrong mean would be seen"
+    )
 
 
 def test_nll_falls_with_samples_to_the_evidence():
@@ -146,12 +188,18 @@ def test_nll_falls_with_samples_to_the_evidence():
         drawn = nll(images, samples)
         means.append(drawn.mean().item())
         errors.append(drawn.std().item() / len(drawn) ** 0.5)
-    assert all(after < before + 3 * error for before, after, error in zip(means, means[1:], errors, strict=False))
+    assert all(
+        after < before + 3 * error
+        for before, after, error in zip(means, means[1:], errors, strict=False)
+    )
     assert means[0] > means[-1] + 10 * errors[0]
     assert means[-1] > exact - 4.5 * errors[-1]
 
 
-@pytest.mark.parametrize(("samples", "most"), [(1, 1), (3, 10), (10, 10), (25, 10), (23, 7), (1000, 64), (2, 2000)])
+@pytest.mark.parametrize(
+    ("samples", "most"),
+    [(1, 1), (3, 10), (10, 10), (25, 10), (23, 7), (1000, 64), (2, 2000)],
+)
 def test_nll_never_holds_more_pictures_than_allowed(samples: int, most: int):
     model, held = linear_model(), []
 
@@ -159,7 +207,9 @@ def test_nll_never_holds_more_pictures_than_allowed(samples: int, most: int):
         held.append(out.numel() // 6)
 
     model.fc_out.register_forward_hook(measure)
-    batches = list(evaluation.importance_nll(model, NATS, pictures(11), generator(), samples, most))
+    batches = list(
+        evaluation.importance_nll(model, NATS, pictures(11), generator(), samples, most)
+    )
     assert max(held) <= most
     assert sum(held) == 11 * samples, "no sample is left out"
     assert torch.cat(batches).shape == (11,)

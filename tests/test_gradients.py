@@ -15,7 +15,9 @@ L = 200_000
 
 def noise(seed: int = 0) -> Tensor:
     """eps (L, 2)."""
-    return torch.randn(L, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(
+        L, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 def square(z: Tensor) -> Tensor:
@@ -23,9 +25,13 @@ def square(z: Tensor) -> Tensor:
     return z.square().sum(-1)
 
 
-@pytest.mark.parametrize("gradient", [gradients.pathwise_gradients, gradients.score_gradients])
+@pytest.mark.parametrize(
+    "gradient", [gradients.pathwise_gradients, gradients.score_gradients]
+)
 def test_gradient_is_unbiased(gradient):
-    for found, exact in zip(gradient(square, MU, LOGVAR, noise()), (2 * MU, LOGVAR.exp()), strict=True):
+    for found, exact in zip(
+        gradient(square, MU, LOGVAR, noise()), (2 * MU, LOGVAR.exp()), strict=True
+    ):
         assert found.shape == (L, 2)
         error = (found.mean(0) - exact) / (found.std(0) / L**0.5)
         assert error.abs().max() < 4.5
@@ -36,7 +42,9 @@ def test_score_gradient_needs_no_gradient_of_f():
         return (z[:, 0] > 0).double()
 
     to_mu, _ = gradients.score_gradients(step, MU, LOGVAR, noise())
-    exact = Normal(MU[0], (0.5 * LOGVAR[0]).exp()).log_prob(torch.zeros(()).double()).exp()
+    exact = (
+        Normal(MU[0], (0.5 * LOGVAR[0]).exp()).log_prob(torch.zeros(()).double()).exp()
+    )
     assert abs(to_mu[:, 0].mean() - exact) < 4.5 * to_mu[:, 0].std() / L**0.5
 
 
@@ -49,9 +57,16 @@ def test_nothing_is_left_on_the_arguments():
 
 def test_families_follow_their_densities():
     u = torch.rand(L, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    eps, mu, sigma = noise()[:, 0], torch.tensor(0.3).double(), torch.tensor(0.6).double()
+    eps, mu, sigma = (
+        noise()[:, 0],
+        torch.tensor(0.3).double(),
+        torch.tensor(0.6).double(),
+    )
     draws = [
-        (gradients.inverse_cdf(u, torch.tensor(2.0).double()), Exponential(torch.tensor(2.0).double())),
+        (
+            gradients.inverse_cdf(u, torch.tensor(2.0).double()),
+            Exponential(torch.tensor(2.0).double()),
+        ),
         (gradients.location_scale(eps, mu, sigma), Normal(mu, sigma)),
         (gradients.composition(eps, mu, sigma), LogNormal(mu, sigma)),
     ]

@@ -71,32 +71,48 @@ def test_gaussian_is_gaussian_likelihood(shape: tuple[int, ...]):
     mean, logvar, x = normal(*shape), normal(*shape, seed=1), normal(5, 7, seed=2)
     nats = losses.gaussian(torch.stack((mean, logvar)), x)
     assert nats.shape == shape[:-1]
-    torch.testing.assert_close(nats, -Normal(mean, (0.5 * logvar).exp()).log_prob(x).sum(-1))
+    torch.testing.assert_close(
+        nats, -Normal(mean, (0.5 * logvar).exp()).log_prob(x).sum(-1)
+    )
 
 
 def test_gaussian_is_negative_where_density_exceeds_one():
     x = torch.zeros(2, 3)
     nats = losses.gaussian(torch.stack((x, torch.full_like(x, 2 * math.log(0.01)))), x)
-    torch.testing.assert_close(nats, torch.full((2,), 3 * (math.log(0.01) + 0.5 * math.log(2 * math.pi))))
+    torch.testing.assert_close(
+        nats, torch.full((2,), 3 * (math.log(0.01) + 0.5 * math.log(2 * math.pi)))
+    )
     assert (nats < 0).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_bce_and_bce_logits_give_the_same_nats(dtype: torch.dtype):
-    logits, grey = normal(6, 9).to(dtype), torch.rand(6, 9, generator=generator(), dtype=dtype)
-    torch.testing.assert_close(losses.bce_logits(logits, grey), losses.bce(logits.sigmoid(), grey))
+    logits, grey = (
+        normal(6, 9).to(dtype),
+        torch.rand(6, 9, generator=generator(), dtype=dtype),
+    )
+    torch.testing.assert_close(
+        losses.bce_logits(logits, grey), losses.bce(logits.sigmoid(), grey)
+    )
 
 
 def test_bce_logits_is_exact_where_a_probability_rounds():
     logits = torch.full((1, 3), 200.0)
     assert losses.bce_logits(logits, torch.zeros(1, 3)).item() == 600
-    assert losses.bce(torch.sigmoid(logits), torch.zeros(1, 3)).item() == 300, "logarithms are cut at -100"
+    assert losses.bce(torch.sigmoid(logits), torch.zeros(1, 3)).item() == 300, (
+        "logarithms are cut at -100"
+    )
 
 
 def test_mse_by_default_is_squared_error_and_a_constant():
-    x_hat, x = normal(4, 784).sigmoid(), torch.rand(4, 784, generator=generator(1), dtype=torch.float64)
+    x_hat, x = (
+        normal(4, 784).sigmoid(),
+        torch.rand(4, 784, generator=generator(1), dtype=torch.float64),
+    )
     constant = losses.mse(x_hat, x) - ((x_hat - x) ** 2).sum(1)
-    torch.testing.assert_close(constant, torch.full((4,), 392 * math.log(math.pi), dtype=torch.float64))
+    torch.testing.assert_close(
+        constant, torch.full((4,), 392 * math.log(math.pi), dtype=torch.float64)
+    )
     assert losses.mse(x, x).tolist() == pytest.approx([448.73] * 4, abs=0.005)
 
 
@@ -114,7 +130,9 @@ def test_kl_is_the_mean_of_log_q_minus_log_p():
     z = mu + q.scale * normal(100_000, 6, seed=2)
     draws = q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)
     error = draws.std(0) / len(draws) ** 0.5
-    assert ((losses.kl_per_latent(mu, logvar) - draws.mean(0)).abs() < 4.5 * error).all()
+    assert (
+        (losses.kl_per_latent(mu, logvar) - draws.mean(0)).abs() < 4.5 * error
+    ).all()
 
 
 @settings(deadline=None, derandomize=True)
@@ -127,12 +145,18 @@ def test_kl_is_positive_but_at_the_prior(drawn: list[tuple[float, float]]):
 
 
 def test_kl_is_zero_at_the_prior():
-    assert losses.kl_divergence(torch.zeros(3, 4), torch.zeros(3, 4)).tolist() == [0, 0, 0]
+    assert losses.kl_divergence(torch.zeros(3, 4), torch.zeros(3, 4)).tolist() == [
+        0,
+        0,
+        0,
+    ]
 
 
 @settings(deadline=None, derandomize=True)
 @given(latents, latents)
-def test_kl_is_additive_over_latents(first: list[tuple[float, float]], second: list[tuple[float, float]]):
+def test_kl_is_additive_over_latents(
+    first: list[tuple[float, float]], second: list[tuple[float, float]]
+):
     whole = losses.kl_divergence(*posterior(first + second))
     parts = [losses.kl_divergence(*posterior(part)).item() for part in (first, second)]
     assert whole.item() == pytest.approx(sum(parts), rel=1e-12, abs=1e-12)
@@ -140,7 +164,9 @@ def test_kl_is_additive_over_latents(first: list[tuple[float, float]], second: l
 
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(probabilities, probabilities), min_size=1, max_size=6))
-def test_bce_on_grey_pixels_is_least_at_the_image_itself(drawn: list[tuple[float, float]]):
+def test_bce_on_grey_pixels_is_least_at_the_image_itself(
+    drawn: list[tuple[float, float]],
+):
     x, x_hat = torch.tensor(drawn, dtype=torch.float64).T
     entropy = -(x * x.log() + (1 - x) * (1 - x).log()).sum()
     torch.testing.assert_close(losses.bce(x, x), entropy)
@@ -148,7 +174,7 @@ def test_bce_on_grey_pixels_is_least_at_the_image_itself(drawn: list[tuple[float
 
 
 def test_losses_are_the_choices_of_the_config():
-    assert set(losses.LOSSES) == set(get_args(config.types()["loss"]))
+    assert set(losses.LOSSES) == set(get_args(config.field_types()["loss"]))
 
 
 @pytest.mark.parametrize("loss", losses.LOSSES)
@@ -161,7 +187,10 @@ def test_reconstruction_is_the_term_by_name(loss: str):
         "gaussian": Normal(x_hat[0], (x_hat[1] / 2).exp()),
     }[loss]
     nats = losses.reconstruction(loss, sigma)
-    torch.testing.assert_close(nats(x_hat if loss == "gaussian" else x_hat[0], x), -expected.log_prob(x).sum(-1))
+    torch.testing.assert_close(
+        nats(x_hat if loss == "gaussian" else x_hat[0], x),
+        -expected.log_prob(x).sum(-1),
+    )
 
 
 @pytest.mark.parametrize("loss", ["bce", "bce_logits"])

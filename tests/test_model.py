@@ -34,7 +34,9 @@ def new(*args, seed: int = 0, **kwargs) -> VAE:
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("hidden", DEPTHS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes(shape: tuple[int, ...], hidden: tuple[int, ...], output: str, activation: str):
+def test_shapes(
+    shape: tuple[int, ...], hidden: tuple[int, ...], output: str, activation: str
+):
     model, d = new(shape, hidden, 3, activation, output), math.prod(shape)
     x, z = noise(6, d).sigmoid(), noise(2, 6, 3)
     kinds = (2,) if output == "gaussian" else ()
@@ -52,22 +54,32 @@ def test_decode_treats_each_draw_alike(output: str):
     torch.testing.assert_close(model.decode(z), each)
 
 
-@pytest.mark.parametrize(("activation", "f"), [("relu", lambda h: h.clamp_min(0)), ("tanh", torch.tanh)])
+@pytest.mark.parametrize(
+    ("activation", "f"), [("relu", lambda h: h.clamp_min(0)), ("tanh", torch.tanh)]
+)
 def test_forward_is_what_the_appendix_writes(activation: str, f):
     model = new((1, 3, 3), (8, 6), 2, activation)
-    x, eps, w = noise(5, 9).sigmoid(), noise(5, 2, seed=1), [p.detach() for p in model.parameters()]
+    x, eps, w = (
+        noise(5, 9).sigmoid(),
+        noise(5, 2, seed=1),
+        [p.detach() for p in model.parameters()],
+    )
     h = f(f(x @ w[0].T + w[1]) @ w[2].T + w[3])
     mu, logvar = h @ w[4].T + w[5], h @ w[6].T + w[7]
     z = mu + logvar.exp().sqrt() * eps
     y = f(f(z @ w[8].T + w[9]) @ w[10].T + w[11]) @ w[12].T + w[13]
-    for got, expected in zip(model(x, eps), (1 / (1 + (-y).exp()), mu, logvar), strict=True):
+    for got, expected in zip(
+        model(x, eps), (1 / (1 + (-y).exp()), mu, logvar), strict=True
+    ):
         torch.testing.assert_close(got, expected)
 
 
 def test_no_hidden_layers_is_linear():
     model, z = new((1, 3, 3), (), 2, output="identity"), noise(5, 2)
     at_zero = model.decode(torch.zeros(5, 2))
-    torch.testing.assert_close(model.decode(3 * z) - at_zero, 3 * (model.decode(z) - at_zero))
+    torch.testing.assert_close(
+        model.decode(3 * z) - at_zero, 3 * (model.decode(z) - at_zero)
+    )
     assert not list(model.encoder) + list(model.decoder)
 
 
@@ -79,14 +91,20 @@ def test_reparameterize_is_mu_plus_sigma_eps():
 
 @pytest.mark.parametrize(("mu", "sigma"), [(0.0, 1.0), (3.0, 0.2), (-1.0, 5.0)])
 def test_reparameterized_draws_follow_q(mu: float, sigma: float):
-    z = VAE.reparameterize(torch.tensor(mu), torch.tensor(2 * math.log(sigma)), noise(20_000)).double()
+    z = VAE.reparameterize(
+        torch.tensor(mu), torch.tensor(2 * math.log(sigma)), noise(20_000)
+    ).double()
     assert stats.kstest(z.numpy(), stats.norm(mu, sigma).cdf).pvalue > 0.001
     assert z.mean().item() == pytest.approx(mu, abs=4.5 * sigma / len(z) ** 0.5)
     assert z.var().item() == pytest.approx(sigma**2, rel=4.5 * (2 / len(z)) ** 0.5)
 
 
 def test_gradients_flow_through_mu_and_logvar():
-    mu, logvar, eps = noise(4).requires_grad_(), noise(4, seed=1).requires_grad_(), noise(4, seed=2)
+    mu, logvar, eps = (
+        noise(4).requires_grad_(),
+        noise(4, seed=1).requires_grad_(),
+        noise(4, seed=2),
+    )
     VAE.reparameterize(mu, logvar, eps).sum().backward()
     torch.testing.assert_close(mu.grad, torch.ones(4))
     torch.testing.assert_close(logvar.grad, 0.5 * eps * logvar.detach().exp().sqrt())
@@ -120,12 +138,18 @@ def test_images_are_pictures(shape: tuple[int, ...], output: str):
     model = new(shape, (9,), 2, output=output)
     z = 100 * noise(30, 2)
     images, x_hat = model.images(z), model.decode(z)
-    mean = {"sigmoid": x_hat, "identity": 1 / (1 + (-x_hat).exp()), "gaussian": x_hat[0]}[output]
+    mean = {
+        "sigmoid": x_hat,
+        "identity": 1 / (1 + (-x_hat).exp()),
+        "gaussian": x_hat[0],
+    }[output]
     assert ((images >= 0) & (images <= 1)).all()
     torch.testing.assert_close(images, mean.reshape(30, *shape))
 
 
-def built_by_constructors(seed: int, d: int, hidden: tuple[int, ...], j: int, out: int) -> list[Tensor]:
+def built_by_constructors(
+    seed: int, d: int, hidden: tuple[int, ...], j: int, out: int
+) -> list[Tensor]:
     """The parameters that plain PyTorch gives: seed, then one nn.Linear after the other."""
     up, down = [d, *hidden], [j, *reversed(hidden)]
     top = up[-1]
@@ -141,9 +165,13 @@ def built_by_constructors(seed: int, d: int, hidden: tuple[int, ...], j: int, ou
 @pytest.mark.parametrize("seed", [0, 42])
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("hidden", [*DEPTHS, (400,)])
-def test_initialise_is_pytorch_bit_for_bit(hidden: tuple[int, ...], output: str, seed: int):
+def test_initialise_is_pytorch_bit_for_bit(
+    hidden: tuple[int, ...], output: str, seed: int
+):
     model = new((1, 4, 5), hidden, 3, output=output, seed=seed)
-    expected = built_by_constructors(seed, 20, hidden, 3, 40 if output == "gaussian" else 20)
+    expected = built_by_constructors(
+        seed, 20, hidden, 3, 40 if output == "gaussian" else 20
+    )
     got = [p for part in PARTS for p in model.get_submodule(part).parameters()]
     assert len(got) == len(expected) == len(list(model.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
@@ -158,4 +186,8 @@ def test_initialise_leaves_the_global_stream_alone():
 def test_default_model_is_784_400_20_400_784():
     encoder, heads = 784 * 400 + 400, 2 * (400 * 20 + 20)
     decoder = (20 * 400 + 400) + (400 * 784 + 784)
-    assert sum(p.numel() for p in VAE().parameters()) == encoder + heads + decoder == 652_824
+    assert (
+        sum(p.numel() for p in VAE().parameters())
+        == encoder + heads + decoder
+        == 652_824
+    )

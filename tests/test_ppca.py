@@ -14,14 +14,21 @@ from vaelib import bounds, losses
 from vaelib.model import VAE, initialise
 
 D, J, N = 8, 2, 2000
-STEPS, BATCH = 1500, 250  # a minibatch small enough that torch computes it on one core, which is faster here
+STEPS, BATCH = (
+    1500,
+    250,
+)  # a minibatch small enough that torch computes it on one core, which is faster here
 
 
 def data(rng: torch.Generator) -> Tensor:
     """x = W z + b + 0.5 noise, with two latents of unlike strength."""
     directions = torch.linalg.qr(torch.randn(D, J, generator=rng)).Q
     z, noise = torch.randn(N, J, generator=rng), torch.randn(N, D, generator=rng)
-    return z @ (directions * torch.tensor([3.0, 1.0])).T + torch.randn(D, generator=rng) + 0.5 * noise
+    return (
+        z @ (directions * torch.tensor([3.0, 1.0])).T
+        + torch.randn(D, generator=rng)
+        + 0.5 * noise
+    )
 
 
 def maximum_likelihood(x: Tensor) -> tuple[float, Tensor, float]:
@@ -72,7 +79,9 @@ def log_evidence(model: VAE, x: Tensor) -> Tensor:
     """log p(x) of each point under what the model has learned, exactly: N(b, W W^T + sigma^2 I)."""
     w, variance = model.fc_out.weight.double(), maximum_likelihood(x)[0]
     covariance = w @ w.T + variance * torch.eye(D, dtype=torch.float64)
-    return MultivariateNormal(model.fc_out.bias.double(), covariance).log_prob(x.double())
+    return MultivariateNormal(model.fc_out.bias.double(), covariance).log_prob(
+        x.double()
+    )
 
 
 def test_closed_form_is_the_evidence_of_the_best_gaussian(x: Tensor):
@@ -80,8 +89,12 @@ def test_closed_form_is_the_evidence_of_the_best_gaussian(x: Tensor):
     variance, axes, best = maximum_likelihood(x)
     points = x.double()
     along = ((points - points.mean(0)) @ axes).var(0, correction=0)
-    covariance = axes @ torch.diag(along - variance) @ axes.T + variance * torch.eye(D, dtype=torch.float64)
-    assert MultivariateNormal(points.mean(0), covariance).log_prob(points).mean().item() == pytest.approx(best, rel=1e-9)
+    covariance = axes @ torch.diag(along - variance) @ axes.T + variance * torch.eye(
+        D, dtype=torch.float64
+    )
+    assert MultivariateNormal(points.mean(0), covariance).log_prob(
+        points
+    ).mean().item() == pytest.approx(best, rel=1e-9)
 
 
 def test_learned_evidence_reaches_maximum_likelihood(x: Tensor, model: VAE):
@@ -92,19 +105,42 @@ def test_learned_evidence_reaches_maximum_likelihood(x: Tensor, model: VAE):
 @pytest.mark.parametrize("estimator", [bounds.estimator_a, bounds.estimator_b])
 def test_elbo_reaches_maximum_likelihood(x: Tensor, model: VAE, nats, estimator):
     best = maximum_likelihood(x)[2]
-    elbo = estimator(model, nats, x, torch.randn(100, N, J, generator=torch.Generator().manual_seed(3))).mean().item()
-    assert best * 1.005 < elbo < best * 0.998, "above the best evidence (but for noise) there is no bound"
+    elbo = (
+        estimator(
+            model,
+            nats,
+            x,
+            torch.randn(100, N, J, generator=torch.Generator().manual_seed(3)),
+        )
+        .mean()
+        .item()
+    )
+    assert best * 1.005 < elbo < best * 0.998, (
+        "above the best evidence (but for noise) there is no bound"
+    )
 
 
-def test_importance_sampling_converges_to_the_exact_evidence(x: Tensor, model: VAE, nats):
+def test_importance_sampling_converges_to_the_exact_evidence(
+    x: Tensor, model: VAE, nats
+):
     some, exact = x[:200], log_evidence(model, x)[:200]
-    log_w = bounds.log_weights(model, nats, some, torch.randn(2000, 200, J, generator=torch.Generator().manual_seed(4)))
-    gaps = [(exact - bounds.importance_weighted_bound(log_w[:k])).abs().mean().item() for k in (1, 40, 2000)]
+    log_w = bounds.log_weights(
+        model,
+        nats,
+        some,
+        torch.randn(2000, 200, J, generator=torch.Generator().manual_seed(4)),
+    )
+    gaps = [
+        (exact - bounds.importance_weighted_bound(log_w[:k])).abs().mean().item()
+        for k in (1, 40, 2000)
+    ]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 0.002
 
 
-def test_decoder_spans_the_principal_subspace_with_orthogonal_columns(x: Tensor, model: VAE):
+def test_decoder_spans_the_principal_subspace_with_orthogonal_columns(
+    x: Tensor, model: VAE
+):
     """Lucas et al. 2019: a diagonal posterior also fixes the rotation that PPCA leaves open."""
     variance, axes, _ = maximum_likelihood(x)
     w = model.fc_out.weight.double()
@@ -112,13 +148,19 @@ def test_decoder_spans_the_principal_subspace_with_orthogonal_columns(x: Tensor,
     lengths = w.square().sum(0)
     assert (w[:, 0] @ w[:, 1]).abs() < 0.05 * lengths.prod().sqrt()
     strengths = ((x.double() - x.double().mean(0)) @ axes).var(0) - variance
-    torch.testing.assert_close(lengths.sort().values, strengths.sort().values, rtol=0.03, atol=0)
+    torch.testing.assert_close(
+        lengths.sort().values, strengths.sort().values, rtol=0.03, atol=0
+    )
 
 
 def test_encoder_is_the_exact_posterior(x: Tensor, model: VAE):
     w, variance = model.fc_out.weight, maximum_likelihood(x)[0]
     precision = w.T @ w / variance + torch.eye(J)
-    mean = torch.linalg.solve(precision, (x - model.fc_out.bias) @ w / variance, left=False)
+    mean = torch.linalg.solve(
+        precision, (x - model.fc_out.bias) @ w / variance, left=False
+    )
     mu, logvar = model.encode(x)
     torch.testing.assert_close(mu, mean, atol=0.05, rtol=0)
-    torch.testing.assert_close(logvar.exp().mean(0), torch.linalg.inv(precision).diagonal(), rtol=0.05, atol=0)
+    torch.testing.assert_close(
+        logvar.exp().mean(0), torch.linalg.inv(precision).diagonal(), rtol=0.05, atol=0
+    )

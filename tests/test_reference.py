@@ -15,7 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import reference
 
-PUBLISHED = (128.43, 116.31, 112.18)  # the real example, seed 1, on a CPU: epochs 1 to 3
+PUBLISHED = (
+    128.43,
+    116.31,
+    112.18,
+)  # the real example, seed 1, on a CPU: epochs 1 to 3
 
 
 def preset(seed: int, epochs: int) -> TrainConfig:
@@ -26,17 +30,27 @@ def preset(seed: int, epochs: int) -> TrainConfig:
 def ours(config: TrainConfig) -> list[float]:
     """Test losses of the one loop."""
     data = load_dataset()
-    return [e.row["total"] for e in updates(start(config, data), data, config) if isinstance(e, EpochEnd)]
+    return [
+        e.row["total"]
+        for e in updates(start(config, data), data, config)
+        if isinstance(e, EpochEnd)
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "epochs"), [(1, 3), (2, 2), (1312, 2)])
-def test_preset_is_the_reference_to_four_decimals(seed: int, epochs: int, tmp_path: Path) -> None:
-    theirs = [loss for loss, _ in reference.train(reference.prepare(tmp_path), epochs, seed)]
+def test_preset_is_the_reference_to_four_decimals(
+    seed: int, epochs: int, tmp_path: Path
+) -> None:
+    theirs = [
+        loss for loss, _ in reference.train(reference.prepare(tmp_path), epochs, seed)
+    ]
     found = ours(preset(seed, epochs))
     assert found == pytest.approx(theirs, abs=5e-5)
     if seed == 1:
-        assert found == pytest.approx(PUBLISHED, abs=0.3)  # processors differ in the last bits, and these grow
+        assert found == pytest.approx(
+            PUBLISHED, abs=0.3
+        )  # processors differ in the last bits, and these grow
 
 
 def test_samples_are_the_references_samples(tmp_path: Path) -> None:
@@ -44,7 +58,11 @@ def test_samples_are_the_references_samples(tmp_path: Path) -> None:
     data = load_dataset()
     small = type(data)(data.train[:256], data.test[:128])
     config = preset(3, 1)
-    (end,) = (e for e in updates(start(config, small), small, config) if isinstance(e, EpochEnd))
+    (end,) = (
+        e
+        for e in updates(start(config, small), small, config)
+        if isinstance(e, EpochEnd)
+    )
     torch.manual_seed(3)
     reference.PlainVAE()
     torch.empty((), dtype=torch.int64).random_()

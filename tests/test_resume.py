@@ -29,7 +29,16 @@ from vaelib.train import main, train
 if TYPE_CHECKING:
     from conftest import Cli, Launch, Tree
 
-SPRITES = ["--dataset", "sprites", "--image-size", "8", "--hidden-dim", "32", "--device", "cpu"]
+SPRITES = [
+    "--dataset",
+    "sprites",
+    "--image-size",
+    "8",
+    "--hidden-dim",
+    "32",
+    "--device",
+    "cpu",
+]
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
@@ -55,7 +64,9 @@ def assert_same_run(run: Path, reference: Path) -> None:
             ours, theirs = weights_of(run / name), weights_of(reference / name)
             assert ours.keys() == theirs.keys()
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
-    pictures = sorted(str(file.relative_to(reference)) for file in reference.rglob("*.png"))
+    pictures = sorted(
+        str(file.relative_to(reference)) for file in reference.rglob("*.png")
+    )
     assert sorted(str(file.relative_to(run)) for file in run.rglob("*.png")) == pictures
     for name in pictures:
         assert (run / name).read_bytes() == (reference / name).read_bytes(), name
@@ -73,9 +84,22 @@ def parts(run: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_killed_twenty_times_it_ends_at_the_same_bits(
-    launch: Launch, damage: Callable[[Path], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    launch: Launch,
+    damage: Callable[[Path], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    argv = [*SPRITES, "--latent-dim", "3", "--hidden-dim", "256", "--batch-size", "500", "--epochs", "16"]
+    argv = [
+        *SPRITES,
+        "--latent-dim",
+        "3",
+        "--hidden-dim",
+        "256",
+        "--batch-size",
+        "500",
+        "--epochs",
+        "16",
+    ]
     reference, run, log = tmp_path / "reference", tmp_path / "run", tmp_path / "log"
     process = launch([*argv, "--save-dir", reference], log)
     process.join()
@@ -86,17 +110,23 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
     rng, kills, torn = random.Random(13126114), 0, 0
     while kills < 20 or torn < 5:
         left = set(parts(run))
-        process = launch(["--resume", run] if run.exists() else [*argv, "--save-dir", run], log)
+        process = launch(
+            ["--resume", run] if run.exists() else [*argv, "--save-dir", run], log
+        )
         # two times of three while a file is being written, the n-th from the start; else at any time of an epoch
         seen, last = set(), rng.randint(1, 8) if kills % 3 else 1
         while len(seen) < last or not (run / "run_meta.json").exists():
-            assert process.exitcode is None, f"the run ended after {kills} kills: {log.read_text()}"
+            assert process.exitcode is None, (
+                f"the run ended after {kills} kills: {log.read_text()}"
+            )
             seen |= set(parts(run)) - left
         if not kills % 3:
             time.sleep(rng.uniform(0, 0.8 * epoch))
         process.kill()
         process.join()
-        assert process.exitcode != 0, f"the run ended after {kills} kills, before all could be tried"
+        assert process.exitcode != 0, (
+            f"the run ended after {kills} kills, before all could be tried"
+        )
         kills += 1
         torn += bool(set(parts(run)) - left)
 
@@ -108,7 +138,10 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
             with pytest.raises(RunError, match="no checkpoint yet"):
                 load(run)
     with capsys.disabled():
-        print(f" [{kills} kills, {torn} of them while a file was written, {len(rows_of(run))} epochs logged] ", end="")
+        print(
+            f" [{kills} kills, {torn} of them while a file was written, {len(rows_of(run))} epochs logged] ",
+            end="",
+        )
 
     process = launch(["--resume", run], log)
     process.join()
@@ -128,14 +161,18 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process.")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no SIGINT for one process."
+)
 @pytest.mark.parametrize("moment", ["within an epoch", "while pictures are drawn"])
 def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
     moment: str, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "reports" / "sprites" / "run-001"
     command = [sys.executable, "-m", "vaelib.train", *LONG_EPOCHS]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout
     assert process.stdout.readline().startswith("epoch 0")
     if moment == "within an epoch":
@@ -147,7 +184,10 @@ def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
     _, told = process.communicate(timeout=60)
     saved = (run / "state.pt").stat().st_mtime - pressed
     with capsys.disabled():
-        print(f" [{moment}: saved {saved:.2f} s after Ctrl-C, gone after {time.time() - pressed:.2f} s] ", end="")
+        print(
+            f" [{moment}: saved {saved:.2f} s after Ctrl-C, gone after {time.time() - pressed:.2f} s] ",
+            end="",
+        )
     assert process.returncode == 130
     assert 0 <= saved < 2
 
@@ -171,9 +211,19 @@ def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
 
 @pytest.mark.parametrize(
     "differs",
-    ["--lr 0.5", "--seed 7", "--latent-dim 5", "--hidden-dim 9", "--loss mse", "--epochs 1", "--preset pytorch-examples"],
+    [
+        "--lr 0.5",
+        "--seed 7",
+        "--latent-dim 5",
+        "--hidden-dim 9",
+        "--loss mse",
+        "--epochs 1",
+        "--preset pytorch-examples",
+    ],
 )
-def test_a_flag_that_differs_is_refused(differs: str, run: Path, cli: Cli, tree: Tree) -> None:
+def test_a_flag_that_differs_is_refused(
+    differs: str, run: Path, cli: Cli, tree: Tree
+) -> None:
     before = tree(run)
     told = cli("train", "--resume", run, *differs.split()).refusal
     flag, value = differs.split()
@@ -183,17 +233,28 @@ def test_a_flag_that_differs_is_refused(differs: str, run: Path, cli: Cli, tree:
     assert tree(run) == before
 
 
-def test_a_finished_run_stays_as_it_is(run: Path, cli: Cli, tree: Tree, tiny: list[str]) -> None:
+def test_a_finished_run_stays_as_it_is(
+    run: Path, cli: Cli, tree: Tree, tiny: list[str]
+) -> None:
     before = tree(run)
-    for again in (["--resume", run], ["--resume", run, *tiny], ["--save-dir", run, "--resume"]):
+    for again in (
+        ["--resume", run],
+        ["--resume", run, *tiny],
+        ["--save-dir", run, "--resume"],
+    ):
         answer = cli("train", *again)
         assert answer.code == 0
         assert str(run) in answer.out
         assert tree(run) == before
 
 
-def test_more_epochs_end_where_a_longer_run_does(run: Path, cli: Cli, tiny: list[str], tmp_path: Path) -> None:
-    assert cli("train", *tiny, "--epochs", "3", "--save-dir", tmp_path / "longer").code == 0
+def test_more_epochs_end_where_a_longer_run_does(
+    run: Path, cli: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    assert (
+        cli("train", *tiny, "--epochs", "3", "--save-dir", tmp_path / "longer").code
+        == 0
+    )
     assert cli("train", "--resume", run, "--epochs", "3").code == 0
     assert_same_run(run, tmp_path / "longer")
     assert load(run)[1].epochs == 3
@@ -207,14 +268,19 @@ def test_more_epochs_are_refused_where_the_schedule_needs_the_total(
     schedule: str, cli: Cli, tiny: list[str], tree: Tree, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert cli("train", *tiny, "--epochs", "1", *schedule.split(), "--save-dir", run).code == 0
+    assert (
+        cli("train", *tiny, "--epochs", "1", *schedule.split(), "--save-dir", run).code
+        == 0
+    )
     before = tree(run)
     assert "schedule" in cli("train", "--resume", run, "--epochs", "3").refusal
     assert tree(run) == before
     assert cli("train", "--resume", run, "--epochs", "1").code == 0
 
 
-def test_resume_finds_the_latest_run_and_a_named_one(cli: Cli, tiny: list[str], tmp_path: Path) -> None:
+def test_resume_finds_the_latest_run_and_a_named_one(
+    cli: Cli, tiny: list[str], tmp_path: Path
+) -> None:
     where = ["--project-dir", str(tmp_path), "--group", "g"]
     for name in ("first", "second"):
         assert cli("train", *tiny, *where, "--epochs", "1", "--name", name).code == 0
@@ -231,14 +297,28 @@ def test_resume_finds_the_latest_run_and_a_named_one(cli: Cli, tiny: list[str], 
         assert (tmp_path / "g" / name / "curves" / "losses.png").exists()
 
 
-def test_your_own_tensors_can_be_resumed_in_python(trained: Path, pictures: Path, tmp_path: Path) -> None:
+def test_your_own_tensors_can_be_resumed_in_python(
+    trained: Path, pictures: Path, tmp_path: Path
+) -> None:
     data = load_dataset(f"folder:{pictures}", image_size=8)
     common: dict[str, Any] = dict(
-        dataset="tensors", hidden_dim=(8,), latent_dim=2, batch_size=10, lr_schedule="none", device="cpu"
+        dataset="tensors",
+        hidden_dim=(8,),
+        latent_dim=2,
+        batch_size=10,
+        lr_schedule="none",
+        device="cpu",
     )
-    done = train(TrainConfig(**common, epochs=2, save_dir=str(tmp_path / "run")), data, quiet=True)
+    done = train(
+        TrainConfig(**common, epochs=2, save_dir=str(tmp_path / "run")),
+        data,
+        quiet=True,
+    )
     for epoch in (0, 1):
-        ours, theirs = (weights_of(path / f"vae_epoch_{epoch:04d}.pt") for path in (done.path, trained))
+        ours, theirs = (
+            weights_of(path / f"vae_epoch_{epoch:04d}.pt")
+            for path in (done.path, trained)
+        )
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
@@ -263,7 +343,9 @@ def test_log_and_pictures_are_rebuilt(run: Path, trained: Path, cli: Cli) -> Non
     assert_same_run(run, trained)
 
 
-def test_what_a_kill_left_unfinished_is_swept(run: Path, trained: Path, cli: Cli) -> None:
+def test_what_a_kill_left_unfinished_is_swept(
+    run: Path, trained: Path, cli: Cli
+) -> None:
     (run / ".vae_epoch_0002.pt.77.part").write_bytes(b"half")
     (run / "samples" / ".epoch_0002.png.77.part").write_bytes(b"half")
     assert cli("train", "--resume", run).code == 0
@@ -274,15 +356,23 @@ def test_what_a_kill_left_unfinished_is_swept(run: Path, trained: Path, cli: Cli
 
 
 @pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
-def test_a_loss_that_diverges_is_one_sentence(loss: str, cli: Cli, tiny: list[str], tmp_path: Path) -> None:
-    answer = cli("train", *tiny, "--loss", loss, "--lr", "1e6", "--save-dir", tmp_path / "run")
+def test_a_loss_that_diverges_is_one_sentence(
+    loss: str, cli: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    answer = cli(
+        "train", *tiny, "--loss", loss, "--lr", "1e6", "--save-dir", tmp_path / "run"
+    )
     assert answer.code == 1
     assert re.search(r"not finite at step \d+", answer.sentence)
 
 
-def test_a_loss_that_diverges_leaves_the_last_good_state(run: Path, trained: Path, cli: Cli) -> None:
+def test_a_loss_that_diverges_leaves_the_last_good_state(
+    run: Path, trained: Path, cli: Cli
+) -> None:
     meta = json.loads((run / "run_meta.json").read_text())
-    meta["config"]["lr"] = 1e6  # from here on, as if the rate had been too high for these data
+    meta["config"]["lr"] = (
+        1e6  # from here on, as if the rate had been too high for these data
+    )
     (run / "run_meta.json").write_text(json.dumps(meta))
     good = (run / "state.pt").read_bytes()
     answer = cli("train", "--resume", run, "--epochs", "4")
@@ -293,5 +383,10 @@ def test_a_loss_that_diverges_leaves_the_last_good_state(run: Path, trained: Pat
     assert (run / "state.pt").read_bytes() == good
     model, _ = load(run)
     assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
-    assert weights_of(run / "vae_epoch_0001.pt").keys() == weights_of(trained / "vae_epoch_0001.pt").keys()
-    assert all(math.isfinite(float(text)) for row in rows_of(run) for text in row.values())
+    assert (
+        weights_of(run / "vae_epoch_0001.pt").keys()
+        == weights_of(trained / "vae_epoch_0001.pt").keys()
+    )
+    assert all(
+        math.isfinite(float(text)) for row in rows_of(run) for text in row.values()
+    )

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from conftest import Cli, Launch, Tree
 
 PICTURES = ("reconstructions", "samples", "traversals")
-CONFIG = TrainConfig(dataset="tensors", hidden_dim=(16,), latent_dim=3, epochs=2, batch_size=50, device="cpu")
+CONFIG = TrainConfig(
+    dataset="tensors",
+    hidden_dim=(16,),
+    latent_dim=3,
+    epochs=2,
+    batch_size=50,
+    device="cpu",
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +78,9 @@ def log_of(run: Path) -> list[dict[str, str]]:
 
 def test_the_layout(done: Path) -> None:
     found = {str(path.relative_to(done)) for path in done.rglob("*") if path.is_file()}
-    pictures = {f"{kind}/epoch_{epoch:04d}.png" for kind in PICTURES for epoch in (0, 1)}
+    pictures = {
+        f"{kind}/epoch_{epoch:04d}.png" for kind in PICTURES for epoch in (0, 1)
+    }
     checkpoints = {"vae_epoch_0000.pt", "vae_epoch_0001.pt"}
     assert found - {".lock"} == pictures | checkpoints | {
         "run_meta.json",
@@ -104,9 +113,15 @@ def test_the_log_has_its_columns_and_adds_up(done: Path) -> None:
     assert [row["epoch"] for row in rows] == ["0", "1"]
     for row in rows:
         value = {name: float(text) for name, text in row.items()}
-        assert value["total"] == pytest.approx(value["recon"] + value["beta"] * value["kl"], abs=1e-5)
-        assert value["neg_elbo"] == pytest.approx(value["recon"] + value["kl"], abs=1e-5)
-        assert value["train_total"] == pytest.approx(value["train_recon"] + value["beta"] * value["train_kl"], abs=1e-5)
+        assert value["total"] == pytest.approx(
+            value["recon"] + value["beta"] * value["kl"], abs=1e-5
+        )
+        assert value["neg_elbo"] == pytest.approx(
+            value["recon"] + value["kl"], abs=1e-5
+        )
+        assert value["train_total"] == pytest.approx(
+            value["train_recon"] + value["beta"] * value["train_kl"], abs=1e-5
+        )
     assert float(rows[1]["total"]) < float(rows[0]["total"])
 
 
@@ -114,7 +129,9 @@ def test_the_log_is_of_these_weights(done: Path, data: ImageData) -> None:
     """The KL needs no noise: it can be computed again from each checkpoint."""
     for epoch, row in enumerate(log_of(done)):
         model, _ = load(done / f"vae_epoch_{epoch:04d}.pt")
-        _, kl = evaluation.average_terms(model, losses.bce_logits, data.test, torch.Generator())
+        _, kl = evaluation.average_terms(
+            model, losses.bce_logits, data.test, torch.Generator()
+        )
         assert float(row["kl"]) == pytest.approx(float(kl.sum()), rel=1e-4)
 
 
@@ -124,42 +141,61 @@ def test_every_picture_can_be_seen(done: Path) -> None:
     for file in pictures:
         with Image.open(file) as picture:
             assert min(picture.size) > 50, file
-            assert max(high - low for low, high in picture.convert("RGB").getextrema()) > 100, file  # type: ignore[misc]
+            extremes = picture.convert("L").getextrema()
+            assert extremes[1] - extremes[0] > 100, file  # pyright: ignore
 
 
 @pytest.mark.parametrize("latent_dim", [2, 3])
-def test_two_latents_have_a_manifold(latent_dim: int, done: Path, data: ImageData, tmp_path: Path) -> None:
+def test_two_latents_have_a_manifold(
+    latent_dim: int, done: Path, data: ImageData, tmp_path: Path
+) -> None:
     run = done
     if latent_dim == 2:
-        run = train(replace(CONFIG, latent_dim=2, epochs=1, save_dir=str(tmp_path / "run")), data, quiet=True).path
+        run = train(
+            replace(CONFIG, latent_dim=2, epochs=1, save_dir=str(tmp_path / "run")),
+            data,
+            quiet=True,
+        ).path
     model, _ = load(run / "vae_epoch_0000.pt")
     if latent_dim != 2:
         with pytest.raises(RuntimeError):
             plotting.manifold(model)
         return
     files.write_figure(tmp_path / "manifold.png", plotting.manifold(model))
-    assert (run / "traversals" / "epoch_0000.png").read_bytes() == (tmp_path / "manifold.png").read_bytes()
+    assert (run / "traversals" / "epoch_0000.png").read_bytes() == (
+        tmp_path / "manifold.png"
+    ).read_bytes()
 
 
-def test_latest_is_a_file_where_links_fail(data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latest_is_a_file_where_links_fail(
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: Any) -> None:
         raise OSError("a privilege is not held")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
     group = tmp_path / "tensors"
     for number in (1, 2):
-        run = train(replace(CONFIG, epochs=1, project_dir=str(tmp_path)), data, quiet=True)
+        run = train(
+            replace(CONFIG, epochs=1, project_dir=str(tmp_path)), data, quiet=True
+        )
         assert run.path.name == f"run-00{number}"
         assert (group / "latest.txt").read_text() == f"run-00{number}\n"
         assert find(group / "latest") == run.path
-    assert sorted(path.name for path in group.iterdir()) == ["latest.txt", "run-001", "run-002"]
+    assert sorted(path.name for path in group.iterdir()) == [
+        "latest.txt",
+        "run-001",
+        "run-002",
+    ]
     assert load(group / "latest")[1].project_dir == str(tmp_path)
 
 
 def test_save_dir_is_written_straight(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("new", "empty"):
-        run = train(replace(CONFIG, epochs=1, save_dir=str(tmp_path / name)), data, quiet=True)
+        run = train(
+            replace(CONFIG, epochs=1, save_dir=str(tmp_path / name)), data, quiet=True
+        )
         assert run.path == tmp_path / name
         assert (tmp_path / name / "vae_epoch_0000.pt").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "new"]
@@ -171,22 +207,37 @@ def test_save_dir_is_written_straight(data: ImageData, tmp_path: Path) -> None:
 def test_unnamed_runs_are_numbered(done: Path, copy: Path, data: ImageData) -> None:
     assert done.name == "run-001"
     config = replace(CONFIG, project_dir=str(copy.parents[1]), epochs=1)
-    assert [train(config, data, quiet=True).path.name for _ in range(2)] == ["run-002", "run-003"]
+    assert [train(config, data, quiet=True).path.name for _ in range(2)] == [
+        "run-002",
+        "run-003",
+    ]
     assert copy.with_name("latest").readlink() == Path("run-003")
 
 
-def test_an_existing_run_is_never_overwritten(copy: Path, data: ImageData, tree: Tree) -> None:
-    config, before = replace(CONFIG, project_dir=str(copy.parents[1])), tree(copy.parents[1])
+def test_an_existing_run_is_never_overwritten(
+    copy: Path, data: ImageData, tree: Tree
+) -> None:
+    config, before = (
+        replace(CONFIG, project_dir=str(copy.parents[1])),
+        tree(copy.parents[1]),
+    )
     for again in (replace(config, name="run-001"), replace(config, save_dir=str(copy))):
         with pytest.raises(RunError, match="--resume") as error:
             train(again, data, quiet=True)
         assert "\n" not in str(error.value)
         assert tree(copy.parents[1]) == before
     train(replace(config, name="other", epochs=1), data, quiet=True)
-    assert tree(copy).items() <= {name.removeprefix("tensors/run-001/"): d for name, d in before.items()}.items()
+    assert (
+        tree(copy).items()
+        <= {
+            name.removeprefix("tensors/run-001/"): d for name, d in before.items()
+        }.items()
+    )
 
 
-def test_files_in_save_dir_are_never_overwritten(data: ImageData, tmp_path: Path, tree: Tree) -> None:
+def test_files_in_save_dir_are_never_overwritten(
+    data: ImageData, tmp_path: Path, tree: Tree
+) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
     before = tree(tmp_path)
@@ -196,12 +247,18 @@ def test_files_in_save_dir_are_never_overwritten(data: ImageData, tmp_path: Path
     assert tree(tmp_path) == before
 
 
-def test_a_folder_claimed_by_a_killed_process_can_be_begun(data: ImageData, tmp_path: Path) -> None:
+def test_a_folder_claimed_by_a_killed_process_can_be_begun(
+    data: ImageData, tmp_path: Path
+) -> None:
     """Killed while it wrote run_meta.json: the same command, or --resume, must get the user out of this."""
     left = tmp_path / "tensors" / "mine"
     left.mkdir(parents=True)
     (left / ".run_meta.json.123.part").write_text('{"config": {"data')
-    run = train(replace(CONFIG, epochs=1, project_dir=str(tmp_path), name="mine"), data, quiet=True)
+    run = train(
+        replace(CONFIG, epochs=1, project_dir=str(tmp_path), name="mine"),
+        data,
+        quiet=True,
+    )
     assert run.path == left
     load(left)
 
@@ -210,7 +267,10 @@ def test_a_folder_claimed_by_a_killed_process_can_be_begun(data: ImageData, tmp_
 
 
 def test_load_from_folder_latest_and_checkpoint(project: Path, done: Path) -> None:
-    first, last = (torch.load(done / f"vae_epoch_000{i}.pt", weights_only=True)["weights"] for i in (0, 1))
+    first, last = (
+        torch.load(done / f"vae_epoch_000{i}.pt", weights_only=True)["weights"]
+        for i in (0, 1)
+    )
     for path, weights in (
         (done, last),
         (str(done), last),
@@ -221,7 +281,10 @@ def test_load_from_folder_latest_and_checkpoint(project: Path, done: Path) -> No
         model, config = load(path)
         assert config == replace(CONFIG, project_dir=str(project))
         assert set(model.state_dict()) == set(weights)
-        assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+        assert all(
+            torch.equal(value, weights[name])
+            for name, value in model.state_dict().items()
+        )
         assert all(value.device.type == "cpu" for value in model.state_dict().values())
     assert not torch.equal(first["fc_mu.weight"], last["fc_mu.weight"])
     assert model.images(torch.zeros(5, 3)).shape == (5, 1, 12, 12)
@@ -260,10 +323,22 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_no_partial_file_ever_has_a_final_name(tiny: list[str], damage: Callable[[Path], str], tmp_path: Path) -> None:
+def test_no_partial_file_ever_has_a_final_name(
+    tiny: list[str], damage: Callable[[Path], str], tmp_path: Path
+) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
-    argv = [*tiny, "--epochs", "3", "--hidden-dim", "2000", "--save-dir", str(run)]  # files of some megabytes
-    process = subprocess.Popen([sys.executable, "-c", LOGGED, str(log), *argv], stdout=subprocess.DEVNULL)
+    argv = [
+        *tiny,
+        "--epochs",
+        "3",
+        "--hidden-dim",
+        "2000",
+        "--save-dir",
+        str(run),
+    ]  # files of some megabytes
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOGGED, str(log), *argv], stdout=subprocess.DEVNULL
+    )
     seen: dict[tuple[Path, int, int], str] = {}
     while process.poll() is None:
         for file in [*run.glob("[!.]*"), *run.glob("*/[!.]*")]:
@@ -274,12 +349,18 @@ def test_no_partial_file_ever_has_a_final_name(tiny: list[str], damage: Callable
                     seen[key] = damage(file)
     assert process.returncode == 0
     assert not [what for what in seen.values() if what]
-    assert len({file for file, _, _ in seen}) >= 12  # 3 epochs: checkpoints, pictures, log and settings
+    assert (
+        len({file for file, _, _ in seen}) >= 12
+    )  # 3 epochs: checkpoints, pictures, log and settings
 
     opened = [Path(line) for line in log.read_text().splitlines()]
     written = [file for file in opened if run in file.parents]
     assert len(written) >= 21
-    assert not [file.name for file in written if not re.fullmatch(r"\..*\.part|\.lock", file.name)]
+    assert not [
+        file.name
+        for file in written
+        if not re.fullmatch(r"\..*\.part|\.lock", file.name)
+    ]
     assert not list(run.rglob("*.part"))
 
 
@@ -305,7 +386,9 @@ Spoil = Callable[[Path, Path], object]
 
 
 def cut(share: float) -> Spoil:
-    return lambda file, _: file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+    return lambda file, _: file.write_bytes(
+        file.read_bytes()[: int(file.stat().st_size * share)]
+    )
 
 
 def edit_tensors(change: Callable[[dict[str, Any]], Any]) -> Spoil:
@@ -338,12 +421,18 @@ ANY_FILE: dict[str, Spoil] = {
     "pickle": lambda file, target: file.write_bytes(pickle.dumps(Evil(target))),
 }
 TENSOR_FILE: dict[str, Spoil] = {
-    "plain state_dict": lambda file, _: torch.save(torch.nn.Linear(3, 3).state_dict(), file),
+    "plain state_dict": lambda file, _: torch.save(
+        torch.nn.Linear(3, 3).state_dict(), file
+    ),
     "a tensor": lambda file, _: torch.save(torch.zeros(3), file),
     "wrong shapes": edit_tensors(wider),
-    "malicious": lambda file, target: torch.save(dict(config=Evil(target), state=Evil(target)), file),
+    "malicious": lambda file, target: torch.save(
+        dict(config=Evil(target), state=Evil(target)), file
+    ),
     "malicious, old format": lambda file, target: torch.save(
-        dict(config=Evil(target), state=Evil(target)), file, _use_new_zipfile_serialization=False
+        dict(config=Evil(target), state=Evil(target)),
+        file,
+        _use_new_zipfile_serialization=False,
     ),
 }
 CHECKPOINT: dict[str, Spoil] = {
@@ -362,7 +451,9 @@ META: dict[str, Spoil] = {
         "null": "null",
         "deep": "[" * 100_000,
         "unknown setting": json.dumps(dict(config=dict(asdict(CONFIG), colour="red"))),
-        "setting of another type": json.dumps(dict(config=dict(asdict(CONFIG), epochs="many"))),
+        "setting of another type": json.dumps(
+            dict(config=dict(asdict(CONFIG), epochs="many"))
+        ),
         "setting out of range": json.dumps(dict(config=dict(asdict(CONFIG), lr=-1))),
         "nan": json.dumps(dict(config=dict(asdict(CONFIG), lr=float("nan")))),
     }.items()
@@ -386,7 +477,9 @@ def refuses(call: Callable[[], Any], run: Path, target: Path, tree: Tree) -> Non
 
 
 @cases(ANY_FILE, TENSOR_FILE, CHECKPOINT)
-def test_a_spoilt_checkpoint_is_refused(spoil: Spoil, copy: Path, tmp_path: Path, tree: Tree) -> None:
+def test_a_spoilt_checkpoint_is_refused(
+    spoil: Spoil, copy: Path, tmp_path: Path, tree: Tree
+) -> None:
     spoil(copy / "vae_epoch_0001.pt", tmp_path / "harm")
     refuses(lambda: load(copy), copy, tmp_path / "harm", tree)
     refuses(lambda: load(copy / "vae_epoch_0001.pt"), copy, tmp_path / "harm", tree)
@@ -394,29 +487,46 @@ def test_a_spoilt_checkpoint_is_refused(spoil: Spoil, copy: Path, tmp_path: Path
 
 
 @cases(ANY_FILE, TENSOR_FILE)
-def test_a_spoilt_state_is_refused(spoil: Spoil, copy: Path, data: ImageData, tmp_path: Path, tree: Tree) -> None:
+def test_a_spoilt_state_is_refused(
+    spoil: Spoil, copy: Path, data: ImageData, tmp_path: Path, tree: Tree
+) -> None:
     spoil(copy / "state.pt", tmp_path / "harm")
     run = runs.open_run(copy)
-    refuses(lambda: train(run.config, data, resumed=run, quiet=True), copy, tmp_path / "harm", tree)
+    refuses(
+        lambda: train(run.config, data, resumed=run, quiet=True),
+        copy,
+        tmp_path / "harm",
+        tree,
+    )
 
 
 @cases(ANY_FILE, META)
-def test_spoilt_settings_are_refused(spoil: Spoil, copy: Path, tmp_path: Path, tree: Tree) -> None:
+def test_spoilt_settings_are_refused(
+    spoil: Spoil, copy: Path, tmp_path: Path, tree: Tree
+) -> None:
     spoil(copy / "run_meta.json", tmp_path / "harm")
     refuses(lambda: runs.open_run(copy), copy, tmp_path / "harm", tree)
 
 
 @pytest.mark.parametrize("name", ["vae_epoch_0001.pt", "state.pt", "run_meta.json"])
-def test_the_command_line_tells_of_a_spoilt_file(name: str, run: Path, cli: Cli, tree: Tree, tmp_path: Path) -> None:
+def test_the_command_line_tells_of_a_spoilt_file(
+    name: str, run: Path, cli: Cli, tree: Tree, tmp_path: Path
+) -> None:
     ANY_FILE["pickle"](run / name, tmp_path / "harm")
     before = tree(tmp_path)
-    answer = cli("evaluate", run) if name.startswith("vae") else cli("train", "--resume", run)
+    answer = (
+        cli("evaluate", run)
+        if name.startswith("vae")
+        else cli("train", "--resume", run)
+    )
     assert name in answer.refusal
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["vae_epoch_0001.pt", "state.pt"])
-def test_a_few_random_bytes_are_never_believed(name: str, copy: Path, data: ImageData) -> None:
+def test_a_few_random_bytes_are_never_believed(
+    name: str, copy: Path, data: ImageData
+) -> None:
     """At any offset: refused, or, where the bytes carry no meaning (padding), read as if nothing had happened."""
 
     def read() -> dict[str, torch.Tensor]:
@@ -425,8 +535,17 @@ def test_a_few_random_bytes_are_never_believed(name: str, copy: Path, data: Imag
         run = runs.open_run(copy)
         state = start(run.config, data)
         run.restore(state, data)
-        moments = {f"{i}.{key}": v for i, kept in state.optimizer.state_dict()["state"].items() for key, v in kept.items()}
-        return dict(state.model.state_dict(), rng=state.rng.get_state(), losses=state.losses, **moments)
+        moments = {
+            f"{i}.{key}": v
+            for i, kept in state.optimizer.state_dict()["state"].items()
+            for key, v in kept.items()
+        }
+        return dict(
+            state.model.state_dict(),
+            rng=state.rng.get_state(),
+            losses=state.losses,
+            **moments,
+        )
 
     file, rng, believed, refused = copy / name, random.Random(7), [], 0
     whole, truth = file.read_bytes(), read()
@@ -440,15 +559,21 @@ def test_a_few_random_bytes_are_never_believed(name: str, copy: Path, data: Imag
             continue
         if not all(torch.equal(got[key], value) for key, value in truth.items()):
             believed.append(offset)
-    assert not believed, f"other numbers were read after damage at {believed} of {len(whole)} bytes"
+    assert not believed, (
+        f"other numbers were read after damage at {believed} of {len(whole)} bytes"
+    )
     assert refused
 
 
 # Two at once
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Processes cannot be paused here.")
-def test_a_second_process_on_the_same_run_is_refused(run: Path, launch: Launch, cli: Cli, tree: Tree, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not hasattr(signal, "SIGSTOP"), reason="Processes cannot be paused here."
+)
+def test_a_second_process_on_the_same_run_is_refused(
+    run: Path, launch: Launch, cli: Cli, tree: Tree, tmp_path: Path
+) -> None:
     first = launch(["--resume", run, "--epochs", "1000"], tmp_path / "log")
     deadline = time.monotonic() + 60
     while not (run / "vae_epoch_0002.pt").exists():
@@ -456,13 +581,17 @@ def test_a_second_process_on_the_same_run_is_refused(run: Path, launch: Launch, 
         assert first.exitcode is None, (tmp_path / "log").read_text()
         time.sleep(0.01)
     assert first.pid
-    os.kill(first.pid, signal.SIGSTOP)  # now all is still, and any change is the second one's
+    os.kill(
+        first.pid, signal.SIGSTOP
+    )  # now all is still, and any change is the second one's
     try:
         before = tree(run)
         second = launch(["--resume", run], tmp_path / "told")
         second.join(60)
         assert second.exitcode == 2
-        assert re.fullmatch(r"vaelib train: .* another process.*\n", (tmp_path / "told").read_text())
+        assert re.fullmatch(
+            r"vaelib train: .* another process.*\n", (tmp_path / "told").read_text()
+        )
         assert tree(run) == before
     finally:
         first.kill()

@@ -21,7 +21,17 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, binarized, sprites
 from vaelib.model import VAE
-from vaelib.training import Diverged, EpochEnd, State, Update, build, effective_beta, pick_device, start, updates
+from vaelib.training import (
+    Diverged,
+    EpochEnd,
+    State,
+    Update,
+    build,
+    effective_beta,
+    pick_device,
+    start,
+    updates,
+)
 
 N, PIXELS = 300, 144
 SIZES = [64, 64, 64, 64, 44]  # of an epoch's minibatches
@@ -37,12 +47,21 @@ def data(binarize: str = "none") -> ImageData:
 
 def settings(**given: Any) -> TrainConfig:
     """A config that trains in a moment, at a constant step size unless told otherwise."""
-    small: dict[str, Any] = dict(dataset="sprites", image_size=12, hidden_dim=(16,), latent_dim=3, batch_size=64, epochs=2)
+    small: dict[str, Any] = dict(
+        dataset="sprites",
+        image_size=12,
+        hidden_dim=(16,),
+        latent_dim=3,
+        batch_size=64,
+        epochs=2,
+    )
     small |= dict(device="cpu", lr=1e-3, lr_schedule="none")
     return TrainConfig(**(small | given))
 
 
-def trained(config: TrainConfig, beta: Callable[[int], float] | None = None) -> tuple[State, list[Update | EpochEnd]]:
+def trained(
+    config: TrainConfig, beta: Callable[[int], float] | None = None
+) -> tuple[State, list[Update | EpochEnd]]:
     """A new state, run to its end, and all that was yielded."""
     state = start(config, data(config.binarize))
     return state, list(updates(state, data(config.binarize), config, beta))
@@ -70,7 +89,9 @@ def ends_of(events: Iterable[Update | EpochEnd]) -> list[EpochEnd]:
 
 def rows(events: Iterable[Update | EpochEnd]) -> list[dict[str, float]]:
     """The log, without what the clock says."""
-    return [{k: v for k, v in end.row.items() if k != "seconds"} for end in ends_of(events)]
+    return [
+        {k: v for k, v in end.row.items() if k != "seconds"} for end in ends_of(events)
+    ]
 
 
 def inputs(state: State) -> list[tuple[Tensor, Tensor]]:
@@ -78,7 +99,9 @@ def inputs(state: State) -> list[tuple[Tensor, Tensor]]:
     seen = []
 
     def note(_: torch.nn.Module, given: tuple[Tensor, Tensor]) -> None:
-        if torch.is_grad_enabled():  # the test split goes through the model too, without gradients
+        if (
+            torch.is_grad_enabled()
+        ):  # the test split goes through the model too, without gradients
             seen.append(given)
 
     state.model.register_forward_pre_hook(note)
@@ -93,7 +116,9 @@ def test_same_seed_same_weights():
 
 def test_other_seed_other_weights():
     (one, _), (other, _) = trained(settings()), trained(settings(seed=43))
-    assert not any(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+    assert not any(
+        torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True)
+    )
 
 
 def test_no_listener_can_change_a_result():
@@ -116,7 +141,11 @@ def numpy_state() -> str:
 
 def test_updates_leave_the_global_streams_alone():
     state = start(settings(), data())
-    before, numpy_before, python_before = torch.get_rng_state(), numpy_state(), random.getstate()
+    before, numpy_before, python_before = (
+        torch.get_rng_state(),
+        numpy_state(),
+        random.getstate(),
+    )
     list(updates(state, data(), settings()))
     assert torch.equal(torch.get_rng_state(), before)
     assert numpy_state() == numpy_before
@@ -167,7 +196,10 @@ def test_resume_in_the_middle_of_a_falling_step_size():
     whole, _ = trained(config)
     state = start(config, data())
     list(itertools.islice(updates(state, data(), config), STEPS + 2))
-    saved, resumed = copy.deepcopy(state.state_dict()), start(replace(config, seed=9), data())
+    saved, resumed = (
+        copy.deepcopy(state.state_dict()),
+        start(replace(config, seed=9), data()),
+    )
     resumed.load_state_dict(saved)
     list(updates(resumed, data(), config))
     assert same(weights(resumed), weights(whole))
@@ -197,10 +229,15 @@ def test_every_yield_counts():
 def test_every_image_is_used_once_an_epoch_in_a_new_order():
     config = settings()
     state = start(config, data())
-    seen, images = inputs(state), [e.images for e in steps_of(updates(state, data(), config))]
+    seen, images = (
+        inputs(state),
+        [e.images for e in steps_of(updates(state, data(), config))],
+    )
     assert images == SIZES * 2
     assert [len(x) for x, _ in seen] == images
-    first, second = (torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:]))
+    first, second = (
+        torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:])
+    )
     whole = data().train.flatten(1).float() / 255
     assert not torch.equal(first, second)
     assert not torch.equal(first, whole)
@@ -219,20 +256,28 @@ def test_noise_is_standard_normal_and_never_the_same():
     assert (eps.var() - 1).abs() < 4.5 * (2 / eps.numel()) ** 0.5
 
 
-def objective(model: VAE, x: Tensor, eps: Tensor, config: TrainConfig, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+def objective(
+    model: VAE, x: Tensor, eps: Tensor, config: TrainConfig, beta: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Reconstruction, KL and what is minimised, means over the minibatch, written out with torch.distributions."""
     mu, logvar = model.encode(x)
     q = Normal(mu, (logvar / 2).exp())
     x_hat = model.decode(mu + q.scale * eps)
     pixels = {
         "bce": lambda: -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()),
-        "bce_logits": lambda: -(x * x_hat.sigmoid().log() + (1 - x) * (1 - x_hat.sigmoid()).log()),
+        "bce_logits": lambda: (
+            -(x * x_hat.sigmoid().log() + (1 - x) * (1 - x_hat.sigmoid()).log())
+        ),
         "mse": lambda: -Normal(x_hat, config.sigma).log_prob(x),
         "gaussian": lambda: -Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
     }[config.loss]()
     kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
     recon = pixels.sum(1).mean()
-    return recon, kl, (pixels.mean() if config.reduction == "mean" else recon) + beta * kl
+    return (
+        recon,
+        kl,
+        (pixels.mean() if config.reduction == "mean" else recon) + beta * kl,
+    )
 
 
 def assert_gradient(model: VAE, before: VAE, scale: float = 1.0) -> None:
@@ -248,7 +293,9 @@ def assert_gradient(model: VAE, before: VAE, scale: float = 1.0) -> None:
 @LOSSES
 def test_gradient_is_that_of_the_objective(loss: str, reduction: str, gradient: str):
     """At every step, the last of the epoch among them, whose minibatch is smaller."""
-    config = settings(loss=loss, reduction=reduction, gradient=gradient, beta=2.5, epochs=1, sigma=0.5)
+    config = settings(
+        loss=loss, reduction=reduction, gradient=gradient, beta=2.5, epochs=1, sigma=0.5
+    )
     state = start(config, data())
     seen, before = inputs(state), copy.deepcopy(state.model)
     for event in itertools.islice(updates(state, data(), config), STEPS):
@@ -271,7 +318,9 @@ def test_first_step_is_adams():
     next(updates(state, data(), config))
     for p, old in zip(state.model.parameters(), before, strict=True):
         assert p.grad is not None
-        torch.testing.assert_close(p.detach(), old - 0.01 * p.grad / (p.grad.abs() + 1e-8), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            p.detach(), old - 0.01 * p.grad / (p.grad.abs() + 1e-8), rtol=0, atol=1e-6
+        )
 
 
 def test_step_size_rises_and_falls_as_planned():
@@ -280,18 +329,28 @@ def test_step_size_rises_and_falls_as_planned():
     state = start(config, data())
     before, loop = weights(state), updates(state, data(), config)
     next(loop)
-    moved = torch.cat([(a - b).abs().flatten() for a, b in zip(weights(state), before, strict=True)])
+    moved = torch.cat(
+        [(a - b).abs().flatten() for a, b in zip(weights(state), before, strict=True)]
+    )
     assert moved.max().item() == pytest.approx(0.001, rel=1e-3)
     list(loop)
-    assert [group["lr"] for group in state.optimizer.param_groups] == pytest.approx([0.001])
+    assert [group["lr"] for group in state.optimizer.param_groups] == pytest.approx(
+        [0.001]
+    )
 
 
 @LOSSES
 def test_output_bias_may_begin_at_the_mean_image(loss: str):
     grey = data().train.flatten(1).double().mean(0) / 255
-    bias = start(settings(loss=loss, output_bias="data"), data()).model.fc_out.bias.detach()[:PIXELS]
-    torch.testing.assert_close(1 / (1 + (-bias.double()).exp()), grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0)
-    random_bias = start(settings(loss=loss, output_bias="random"), data()).model.fc_out.bias.detach()
+    bias = start(
+        settings(loss=loss, output_bias="data"), data()
+    ).model.fc_out.bias.detach()[:PIXELS]
+    torch.testing.assert_close(
+        1 / (1 + (-bias.double()).exp()), grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0
+    )
+    random_bias = start(
+        settings(loss=loss, output_bias="random"), data()
+    ).model.fc_out.bias.detach()
     assert random_bias.abs().max() <= 16**-0.5
 
 
@@ -299,11 +358,26 @@ def test_reduction_mean_is_a_beta_of_all_pixels():
     """Dividing by D is, up to Adam's epsilon, the same as a beta D times as large; and it is reported so."""
     mean, shown = trained(settings(reduction="mean", beta=0.5))
     summed, expected = trained(settings(beta=0.5 * PIXELS))
-    assert effective_beta(settings(reduction="mean", beta=0.5), data().shape) == 0.5 * PIXELS
+    assert (
+        effective_beta(settings(reduction="mean", beta=0.5), data().shape)
+        == 0.5 * PIXELS
+    )
     assert effective_beta(settings(beta=0.5), data().shape) == 0.5
-    assert {event.beta for event in shown} == {event.beta for event in expected} == {0.5 * PIXELS}
-    for name in ("fc_mu", "fc_logvar"):  # pixels that are always black have gradients near that epsilon
-        torch.testing.assert_close(getattr(mean.model, name).weight, getattr(summed.model, name).weight, rtol=0, atol=1e-5)
+    assert (
+        {event.beta for event in shown}
+        == {event.beta for event in expected}
+        == {0.5 * PIXELS}
+    )
+    for name in (
+        "fc_mu",
+        "fc_logvar",
+    ):  # pixels that are always black have gradients near that epsilon
+        torch.testing.assert_close(
+            getattr(mean.model, name).weight,
+            getattr(summed.model, name).weight,
+            rtol=0,
+            atol=1e-5,
+        )
 
 
 def test_effective_beta_counts_colours():
@@ -338,7 +412,9 @@ def test_diverged_for_a_huge_step_size(loss: str):
 
 @LOSSES
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_diverged_also_where_the_last_update_of_an_epoch_broke_the_weights(loss: str, epochs: int):
+def test_diverged_also_where_the_last_update_of_an_epoch_broke_the_weights(
+    loss: str, epochs: int
+):
     """Its own loss is finite, what it leaves behind is not: no epoch may end with figures that are not numbers."""
     config = settings(loss=loss, epochs=epochs)
     state = start(config, data())
@@ -374,7 +450,9 @@ def test_live_beta_is_asked_for_each_step_from_zero():
 
     _, events = trained(settings(), beta)
     assert list(dict.fromkeys(steps)) == list(range(2 * STEPS))
-    assert [e.beta for e in steps_of(events)] == pytest.approx([0.1 * i for i in range(2 * STEPS)])
+    assert [e.beta for e in steps_of(events)] == pytest.approx(
+        [0.1 * i for i in range(2 * STEPS)]
+    )
 
 
 def test_schedule_of_the_config_counts_in_epochs():
@@ -382,7 +460,9 @@ def test_schedule_of_the_config_counts_in_epochs():
     _, events = trained(settings(beta=3.0, beta_schedule="linear", beta_warmup=1.5))
     expected = [3 * min(1.0, step / 7.5) for step in range(2 * STEPS)]
     assert [e.beta for e in steps_of(events)] == pytest.approx(expected)
-    assert [e.beta for e in ends_of(events)] == pytest.approx([expected[STEPS - 1], expected[-1]])
+    assert [e.beta for e in ends_of(events)] == pytest.approx(
+        [expected[STEPS - 1], expected[-1]]
+    )
 
 
 def test_live_beta_and_schedule_are_one_thing():
@@ -392,7 +472,11 @@ def test_live_beta_and_schedule_are_one_thing():
 
 
 def test_dynamic_pixels_are_drawn_anew_with_the_grey_value_as_probability():
-    grey, index, rng = data("dynamic"), torch.arange(50), torch.Generator().manual_seed(1)
+    grey, index, rng = (
+        data("dynamic"),
+        torch.arange(50),
+        torch.Generator().manual_seed(1),
+    )
     draws = torch.stack([grey.batch(index, rng) for _ in range(600)])
     p = grey.train[index].flatten(1).float() / 255
     assert set(draws.unique().tolist()) == {0, 1}
@@ -404,18 +488,27 @@ def test_dynamic_pixels_are_drawn_anew_with_the_grey_value_as_probability():
 
 
 def test_fixed_pixels_are_drawn_once():
-    fixed, index, rng = data("fixed"), torch.arange(50), torch.Generator().manual_seed(1)
+    fixed, index, rng = (
+        data("fixed"),
+        torch.arange(50),
+        torch.Generator().manual_seed(1),
+    )
     assert torch.equal(fixed.batch(index, rng), fixed.batch(index, rng))
     assert set(fixed.train.unique().tolist()) == {0, 255}
 
 
-@pytest.mark.parametrize(("binarize", "anew", "values"), [("none", False, 200), ("fixed", False, 2), ("dynamic", True, 2)])
+@pytest.mark.parametrize(
+    ("binarize", "anew", "values"),
+    [("none", False, 200), ("fixed", False, 2), ("dynamic", True, 2)],
+)
 def test_minibatches_hold_the_pixels_asked_for(binarize: str, anew: bool, values: int):
     config = settings(binarize=binarize)
     state = start(config, data(binarize))
     seen = inputs(state)
     list(updates(state, data(binarize), config))
-    first, second = (torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:]))
+    first, second = (
+        torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:])
+    )
     assert (sorted(first.tolist()) != sorted(second.tolist())) == anew
     assert (len(first.unique()) == 2) == (values == 2)
     assert 0 <= first.min() < first.max() <= 1
@@ -437,15 +530,23 @@ PRESETS = [
 def test_figures_of_an_epoch_add_up(preset: dict):
     _, events = trained(settings(**preset))
     ends = ends_of(events)
-    for number, (end, part) in enumerate(zip(ends, (events[:STEPS], events[STEPS + 1 : -1]), strict=True)):
+    for number, (end, part) in enumerate(
+        zip(ends, (events[:STEPS], events[STEPS + 1 : -1]), strict=True)
+    ):
         row, steps = end.row, steps_of(part)
         assert row["epoch"] == number
         assert row["beta"] == steps[-1].beta
         assert row["total"] == pytest.approx(row["recon"] + row["beta"] * row["kl"])
         assert row["neg_elbo"] == pytest.approx(row["recon"] + row["kl"])
-        assert row["train_total"] == pytest.approx(row["train_recon"] + row["beta"] * row["train_kl"])
-        assert row["train_recon"] == pytest.approx(sum(float(e.recon) * e.images for e in steps) / N, rel=1e-5)
-        assert row["train_kl"] == pytest.approx(sum(float(e.kl) * e.images for e in steps) / N, rel=1e-5)
+        assert row["train_total"] == pytest.approx(
+            row["train_recon"] + row["beta"] * row["train_kl"]
+        )
+        assert row["train_recon"] == pytest.approx(
+            sum(float(e.recon) * e.images for e in steps) / N, rel=1e-5
+        )
+        assert row["train_kl"] == pytest.approx(
+            sum(float(e.kl) * e.images for e in steps) / N, rel=1e-5
+        )
         assert row["kl"] == pytest.approx(end.kl_per_latent.sum().item())
         assert end.noise.shape == (64, 3)
 
@@ -460,7 +561,11 @@ def posterior(state: State, x: Tensor) -> Normal:
 @torch.no_grad()
 def decoded(state: State, q: Normal) -> Tensor:
     """What 300 draws from `q` decode to."""
-    return state.model.decode(q.mean + q.stddev * torch.randn(300, *q.mean.shape, generator=torch.Generator().manual_seed(1)))
+    return state.model.decode(
+        q.mean
+        + q.stddev
+        * torch.randn(300, *q.mean.shape, generator=torch.Generator().manual_seed(1))
+    )
 
 
 def test_test_figures_are_of_the_whole_test_split():
@@ -486,7 +591,12 @@ def test_test_figures_on_binary_pixels_are_a_likelihood():
 
 @LOSSES
 def test_build_follows_the_config(loss: str):
-    model = build(settings(loss=loss, hidden_dim=(9, 7), activation="tanh", latent_dim=5, min_sigma=0.2), (1, 12, 12))
+    model = build(
+        settings(
+            loss=loss, hidden_dim=(9, 7), activation="tanh", latent_dim=5, min_sigma=0.2
+        ),
+        (1, 12, 12),
+    )
     assert model.shape == (1, 12, 12)
     assert model.latent_dim == 5
     assert [p.shape[0] for p in model.encoder.parameters()] == [9, 9, 7, 7]
@@ -496,7 +606,10 @@ def test_build_follows_the_config(loss: str):
 
 def test_device_that_is_missing_is_refused_in_one_sentence():
     assert pick_device("cpu").type == "cpu"
-    missing = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
+    missing = [
+        ("cuda", torch.cuda.is_available()),
+        ("mps", torch.backends.mps.is_available()),
+    ]
     for name, here in missing:
         if not here:
             with pytest.raises(ConfigError, match=f"device is '{name}'"):

@@ -27,25 +27,38 @@ TINY = 'beta = [1, 9]\nepochs = 1\nhidden_dim = [8]\nlatent_dim = 2\ndataset = "
 def read(file: Path) -> dict[str, Any]:
     """What a state file holds, bytes as bytes."""
     text = file.read_text("utf-8")
-    name, state = re.fullmatch(r"vaelibState\((\"[^\"]+\"), (.*)\);\n", text, re.S).groups()  # type: ignore[union-attr]
+    name, state = re.fullmatch(
+        r"vaelibState\((\"[^\"]+\"), (.*)\);\n", text, re.S
+    ).groups()  # type: ignore[union-attr]
     assert json.loads(name) == f"zoo/{file.stem}"
-    return json.loads(state, object_hook=lambda found: base64.b64decode(found["base64"]) if set(found) == {"base64"} else found)
+    return json.loads(
+        state,
+        object_hook=lambda found: (
+            base64.b64decode(found["base64"]) if set(found) == {"base64"} else found
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models of sprites, trained and packed: sweep.toml, runs, out."""
     folder = tmp_path_factory.mktemp("zoo")
-    (folder / "sweep.toml").write_text(f"project_dir = {json.dumps(str(folder / 'runs'))}\n{TINY}", "utf-8")
+    (folder / "sweep.toml").write_text(
+        f"project_dir = {json.dumps(str(folder / 'runs'))}\n{TINY}", "utf-8"
+    )
     assert zoo.main([str(folder / "sweep.toml"), str(folder / "out")]) == 0
     return folder
 
 
-@pytest.mark.parametrize(("file", "sizes"), [("book/zoo.toml", (4, 3, 3)), ("tests/zoo.toml", (2, 3, 2))])
+@pytest.mark.parametrize(
+    ("file", "sizes"), [("book/zoo.toml", (4, 3, 3)), ("tests/zoo.toml", (2, 3, 2))]
+)
 def test_the_sweeps_cover_their_grid(file: str, sizes: tuple[int, int, int]):
     grid = zoo.read(ROOT / file)
     found = {(run.beta, run.loss, run.latent_dim) for run in grid}
-    betas, losses, latents = (sorted(set(values)) for values in zip(*found, strict=True))
+    betas, losses, latents = (
+        sorted(set(values)) for values in zip(*found, strict=True)
+    )
     assert (len(betas), len(losses), len(latents)) == sizes
     assert len(found) == len(grid) == len(betas) * len(losses) * len(latents)
     assert losses == ["bce_logits", "gaussian", "mse"]
@@ -56,7 +69,9 @@ def test_the_sweeps_cover_their_grid(file: str, sizes: tuple[int, int, int]):
 
 def test_the_index_names_each_model_and_where_to_begin(tiny: Path):
     index = read(tiny / "out/zoo/index.js")
-    assert [(model["beta"], model["loss"], model["latents"]) for model in index["models"]] == [
+    assert [
+        (model["beta"], model["loss"], model["latents"]) for model in index["models"]
+    ] == [
         (1.0, "bce_logits", 2),
         (9.0, "bce_logits", 2),
     ]
@@ -64,7 +79,9 @@ def test_the_index_names_each_model_and_where_to_begin(tiny: Path):
     assert {f"{model['file']}.js" for model in index["models"]} | {"zoo/index.js"} == {
         str(file.relative_to(tiny / "out")) for file in (tiny / "out").rglob("*.js")
     }
-    assert index["test"]["images"] == load_dataset("sprites").test[:100].numpy().tobytes()
+    assert (
+        index["test"]["images"] == load_dataset("sprites").test[:100].numpy().tobytes()
+    )
     assert len(index["noise"]) == 30 * 2 * 4
 
 
@@ -74,10 +91,15 @@ def test_a_model_is_packed_with_its_log_and_what_its_terms_are(tiny: Path):
     state = read(tiny / "out" / f"{file}.js")
     model, _ = runs.load(run)
     assert state["network"] == weights.pack(model)
-    head, line = ((run / "curves/train_log.csv").read_text().splitlines()[i].split(",") for i in (0, 1))
+    head, line = (
+        (run / "curves/train_log.csv").read_text().splitlines()[i].split(",")
+        for i in (0, 1)
+    )
     log = dict(zip(head, map(float, line), strict=True))
     names = ("epoch", "beta", "recon", "kl", "train_recon", "train_kl")
-    assert {name: pytest.approx([log[name]], abs=1e-4) for name in names} == state["log"]
+    assert {name: pytest.approx([log[name]], abs=1e-4) for name in names} == state[
+        "log"
+    ]
     assert state["term"] == "cross-entropy"
     mean, largest = zoo.error(model, load_dataset("sprites").test[:1000])
     assert state["rounding"] == dict(bits=8, mean=mean, largest=largest)
@@ -85,7 +107,10 @@ def test_a_model_is_packed_with_its_log_and_what_its_terms_are(tiny: Path):
 
 def test_nothing_is_done_twice(tiny: Path, capsys: pytest.CaptureFixture[str]):
     def times() -> dict[Path, int]:
-        kept = [*(tiny / "runs").glob("tiny-*/beta*/*"), *(tiny / "out/zoo").glob("beta*")]
+        kept = [
+            *(tiny / "runs").glob("tiny-*/beta*/*"),
+            *(tiny / "out/zoo").glob("beta*"),
+        ]
         return {path: path.stat().st_mtime_ns for path in kept}
 
     before = times()
@@ -95,7 +120,9 @@ def test_nothing_is_done_twice(tiny: Path, capsys: pytest.CaptureFixture[str]):
     assert times() == before
 
 
-def test_what_is_packed_from_something_else_is_packed_anew_and_what_is_no_longer_asked_for_goes(tiny: Path, tmp_path: Path):
+def test_what_is_packed_from_something_else_is_packed_anew_and_what_is_no_longer_asked_for_goes(
+    tiny: Path, tmp_path: Path
+):
     out = tmp_path / "out"
     shutil.copytree(tiny / "out", out)
     first, second = sorted((out / "zoo").glob("beta*"))
@@ -108,7 +135,9 @@ def test_what_is_packed_from_something_else_is_packed_anew_and_what_is_no_longer
     assert not (out / "zoo/beta=3.0.js").exists()
 
 
-def test_other_common_settings_are_another_group_and_another_value_in_a_list_is_not(tmp_path: Path):
+def test_other_common_settings_are_another_group_and_another_value_in_a_list_is_not(
+    tmp_path: Path,
+):
     def group(text: str) -> str:
         (tmp_path / "sweep.toml").write_text(text, "utf-8")
         [found] = {run.group for run in zoo.read(tmp_path / "sweep.toml")}
@@ -121,10 +150,14 @@ def test_other_common_settings_are_another_group_and_another_value_in_a_list_is_
     assert group(f'project_dir = "elsewhere"\n{TINY}') == plain
 
 
-def test_a_mistake_in_the_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_mistake_in_the_file_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     (tmp_path / "sweep.toml").write_text("betta = [1, 2]\n")
     assert zoo.main([str(tmp_path / "sweep.toml"), str(tmp_path / "out")]) == 2
-    assert re.fullmatch(r"zoo\.py: betta in .* is not a setting: .*\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"zoo\.py: betta in .* is not a setting: .*\n", capsys.readouterr().err
+    )
     with pytest.raises(ConfigError):
         zoo.read(tmp_path / "sweep.toml")
 
@@ -141,7 +174,10 @@ def computed(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
 
     def layer(x: np.ndarray, outputs: int) -> np.ndarray:
         bias, scale = take(outputs, np.float32), take(outputs, np.float32)
-        return x @ (take(x.shape[1] * outputs, np.int8).reshape(-1, outputs) * scale) + bias
+        return (
+            x @ (take(x.shape[1] * outputs, np.int8).reshape(-1, outputs) * scale)
+            + bias
+        )
 
     for size in network["encoder"][1:]:
         x = layer(x, size).clip(0)
@@ -164,15 +200,26 @@ def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Pat
         assert 0 < off.mean() < 0.002  # half a grey level
         assert off.max() < 0.1
         said = state["rounding"]
-        assert (said["mean"], said["largest"]) == (pytest.approx(off.mean(), rel=1e-3), pytest.approx(off.max(), rel=1e-2))
+        assert (said["mean"], said["largest"]) == (
+            pytest.approx(off.mean(), rel=1e-3),
+            pytest.approx(off.max(), rel=1e-2),
+        )
         assert state["term"] == title(run.loss, binary=False)
 
 
 def test_rounding_is_measured_against_the_weights_that_are_packed():
     model = VAE((1, 6, 6), (12,), 4)
-    images = torch.randint(0, 256, (20, 1, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0,
+        256,
+        (20, 1, 6, 6),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(0),
+    )
     coarse = weights.rounded(model)
     assert weights.pack(coarse, 32)["weights"] != weights.pack(model, 32)["weights"]
-    assert zoo.error(coarse, images) == pytest.approx((0, 0), abs=1e-6), "rounded once, nothing is left to round"
+    assert zoo.error(coarse, images) == pytest.approx((0, 0), abs=1e-6), (
+        "rounded once, nothing is left to round"
+    )
     mean, largest = zoo.error(model, images)
     assert 0 < mean < largest < 0.02

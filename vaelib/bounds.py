@@ -14,7 +14,9 @@ from vaelib.model import VAE
 Nats = Callable[[Tensor, Tensor], Tensor]  # (x_hat, x) -> -log p(x|z)
 
 
-def log_normal(z: Tensor, mu: Tensor | float = 0.0, logvar: Tensor | float = 0.0) -> Tensor:
+def log_normal(
+    z: Tensor, mu: Tensor | float = 0.0, logvar: Tensor | float = 0.0
+) -> Tensor:
     r"""$\log \mathcal{N}(z; \mu, \mathrm{diag}\,\sigma^2)$, nats, summed over the last axis: equation (9)."""
     logvar = torch.as_tensor(logvar, dtype=z.dtype, device=z.device)
     return -0.5 * ((z - mu).square() * torch.exp(-logvar) + logvar + LOG_2PI).sum(-1)

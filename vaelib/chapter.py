@@ -22,10 +22,14 @@ from vaelib.training import EpochEnd, start, updates
 
 plt.style.use(STYLE)  # a chapter's own figures look like the library's
 if shell := get_ipython():
-    shell.run_line_magic("matplotlib", "inline")  # figures made without pyplot are shown too
+    shell.run_line_magic(
+        "matplotlib", "inline"
+    )  # figures made without pyplot are shown too
 
 
-def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 3.5), **kwargs: Any) -> tuple[Figure, Any]:
+def subplots(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 3.5), **kwargs: Any
+) -> tuple[Figure, Any]:
     """A figure of `size` inches and its axes, as `plt.subplots` makes them; it is shown only where a cell ends with it."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **kwargs)
@@ -36,7 +40,9 @@ def source(*things: Any) -> Markdown:
     listings = []
     for thing in things:
         text = textwrap.dedent(inspect.getsource(thing)).rstrip()
-        listings.append(f"`{thing.__module__}.{thing.__qualname__}`\n```python\n{text}\n```")
+        listings.append(
+            f"`{thing.__module__}.{thing.__qualname__}`\n```python\n{text}\n```"
+        )
     return Markdown("\n\n".join(listings))
 
 
@@ -52,7 +58,11 @@ def near(value: float, low: float, high: float, digits: int = 1) -> str:
 def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float]]]:
     """Trains as `config` says and writes nothing: the model, on the CPU, and the log, a line an epoch, in nats per image."""
     state = start(config, data)
-    rows = [event.row for event in updates(state, data, config) if isinstance(event, EpochEnd)]
+    rows = [
+        event.row
+        for event in updates(state, data, config)
+        if isinstance(event, EpochEnd)
+    ]
     return state.model.cpu(), rows
 
 
@@ -61,10 +71,16 @@ class Explorer(VBox):
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
         self.draw = draw
-        self.image = Image(format="png", layout=dict(align_self="flex-start", max_width="100%"))  # as wide as it is drawn
-        start = {name: parameter.default for name, parameter in inspect.signature(draw).parameters.items()}
+        self.image = Image(
+            format="png", layout=dict(align_self="flex-start", max_width="100%")
+        )  # as wide as it is drawn
+        start = {
+            name: parameter.default
+            for name, parameter in inspect.signature(draw).parameters.items()
+        }
         self.controls: dict[str, Any] = {
-            name: interactive.widget_from_abbrev(given, start[name]) for name, given in controls.items()
+            name: interactive.widget_from_abbrev(given, start[name])
+            for name, given in controls.items()
         }
         for name, control in self.controls.items():
             control.description = name
@@ -74,7 +90,11 @@ class Explorer(VBox):
 
     def redraw(self, change: Any = None) -> None:
         """Draws what the controls say."""
-        self.image.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
+        self.image.value = png(
+            self.draw(
+                **{name: control.value for name, control in self.controls.items()}
+            )
+        )
 
     def __repr__(self) -> str:
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"

@@ -56,7 +56,9 @@ class Scalar:
 
     def bound(self, x: float, mu: float, logvar: float) -> float:
         r"""$\mathcal L = \mathbb{E}_{q(z|x)}[-\log q(z|x) + \log p_\theta(x, z)]$, equation (2)."""
-        return self.expectation(self.log_joint(x, self.z) - self.log_q(mu, logvar), mu, logvar)
+        return self.expectation(
+            self.log_joint(x, self.z) - self.log_q(mu, logvar), mu, logvar
+        )
 
     def bound_from_prior(self, x: float, mu: float, logvar: float) -> float:
         r"""$\mathcal L = -D_{KL}(q(z|x) \| p(z)) + \mathbb{E}_{q(z|x)}[\log p_\theta(x|z)]$, equation (3)."""
@@ -65,7 +67,9 @@ class Scalar:
 
     def divergence(self, x: float, mu: float, logvar: float) -> float:
         r"""$D_{KL}(q(z|x) \| p_\theta(z|x))$: what the bound (1) lacks to the log evidence."""
-        return self.expectation(self.log_q(mu, logvar) - self.log_posterior(x), mu, logvar)
+        return self.expectation(
+            self.log_q(mu, logvar) - self.log_posterior(x), mu, logvar
+        )
 
 
 @dataclass(frozen=True)
@@ -83,23 +87,35 @@ class LinearGaussian:
     def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """z (n, J) from the prior and x (n, D) from the likelihood: ancestral sampling, Fig 1."""
         z = torch.randn(n, self.weight.shape[1], generator=rng, dtype=self.weight.dtype)
-        noise = torch.randn(n, self.weight.shape[0], generator=rng, dtype=self.weight.dtype)
+        noise = torch.randn(
+            n, self.weight.shape[0], generator=rng, dtype=self.weight.dtype
+        )
         return z, z @ self.weight.T + self.bias + self.sigma * noise
 
     def log_evidence(self, x: Tensor) -> Tensor:
         r"""$\log p_\theta(x) = \log \mathcal{N}(x; b, WW^\top + s^2 I)$."""
         noise = self.sigma**2 * torch.eye(len(self.bias), dtype=x.dtype)
-        return MultivariateNormal(self.bias, self.weight @ self.weight.T + noise).log_prob(x)
+        return MultivariateNormal(
+            self.bias, self.weight @ self.weight.T + noise
+        ).log_prob(x)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Mean $M^{-1} W^\top (x - b)$, (J,), and covariance $s^2 M^{-1}$, (J, J), with $M = W^\top W + s^2 I$."""
-        m = self.weight.T @ self.weight + self.sigma**2 * torch.eye(self.weight.shape[1], dtype=x.dtype)
-        return torch.linalg.solve(m, self.weight.T @ (x - self.bias)), self.sigma**2 * torch.linalg.inv(m)
+        m = self.weight.T @ self.weight + self.sigma**2 * torch.eye(
+            self.weight.shape[1], dtype=x.dtype
+        )
+        return torch.linalg.solve(
+            m, self.weight.T @ (x - self.bias)
+        ), self.sigma**2 * torch.linalg.inv(m)
 
     def bound(self, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
         r"""$\mathcal L$, equation (3), its expectation done by hand: $\mathbb{E}\|x - Wz - b\|^2$ has two parts."""
-        squared = (x - self.weight @ mu - self.bias).square().sum() + (self.weight.square() @ logvar.exp()).sum()
-        log_p_x_given_z = -0.5 * (squared / self.sigma**2 + len(x) * (2 * math.log(self.sigma) + LOG_2PI))
+        squared = (x - self.weight @ mu - self.bias).square().sum() + (
+            self.weight.square() @ logvar.exp()
+        ).sum()
+        log_p_x_given_z = -0.5 * (
+            squared / self.sigma**2 + len(x) * (2 * math.log(self.sigma) + LOG_2PI)
+        )
         return log_p_x_given_z - kl_divergence(mu, logvar)
 
     def divergence(self, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
@@ -107,10 +123,18 @@ class LinearGaussian:
         mean, covariance = self.posterior(x)
         precision = torch.linalg.inv(covariance)
         distance = (mu - mean) @ precision @ (mu - mean)
-        return 0.5 * ((precision.diag() * logvar.exp()).sum() + distance - len(mu) + covariance.logdet() - logvar.sum())
+        return 0.5 * (
+            (precision.diag() * logvar.exp()).sum()
+            + distance
+            - len(mu)
+            + covariance.logdet()
+            - logvar.sum()
+        )
 
 
-def water_filling(variances: Tensor, beta: float, sigma: float) -> tuple[Tensor, Tensor]:
+def water_filling(
+    variances: Tensor, beta: float, sigma: float
+) -> tuple[Tensor, Tensor]:
     r"""Rate and distortion on each principal axis of the best linear beta-VAE, in nats per image, (D,) each.
 
     $R_j = \frac12 \log(\lambda_j/\theta)$ and $\theta/2\sigma^2$ where $\lambda_j$ exceeds the level $\theta = \beta\sigma^2$;
@@ -119,4 +143,6 @@ def water_filling(variances: Tensor, beta: float, sigma: float) -> tuple[Tensor,
     Source: Lucas et al. 2019 (arXiv:1911.02469), whose noise variance is beta sigma^2 here.
     """
     level = beta * sigma**2
-    return 0.5 * torch.log(variances.clamp(min=level) / level), variances.clamp(max=level) / (2 * sigma**2)
+    return 0.5 * torch.log(variances.clamp(min=level) / level), variances.clamp(
+        max=level
+    ) / (2 * sigma**2)

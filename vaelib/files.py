@@ -32,7 +32,9 @@ def write(file: Path, content: bytes) -> None:
 def write_figure(file: Path, figure: Figure) -> None:
     """A figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})  # most of the time went into packing
+    figure.savefig(
+        buffer, format="png", pil_kwargs={"compress_level": 1}
+    )  # most of the time went into packing
     write(file, buffer.getvalue())
 
 
@@ -46,7 +48,9 @@ def write_tensors(file: Path, saved: dict[str, Any]) -> None:
 def read_tensors(file: Path) -> dict[str, Any]:
     """What `write_tensors` wrote, on the CPU; never code. Raises: OSError; anything else where the content is damaged."""
     content = io.BytesIO(file.read_bytes())
-    if damaged := zipfile.ZipFile(content).testzip():  # torch does not look at the checksums
+    if damaged := zipfile.ZipFile(
+        content
+    ).testzip():  # torch does not look at the checksums
         raise zipfile.BadZipFile(damaged)
     content.seek(0)
     return torch.load(content, map_location="cpu", weights_only=True)

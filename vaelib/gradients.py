@@ -32,22 +32,32 @@ def monte_carlo(f: Function, z: Tensor) -> Tensor:
     return f(z).mean(0)
 
 
-def pathwise_gradients(f: Function, mu: Tensor, logvar: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+def pathwise_gradients(
+    f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""$\nabla_\phi f(\mu + \sigma \odot \epsilon)$ draw by draw, sec. 2.3: mu and logvar (J,), `eps` (L, J); two (L, J).
 
     Their means estimate the gradient of $\mathbb{E}_q[f(z)]$ without bias; f must be differentiable.
     """
     mu, logvar = (v.expand_as(eps).clone().requires_grad_() for v in (mu, logvar))
-    to_mu, to_logvar = torch.autograd.grad(f(location_scale(eps, mu, torch.exp(0.5 * logvar))).sum(), (mu, logvar))
+    to_mu, to_logvar = torch.autograd.grad(
+        f(location_scale(eps, mu, torch.exp(0.5 * logvar))).sum(), (mu, logvar)
+    )
     return to_mu, to_logvar
 
 
-def score_gradients(f: Function, mu: Tensor, logvar: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+def score_gradients(
+    f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""$f(z) \nabla_\phi \log q_\phi(z)$ draw by draw, sec. 2.2: mu and logvar (J,), `eps` (L, J); two (L, J).
 
     The same means as `pathwise_gradients`, from values of f alone; the price is their variance.
     """
-    z = location_scale(eps, mu, torch.exp(0.5 * logvar))  # a number by now: no gradient goes through it
+    z = location_scale(
+        eps, mu, torch.exp(0.5 * logvar)
+    )  # a number by now: no gradient goes through it
     mu, logvar = (v.expand_as(eps).clone().requires_grad_() for v in (mu, logvar))
-    to_mu, to_logvar = torch.autograd.grad((f(z) * log_normal(z, mu, logvar)).sum(), (mu, logvar))
+    to_mu, to_logvar = torch.autograd.grad(
+        (f(z) * log_normal(z, mu, logvar)).sum(), (mu, logvar)
+    )
     return to_mu, to_logvar

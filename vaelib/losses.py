@@ -21,13 +21,17 @@ def bce(x_hat: Tensor, x: Tensor) -> Tensor:
     cross-entropy, not a likelihood. Logarithms are cut at -100, as in PyTorch.
     """
     nan = x_hat.isnan()  # PyTorch would stop the program there; whoever trains is to see it and name the step
-    nats = F.binary_cross_entropy(x_hat.masked_fill(nan, 0.5), x.expand_as(x_hat), reduction="none")
+    nats = F.binary_cross_entropy(
+        x_hat.masked_fill(nan, 0.5), x.expand_as(x_hat), reduction="none"
+    )
     return nats.masked_fill(nan, torch.nan).sum(-1)
 
 
 def bce_logits(x_hat: Tensor, x: Tensor) -> Tensor:
     """Equation (11) from logits (..., D): the same nats as `bce` of their sigmoid, exact where that one rounds."""
-    return F.binary_cross_entropy_with_logits(x_hat, x.expand_as(x_hat), reduction="none").sum(-1)
+    return F.binary_cross_entropy_with_logits(
+        x_hat, x.expand_as(x_hat), reduction="none"
+    ).sum(-1)
 
 
 def mse(x_hat: Tensor, x: Tensor, sigma: float = math.sqrt(0.5)) -> Tensor:
@@ -88,7 +92,9 @@ LOSSES = {
 }
 
 
-def reconstruction(loss: str, sigma: float = math.sqrt(0.5)) -> Callable[[Tensor, Tensor], Tensor]:
+def reconstruction(
+    loss: str, sigma: float = math.sqrt(0.5)
+) -> Callable[[Tensor, Tensor], Tensor]:
     """The term called `loss` as a function of `x_hat` and `x`; `sigma` is for mse alone."""
     return partial(mse, sigma=sigma) if loss == "mse" else LOSSES[loss].nats
 

@@ -15,7 +15,9 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
     """Linear layers of the given sizes, each followed by the activation. One size: nothing at all."""
     pairs = itertools.pairwise(sizes)
-    return nn.Sequential(*(m for i, o in pairs for m in (nn.Linear(i, o), ACTIVATIONS[activation]())))
+    return nn.Sequential(
+        *(m for i, o in pairs for m in (nn.Linear(i, o), ACTIVATIONS[activation]()))
+    )
 
 
 class VAE(nn.Module):
@@ -38,13 +40,21 @@ class VAE(nn.Module):
         min_sigma: float = 0.05,
     ) -> None:
         super().__init__()
-        self.shape, self.latent_dim, self.output, self.min_sigma = tuple(shape), latent_dim, output, min_sigma
+        self.shape, self.latent_dim, self.output, self.min_sigma = (
+            tuple(shape),
+            latent_dim,
+            output,
+            min_sigma,
+        )
         sizes = [math.prod(shape), *hidden_dims]
         self.encoder = mlp(sizes, activation)
         self.fc_mu = nn.Linear(sizes[-1], latent_dim)
         self.fc_logvar = nn.Linear(sizes[-1], latent_dim)
         self.decoder = mlp([latent_dim, *sizes[:0:-1]], activation)
-        self.fc_out = nn.Linear(sizes[1] if hidden_dims else latent_dim, sizes[0] * (2 if output == "gaussian" else 1))
+        self.fc_out = nn.Linear(
+            sizes[1] if hidden_dims else latent_dim,
+            sizes[0] * (2 if output == "gaussian" else 1),
+        )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         r"""Mean and log variance of $q_\phi(z|x)$, each (B, J), for images (B, D): equation (9), App. C.2."""
@@ -75,7 +85,11 @@ class VAE(nn.Module):
     def images(self, z: Tensor) -> Tensor:
         """The mean picture (B, C, H, W), in [0, 1], that each z (B, J) decodes to."""
         x_hat = self.decode(z)
-        mean = {"identity": torch.sigmoid, "sigmoid": lambda x: x, "gaussian": lambda x: x[0]}[self.output](x_hat)
+        mean = {
+            "identity": torch.sigmoid,
+            "sigmoid": lambda x: x,
+            "gaussian": lambda x: x[0],
+        }[self.output](x_hat)
         return mean.unflatten(-1, self.shape)
 
 
@@ -84,4 +98,6 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng)
-            nn.init.uniform_(layer.bias, -(bound := layer.in_features**-0.5), bound, generator=rng)
+            nn.init.uniform_(
+                layer.bias, -(bound := layer.in_features**-0.5), bound, generator=rng
+            )

@@ -27,7 +27,18 @@ from vaelib.losses import title
 from vaelib.model import VAE
 from vaelib.training import EpochEnd, State, build, require_finite, steps_per_epoch
 
-COLUMNS = ("epoch", "beta", "recon", "kl", "total", "neg_elbo", "train_recon", "train_kl", "train_total", "seconds")
+COLUMNS = (
+    "epoch",
+    "beta",
+    "recon",
+    "kl",
+    "total",
+    "neg_elbo",
+    "train_recon",
+    "train_kl",
+    "train_total",
+    "seconds",
+)
 
 
 class RunError(ValueError):
@@ -53,7 +64,9 @@ class Run:
             with FileLock(self.path / ".lock", timeout=0):
                 yield
         except Timeout:
-            raise Held(f"{self.path} is being trained by another process: wait for it, or stop it.") from None
+            raise Held(
+                f"{self.path} is being trained by another process: wait for it, or stop it."
+            ) from None
 
     def record(self, end: EpochEnd, state: State, data: ImageData) -> None:
         """Writes an epoch that has ended, and its line in the log."""
@@ -62,7 +75,9 @@ class Run:
 
     def write(self, end: EpochEnd, state: State, data: ImageData) -> None:
         """Writes checkpoint, pictures, log, and last of all state.pt, which makes it count."""
-        weights = {name: tensor.cpu() for name, tensor in state.model.state_dict().items()}
+        weights = {
+            name: tensor.cpu() for name, tensor in state.model.state_dict().items()
+        }
         saved = dict(
             config=dataclasses.asdict(self.config),
             shape=list(data.shape),
@@ -79,7 +94,9 @@ class Run:
     def save(self, state: State, data: ImageData) -> None:
         """Writes state.pt, from which training goes on as if nothing had happened. Raises: Diverged for a broken state."""
         require_finite(state, steps_per_epoch(self.config, data))
-        files.write_tensors(self.path / "state.pt", dict(state=state.state_dict(), rows=self.rows))
+        files.write_tensors(
+            self.path / "state.pt", dict(state=state.state_dict(), rows=self.rows)
+        )
 
     def recall(self, state: State | None = None) -> bool:
         """Brings the rows, and `state`, to where state.pt was written; False where there is none. Raises: RunError."""
@@ -108,7 +125,9 @@ class Run:
         self.write_log(data)
         for row in self.rows:
             epoch = int(row["epoch"])
-            if self.checkpoint(epoch).exists() and not all(p.exists() for p in self.pictures(epoch).values()):
+            if self.checkpoint(epoch).exists() and not all(
+                p.exists() for p in self.pictures(epoch).values()
+            ):
                 self.draw(epoch, *load_checkpoint(self.checkpoint(epoch)), data)
 
     def checkpoint(self, epoch: int) -> Path:
@@ -117,34 +136,51 @@ class Run:
 
     def pictures(self, epoch: int) -> dict[str, Path]:
         """An epoch's pictures by kind."""
-        return {kind: self.path / kind / f"epoch_{epoch:04d}.png" for kind in ("reconstructions", "samples", "traversals")}
+        return {
+            kind: self.path / kind / f"epoch_{epoch:04d}.png"
+            for kind in ("reconstructions", "samples", "traversals")
+        }
 
     @torch.no_grad()
-    def draw(self, epoch: int, model: VAE, saved: dict[str, Any], data: ImageData) -> None:
+    def draw(
+        self, epoch: int, model: VAE, saved: dict[str, Any], data: ImageData
+    ) -> None:
         """Draws an epoch's pictures of `model`, with the noise and the KL per latent `saved` in its checkpoint."""
         device = next(model.parameters()).device
         images = data.test[:16].to(device)
         mu, _ = model.encode(pixels(images))
         paths = self.pictures(epoch)
         note = f"epoch {epoch}: images above their reconstructions"
-        files.write_figure(paths["reconstructions"], plotting.reconstructions(images / 255, model.images(mu), note))
-        samples = plotting.samples(model.images(saved["noise"].to(device)), f"epoch {epoch}: samples from the prior")
+        files.write_figure(
+            paths["reconstructions"],
+            plotting.reconstructions(images / 255, model.images(mu), note),
+        )
+        samples = plotting.samples(
+            model.images(saved["noise"].to(device)),
+            f"epoch {epoch}: samples from the prior",
+        )
         files.write_figure(paths["samples"], samples)
         if model.latent_dim == 2:
             files.write_figure(paths["traversals"], plotting.manifold(model))
         else:
-            files.write_figure(paths["traversals"], plotting.traversals(model, mu[0], saved["kl_per_latent"]))
+            files.write_figure(
+                paths["traversals"],
+                plotting.traversals(model, mu[0], saved["kl_per_latent"]),
+            )
 
     def write_log(self, data: ImageData) -> None:
         """Writes curves/train_log.csv and curves/losses.png from the rows."""
         text = io.StringIO(newline="")
         log = csv.writer(text, lineterminator="\n")
         log.writerow(COLUMNS)
-        log.writerows([round(row[column], 6) for column in COLUMNS] for row in self.rows)
+        log.writerows(
+            [round(row[column], 6) for column in COLUMNS] for row in self.rows
+        )
         files.write(self.path / "curves" / "train_log.csv", text.getvalue().encode())
         if self.rows:
             files.write_figure(
-                self.path / "curves" / "losses.png", plotting.curves(self.rows, title(self.config.loss, data.binary))
+                self.path / "curves" / "losses.png",
+                plotting.curves(self.rows, title(self.config.loss, data.binary)),
             )
 
     def write_meta(self, data: ImageData) -> None:
@@ -159,10 +195,22 @@ class Run:
             licence=data.licence,
             binarize=data.binarize,
         )
-        versions = dict(vaelib=vaelib.__version__, torch=torch.__version__, python=platform.python_version())
+        versions = dict(
+            vaelib=vaelib.__version__,
+            torch=torch.__version__,
+            python=platform.python_version(),
+        )
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        meta = dict(config=dataclasses.asdict(self.config), dataset=facts, versions=versions, created=now)
-        files.write(self.path / "run_meta.json", (json.dumps(meta, indent=2, ensure_ascii=False) + "\n").encode())
+        meta = dict(
+            config=dataclasses.asdict(self.config),
+            dataset=facts,
+            versions=versions,
+            created=now,
+        )
+        files.write(
+            self.path / "run_meta.json",
+            (json.dumps(meta, indent=2, ensure_ascii=False) + "\n").encode(),
+        )
 
 
 def create(config: TrainConfig, data: ImageData) -> Run:
@@ -172,7 +220,11 @@ def create(config: TrainConfig, data: ImageData) -> Run:
     """
     number = 1
     while True:
-        path = Path(config.save_dir) if config.save_dir else group_folder(config) / (config.name or f"run-{number:03d}")
+        path = (
+            Path(config.save_dir)
+            if config.save_dir
+            else group_folder(config) / (config.name or f"run-{number:03d}")
+        )
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             run = begin(Run(path, config), data)
@@ -181,7 +233,10 @@ def create(config: TrainConfig, data: ImageData) -> Run:
                 raise
             number += 1
         except OSError:
-            for undo in ((path / ".lock").unlink, *(folder.rmdir for folder in missing)):
+            for undo in (
+                (path / ".lock").unlink,
+                *(folder.rmdir for folder in missing),
+            ):
                 with suppress(OSError):
                     undo()
             raise
@@ -193,7 +248,9 @@ def create(config: TrainConfig, data: ImageData) -> Run:
 
 def begin(run: Run, data: ImageData) -> Run:
     """Takes a folder that is empty, but for hidden files that a kill may have left, while no other process can."""
-    taken = RunError(f"{run.path} is not an empty folder: give another name, or go on with it: --resume {run.path}.")
+    taken = RunError(
+        f"{run.path} is not an empty folder: give another name, or go on with it: --resume {run.path}."
+    )
     if run.path.exists() and (not run.path.is_dir() or visible(run.path)):
         raise taken
     run.path.mkdir(parents=True, exist_ok=True)
@@ -235,10 +292,16 @@ def point_latest(path: Path) -> None:
 def find(path: str | Path) -> Path:
     """A run's folder; `.../latest` is followed also where it is latest.txt. Raises: RunError."""
     path = Path(path)
-    if path.name == "latest" and not path.exists() and (note := path.with_suffix(".txt")).exists():
+    if (
+        path.name == "latest"
+        and not path.exists()
+        and (note := path.with_suffix(".txt")).exists()
+    ):
         path = path.with_name(note.read_text(errors="replace").strip())
     if not (path / "run_meta.json").is_file():
-        raise RunError(f"{path} holds no run_meta.json: give a run's folder, such as reports/mnist/latest.")
+        raise RunError(
+            f"{path} holds no run_meta.json: give a run's folder, such as reports/mnist/latest."
+        )
     return path
 
 
@@ -262,7 +325,9 @@ def load(run: str | Path) -> tuple[VAE, TrainConfig]:
         folder = find(file)
         checkpoints = sorted(folder.glob("vae_epoch_*.pt"))
         if not checkpoints:
-            raise RunError(f"{folder} has no checkpoint yet: train it for an epoch with --resume {folder}.")
+            raise RunError(
+                f"{folder} has no checkpoint yet: train it for an epoch with --resume {folder}."
+            )
         file = checkpoints[-1]
     model, saved = load_checkpoint(file)
     return model, configs.from_dict(saved["config"])
@@ -284,5 +349,11 @@ def unreadable(file: Path, error: Exception) -> Exception:
     """What is said of a file that cannot be used."""
     if isinstance(error, OSError):
         return error
-    why = str(error).splitlines()[0] if isinstance(error, configs.ConfigError) else type(error).__name__
-    return RunError(f"{file} is damaged, or was not written by this version of vaelib ({why}); nothing was changed.")
+    why = (
+        str(error).splitlines()[0]
+        if isinstance(error, configs.ConfigError)
+        else type(error).__name__
+    )
+    return RunError(
+        f"{file} is damaged, or was not written by this version of vaelib ({why}); nothing was changed."
+    )

@@ -20,7 +20,15 @@ def cyclic(step: int, total: int, cycles: int = 4, ratio: float = 0.5) -> float:
     return min(1.0, tau / ratio)
 
 
-def beta_at(step: int, schedule: str, beta: float, total: int, warmup: float, cycles: int, ratio: float) -> float:
+def beta_at(
+    step: int,
+    schedule: str,
+    beta: float,
+    total: int,
+    warmup: float,
+    cycles: int,
+    ratio: float,
+) -> float:
     """The weight of the KL term at `step` of `total`: `beta` times the schedule's factor."""
     match schedule:
         case "linear":

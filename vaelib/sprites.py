@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 SHAPES = ("square", "ellipse", "heart")
-FACTORS = ("shape", "scale", "rotation", "x", "y", "hue")  # hue only where there are colours
+FACTORS = (
+    "shape",
+    "scale",
+    "rotation",
+    "x",
+    "y",
+    "hue",
+)  # hue only where there are colours
 SEED = 20131220  # one data set for everyone
 
 
@@ -19,7 +26,15 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
     """
     rng = torch.Generator().manual_seed(SEED)
     u = torch.rand(n, len(FACTORS), generator=rng)
-    factors = torch.stack((u[:, 0].mul(3).floor(), 0.6 + 0.4 * u[:, 1], 2 * math.pi * u[:, 2], *u[:, 3:].T), dim=1)
+    factors = torch.stack(
+        (
+            u[:, 0].mul(3).floor(),
+            0.6 + 0.4 * u[:, 1],
+            2 * math.pi * u[:, 2],
+            *u[:, 3:].T,
+        ),
+        dim=1,
+    )
     factors = factors[:, : 5 + (channels == 3)]
     return torch.cat([render(chunk, size) for chunk in factors.split(2000)]), factors
 
@@ -28,18 +43,26 @@ def render(factors: Tensor, size: int = 28) -> Tensor:
     """The pictures (n, C, size, size), uint8, of the causes `factors` (n, 5 or 6)."""
     shape, scale, rotation, x, y = factors[:, :5].T[..., None, None]  # each (n, 1, 1)
     axis = (torch.arange(size) + 0.5) / size
-    radius = 0.22 * scale  # the largest sprite stays inside the frame wherever its centre lies
+    radius = (
+        0.22 * scale
+    )  # the largest sprite stays inside the frame wherever its centre lies
     right = (axis[None, None, :] - (0.27 + 0.46 * x)) / radius
     down = (axis[None, :, None] - (0.27 + 0.46 * y)) / radius
     u = right * rotation.cos() + down * rotation.sin()
     v = down * rotation.cos() - right * rotation.sin()
-    outside = torch.where(shape == 0, square(u, v), torch.where(shape == 1, ellipse(u, v), heart(u, v)))
+    outside = torch.where(
+        shape == 0, square(u, v), torch.where(shape == 1, ellipse(u, v), heart(u, v))
+    )
     coverage = (0.5 - outside * radius * size).clamp(0, 1)  # one pixel wide edge
     if factors.shape[1] == 5:
         return coverage.mul(255).round().to(torch.uint8)[:, None]
     thirds = torch.tensor([0.0, 1 / 3, 2 / 3])
-    colour = (2 - 6 * ((factors[:, 5:] - thirds + 0.5) % 1 - 0.5).abs()).clamp(0, 1)  # (n, 3): red, green, blue
-    return (colour[..., None, None] * coverage[:, None]).mul(255).round().to(torch.uint8)
+    colour = (2 - 6 * ((factors[:, 5:] - thirds + 0.5) % 1 - 0.5).abs()).clamp(
+        0, 1
+    )  # (n, 3): red, green, blue
+    return (
+        (colour[..., None, None] * coverage[:, None]).mul(255).round().to(torch.uint8)
+    )
 
 
 # Signed distances to the outline, negative inside, in units of the sprite's radius.

@@ -41,27 +41,57 @@ def add_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
 
     `many`: each takes a list, and those of the room "run", which say where one run goes, are left out.
     """
-    rooms = dict.fromkeys(configs.room(name) for name in configs.types())
-    groups = {room: parser.add_argument_group(room) for room in rooms if not (many and room == "run")}
-    for name, hint in configs.types().items():
-        if configs.room(name) not in groups:
+    rooms = dict.fromkeys(configs.section(name) for name in configs.field_types())
+    groups = {
+        room: parser.add_argument_group(room)
+        for room in rooms
+        if not (many and room == "run")
+    }
+    for name, hint in configs.field_types().items():
+        if configs.section(name) not in groups:
             continue
-        flag, group = "--" + name.replace("_", "-"), groups[configs.room(name)]
+        flag, group = "--" + name.replace("_", "-"), groups[configs.section(name)]
         if hint is bool and not many:
             group.add_argument(
-                flag, dest=name, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction, help=help_of(name)
+                flag,
+                dest=name,
+                default=argparse.SUPPRESS,
+                action=argparse.BooleanOptionalAction,
+                help=help_of(name),
             )
             continue
-        choices = ("true", "false") if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
-        shown = "{" + ",".join(choices) + "}" if choices else name.split("_")[-1].upper()
+        choices = (
+            ("true", "false")
+            if hint is bool
+            else get_args(hint)
+            if get_origin(hint) is Literal
+            else ()
+        )
+        shown = (
+            "{" + ",".join(choices) + "}" if choices else name.split("_")[-1].upper()
+        )
         lists: dict[str, Any] = dict(nargs="+") if many else {}
         group.add_argument(
-            flag, dest=name, default=argparse.SUPPRESS, type=reader(name), metavar=shown, help=help_of(name), **lists
+            flag,
+            dest=name,
+            default=argparse.SUPPRESS,
+            type=reader(name),
+            metavar=shown,
+            help=help_of(name),
+            **lists,
         )
-    parser.add_argument("--preset", choices=configs.PRESETS, help="the settings of another program; flags given beside it win")
+    parser.add_argument(
+        "--preset",
+        choices=configs.PRESETS,
+        help="the settings of another program; flags given beside it win",
+    )
     if not many:
         groups["run"].add_argument(
-            "--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the one the flags above name"
+            "--resume",
+            nargs="?",
+            const="",
+            metavar="RUN",
+            help="go on with a run: its folder, or the one the flags above name",
         )
 
 
@@ -82,19 +112,38 @@ def help_of(name: str) -> str:
     meta, default = configs.field_of(name).metadata, configs.field_of(name).default
     if default == "" or default is None:
         return meta["help"]
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default:g}" if type(default) is float else default
+    shown = (
+        ",".join(map(str, default))
+        if isinstance(default, tuple)
+        else f"{default:g}"
+        if type(default) is float
+        else default
+    )
     return f"{meta['help']} (default: {shown})"
 
 
-def train(config: TrainConfig, data: ImageData | None = None, resumed: Run | None = None, quiet: bool = False) -> Run:
+def train(
+    config: TrainConfig,
+    data: ImageData | None = None,
+    resumed: Run | None = None,
+    quiet: bool = False,
+) -> Run:
     """Trains as `config` says and writes the run; `data` may be your own tensors.
 
     Raises: ConfigError, DataError, RunError, OSError, Diverged: one sentence each; Interrupted, once all is saved.
     """
     from vaelib.data import load_dataset
 
-    with ThreadPoolExecutor(1) as pool:  # unpacking leaves Python free to import matplotlib
-        source = config.dataset, config.binarize, config.channels, config.image_size, config.data_dir
+    with ThreadPoolExecutor(
+        1
+    ) as pool:  # unpacking leaves Python free to import matplotlib
+        source = (
+            config.dataset,
+            config.binarize,
+            config.channels,
+            config.image_size,
+            config.data_dir,
+        )
         loading = pool.submit(lambda given: given or load_dataset(*source), data)
         from vaelib import runs
         from vaelib.training import EpochEnd, start, updates
@@ -114,7 +163,9 @@ def train(config: TrainConfig, data: ImageData | None = None, resumed: Run | Non
                 run.record(event, state, data)
             if stopped.is_set():
                 run.save(state, data)
-                raise Interrupted(f"stopped after step {state.step}, nothing is lost; go on: vaelib train --resume {run.path}")
+                raise Interrupted(
+                    f"stopped after step {state.step}, nothing is lost; go on: vaelib train --resume {run.path}"
+                )
     return run
 
 
@@ -122,7 +173,9 @@ def train(config: TrainConfig, data: ImageData | None = None, resumed: Run | Non
 def until_stopped():
     """An event that Ctrl-C or SIGTERM sets, so that the current step is finished; a second Ctrl-C breaks off."""
     stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may listen to signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread may listen to signals
         yield stopped
         return
 
@@ -130,7 +183,10 @@ def until_stopped():
         stopped.set()
         signal.signal(number, previous[number])
 
-    previous: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {
+        number: signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stopped
     finally:
@@ -158,11 +214,20 @@ class Bar:
     def show(self, event: Any) -> None:
         """Takes what `updates` yields."""
         if hasattr(event, "images"):
-            self.bar = self.bar if self.bar is not None else self.new(desc=f"epoch {event.epoch}")
+            self.bar = (
+                self.bar
+                if self.bar is not None
+                else self.new(desc=f"epoch {event.epoch}")
+            )
             self.bar.update(event.images)
-            if not self.bar.disable and time.monotonic() - self.shown > 0.1:  # reading a tensor may wait for the GPU
+            if (
+                not self.bar.disable and time.monotonic() - self.shown > 0.1
+            ):  # reading a tensor may wait for the GPU
                 self.shown = time.monotonic()
-                self.bar.set_postfix_str(f"recon {event.recon:.1f} KL {event.kl:.2f} beta {event.beta:.3g}", refresh=False)
+                self.bar.set_postfix_str(
+                    f"recon {event.recon:.1f} KL {event.kl:.2f} beta {event.beta:.3g}",
+                    refresh=False,
+                )
             return
         if self.bar is not None:
             self.bar.close()
@@ -178,21 +243,34 @@ class Bar:
 
 def command(args: argparse.Namespace) -> int:
     """`vaelib train`: the settings that were given, a new run or one that goes on."""
-    given = {name: value for name, value in vars(args).items() if name in configs.types()}
+    given = {
+        name: value
+        for name, value in vars(args).items()
+        if name in configs.field_types()
+    }
     given = configs.PRESETS.get(args.preset, {}) | given
     resumed = None
     if args.resume is None:
         config = TrainConfig(**given)
     else:
-        where = {name: value for name, value in given.items() if configs.room(name) == "run" or name == "dataset"}
+        where = {
+            name: value
+            for name, value in given.items()
+            if configs.section(name) == "run" or name == "dataset"
+        }
         resumed = find_run(args.resume, TrainConfig(**where))
         resumed.config = config = same_settings(resumed.config, given)
     if given.get("num_workers"):
-        print("note: --num-workers has no effect, the data are in memory.", file=sys.stderr)
+        print(
+            "note: --num-workers has no effect, the data are in memory.",
+            file=sys.stderr,
+        )
     if config.reduction == "mean":
         print(effective(config), file=sys.stderr)
     run = train(config, resumed=resumed)
-    print(f"written to {run.path}; look at {run.pictures(config.epochs - 1)['reconstructions']} and beside it.")
+    print(
+        f"written to {run.path}; look at {run.pictures(config.epochs - 1)['reconstructions']} and beside it."
+    )
     return 0
 
 
@@ -209,20 +287,28 @@ def find_run(path: str, config: TrainConfig) -> Run:
     """The run that --resume means: its folder, else what --save-dir, --group and --name say, else the group's latest."""
     from vaelib import runs
 
-    return runs.open_run(path or config.save_dir or runs.group_folder(config) / (config.name or "latest"))
+    return runs.open_run(
+        path or config.save_dir or runs.group_folder(config) / (config.name or "latest")
+    )
 
 
 def same_settings(saved: TrainConfig, given: dict[str, Any]) -> TrainConfig:
     """The saved settings; of the flags given, only a larger --epochs may differ. Raises: ConfigError."""
     for name, value in given.items():
         old = asdict(saved)[name]
-        if value == old or configs.room(name) == "run" or name == "num_workers":
+        if value == old or configs.section(name) == "run" or name == "num_workers":
             continue
         if name == "epochs" and value > saved.epochs and not saved.needs_total:
             saved = replace(saved, epochs=value)
             continue
-        why = " (its schedule depends on the total)" if name == "epochs" and saved.needs_total else ""
-        raise ConfigError(f"{name} is {value!r}, but this run was begun with {old!r}{why}: leave the flag out, or start anew.")
+        why = (
+            " (its schedule depends on the total)"
+            if name == "epochs" and saved.needs_total
+            else ""
+        )
+        raise ConfigError(
+            f"{name} is {value!r}, but this run was begun with {old!r}{why}: leave the flag out, or start anew."
+        )
     return saved
 
 
@@ -250,7 +336,11 @@ def guarded(prog: str, run: Callable[[], int]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m vaelib.train`"""
-    parser = Parser(prog="vaelib train", description="Train a variational auto-encoder.", allow_abbrev=False)
+    parser = Parser(
+        prog="vaelib train",
+        description="Train a variational auto-encoder.",
+        allow_abbrev=False,
+    )
     add_arguments(parser)
     args = parser.parse_args(argv)
     return guarded(parser.prog, lambda: command(args))

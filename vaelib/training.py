@@ -44,7 +44,9 @@ class State:
     optimizer: torch.optim.Optimizer
     rng: torch.Generator  # one CPU stream; initialisation draws from it too
     losses: Tensor  # (steps of an epoch, 2): reconstruction and KL summed over each minibatch of this epoch
-    order_seed: int = 0  # drawn at the start of an epoch; its permutation is a function of it
+    order_seed: int = (
+        0  # drawn at the start of an epoch; its permutation is a function of it
+    )
     epoch: int = 0  # epochs ended, tests included
     step: int = 0  # updates made
 
@@ -66,7 +68,11 @@ class State:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.rng.set_state(saved["rng"])
         self.losses.copy_(saved["losses"])
-        self.order_seed, self.epoch, self.step = saved["order_seed"], saved["epoch"], saved["step"]
+        self.order_seed, self.epoch, self.step = (
+            saved["order_seed"],
+            saved["epoch"],
+            saved["step"],
+        )
 
 
 @dataclass(frozen=True)
@@ -124,17 +130,30 @@ class EpochEnd:
 
 def pick_device(name: str) -> torch.device:
     """`auto` is CUDA where there is any, else Apple's GPU, else the CPU. Raises: ConfigError where it is missing."""
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    found = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         name = next(kind for kind, here in found.items() if here)
     if not found[name]:
-        raise ConfigError(f"device is {name!r}, which this machine or this build of torch lacks: give auto or cpu.")
+        raise ConfigError(
+            f"device is {name!r}, which this machine or this build of torch lacks: give auto or cpu."
+        )
     return torch.device(name)
 
 
 def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
     """The model that `config` describes, for pictures of `shape` (C, H, W)."""
-    return VAE(shape, config.hidden_dim, config.latent_dim, config.activation, LOSSES[config.loss].output, config.min_sigma)
+    return VAE(
+        shape,
+        config.hidden_dim,
+        config.latent_dim,
+        config.activation,
+        LOSSES[config.loss].output,
+        config.min_sigma,
+    )
 
 
 @torch.no_grad()
@@ -153,14 +172,26 @@ def start(config: TrainConfig, data: ImageData) -> State:
     """A new model, its optimizer and its stream of random numbers."""
     device = pick_device(config.device)
     rng = torch.Generator().manual_seed(config.seed)
-    with torch.random.fork_rng(devices=[]):  # what torch draws for a new layer is not used, and nobody is to notice
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # what torch draws for a new layer is not used, and nobody is to notice
         model = build(config, data.shape)
     initialise(model, rng)
     if config.output_bias == "data":
         start_at_mean(model, data.train)
     model.to(device)
-    optimizer = Adam(model.parameters(), lr=config.lr, betas=(0.9, config.adam_beta2), fused=config.fused)
-    return State(model, optimizer, rng, torch.zeros(steps_per_epoch(config, data), 2, device=device))
+    optimizer = Adam(
+        model.parameters(),
+        lr=config.lr,
+        betas=(0.9, config.adam_beta2),
+        fused=config.fused,
+    )
+    return State(
+        model,
+        optimizer,
+        rng,
+        torch.zeros(steps_per_epoch(config, data), 2, device=device),
+    )
 
 
 def effective_beta(config: TrainConfig, shape: tuple[int, ...]) -> float:
@@ -184,7 +215,9 @@ def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
     )
 
 
-def update_function(state: State, config: TrainConfig, data: ImageData) -> Callable[[Tensor, Tensor, float], Tensor]:
+def update_function(
+    state: State, config: TrainConfig, data: ImageData
+) -> Callable[[Tensor, Tensor, float], Tensor]:
     """One step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta; returns the sums of both terms, (2,)."""
     nats = reconstruction(config.loss, config.sigma)
     scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
@@ -208,7 +241,10 @@ def update_function(state: State, config: TrainConfig, data: ImageData) -> Calla
 
 
 def updates(
-    state: State, data: ImageData, config: TrainConfig, beta: Callable[[int], float] | None = None
+    state: State,
+    data: ImageData,
+    config: TrainConfig,
+    beta: Callable[[int], float] | None = None,
 ) -> Iterator[Update | EpochEnd]:
     """Algorithm 1 with M = `batch_size` and L = 1: yields after every update, and after every epoch's test.
 
@@ -223,18 +259,31 @@ def updates(
 
     while state.epoch < config.epochs:
         began = time.perf_counter()
-        if state.step == state.epoch * steps:  # as a DataLoader does: a seed for its workers, then one for the order
+        if (
+            state.step == state.epoch * steps
+        ):  # as a DataLoader does: a seed for its workers, then one for the order
             _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
-        order = torch.randperm(n, generator=torch.Generator().manual_seed(state.order_seed)).to(device)
+        order = torch.randperm(
+            n, generator=torch.Generator().manual_seed(state.order_seed)
+        ).to(device)
         for i in range(state.step - state.epoch * steps, steps):
             x = data.batch(order[i * size : (i + 1) * size], state.rng)
-            eps = torch.randn(len(x), config.latent_dim, generator=state.rng).to(device, non_blocking=True)
+            eps = torch.randn(len(x), config.latent_dim, generator=state.rng).to(
+                device, non_blocking=True
+            )
             weight = beta(state.step)
             for group in state.optimizer.param_groups:
-                group["lr"] = config.lr * learning_rate(state.step, config.epochs * steps, config.lr_schedule, config.lr_warmup)
+                group["lr"] = config.lr * learning_rate(
+                    state.step,
+                    config.epochs * steps,
+                    config.lr_schedule,
+                    config.lr_warmup,
+                )
             state.losses[i] = sums = update(x, eps, weight)
             state.step += 1
-            if device.type == "cpu" and not sums.isfinite().all():  # elsewhere looking would make the host wait
+            if (
+                device.type == "cpu" and not sums.isfinite().all()
+            ):  # elsewhere looking would make the host wait
                 break
             yield Update(state.step, state.epoch, weight, sums, len(x))
 
@@ -245,7 +294,14 @@ def updates(
         yield end
 
 
-def measure(state: State, data: ImageData, config: TrainConfig, beta: float, rng: torch.Generator, began: float) -> EpochEnd:
+def measure(
+    state: State,
+    data: ImageData,
+    config: TrainConfig,
+    beta: float,
+    rng: torch.Generator,
+    began: float,
+) -> EpochEnd:
     """The test figures of the moment, and the means over the training images that this epoch has seen so far.
 
     Raises: Diverged, where the last update broke the weights.
@@ -257,7 +313,9 @@ def measure(state: State, data: ImageData, config: TrainConfig, beta: float, rng
     if not (recon + kl.sum()).isfinite():
         raise diverged(state.step)
     noise = torch.randn(N_SAMPLES, config.latent_dim, generator=rng)
-    train_recon, train_kl = (state.losses[:done].cpu().double().sum(0) / seen).tolist()  # Apple's GPU has no doubles
+    train_recon, train_kl = (
+        state.losses[:done].cpu().double().sum(0) / seen
+    ).tolist()  # Apple's GPU has no doubles
     return EpochEnd(
         state.epoch,
         state.step,
@@ -287,4 +345,6 @@ def require_finite(state: State, steps: int) -> None:
 
 def diverged(step: int) -> Diverged:
     """What is said of a loss that is not finite."""
-    return Diverged(f"the loss is not finite at step {step}: give a smaller lr; what was saved before it is kept.")
+    return Diverged(
+        f"the loss is not finite at step {step}: give a smaller lr; what was saved before it is kept."
+    )

@@ -22,10 +22,11 @@ from typing import Any
 import reference
 import torch
 
-from vaelib import EpochEnd, TrainConfig, grids, load_dataset, losses, start, updates
+from vaelib import EpochEnd, TrainConfig, load_dataset, losses, start, updates
 from vaelib.config import PRESETS, from_dict
 from vaelib.data import binarized
 from vaelib.evaluation import importance_nll
+from vaelib.sweeps import grids
 from vaelib.training import steps_per_epoch
 
 HERE = Path(__file__).parent
@@ -42,10 +43,16 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def pairs(ours: Callable[[], float], theirs: Callable[[], float], n: int) -> tuple[float, float, float]:
+def pairs(
+    ours: Callable[[], float], theirs: Callable[[], float], n: int
+) -> tuple[float, float, float]:
     """Medians of both, taken in turn `n` times, and the median of their ratios theirs / ours."""
     both = [(ours(), theirs()) for _ in range(n)]
-    return median(o for o, _ in both), median(t for _, t in both), median(t / o for o, t in both)
+    return (
+        median(o for o, _ in both),
+        median(t for _, t in both),
+        median(t / o for o, t in both),
+    )
 
 
 def epochs_of(config: TrainConfig) -> Iterator[tuple[float, float]]:
@@ -77,8 +84,17 @@ def bench_target(folder: Path) -> list[Row]:
     seconds = [s for s, _ in ours]
     nats = ", ".join(f"{nats:.2f}" for _, nats in ours[: len(SEEDS)])
     rows = [("training to 105.55 test nats, median of 5 seeds", median(seconds), "")]
-    rows += [("the same, slowest seed and turn", max(seconds), f"at least 8; test nats {nats}")]
-    return [(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", bound) for what, s, bound in rows]
+    rows += [
+        (
+            "the same, slowest seed and turn",
+            max(seconds),
+            f"at least 8; test nats {nats}",
+        )
+    ]
+    return [
+        (what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", bound)
+        for what, s, bound in rows
+    ]
 
 
 def bench_latents(folder: Path) -> list[Row]:
@@ -86,9 +102,21 @@ def bench_latents(folder: Path) -> list[Row]:
     rows = []
     for latents in (2, 5, 10, 20, 50):
         ours = [last_nats(TrainConfig(latent_dim=latents, seed=seed)) for seed in SEEDS]
-        theirs = last_nats(from_dict(PRESETS["pytorch-examples"] | dict(latent_dim=latents)))
-        what = f"test nats with {latents} latents, worst of 5 seeds (best {min(ours):.2f})"
-        rows.append((what, f"{max(ours):.2f}", f"{theirs:.2f}", f"{max(ours) / theirs:.3f}", "at most 1"))
+        theirs = last_nats(
+            from_dict(PRESETS["pytorch-examples"] | dict(latent_dim=latents))
+        )
+        what = (
+            f"test nats with {latents} latents, worst of 5 seeds (best {min(ours):.2f})"
+        )
+        rows.append(
+            (
+                what,
+                f"{max(ours):.2f}",
+                f"{theirs:.2f}",
+                f"{max(ours) / theirs:.3f}",
+                "at most 1",
+            )
+        )
     return rows
 
 
@@ -98,21 +126,35 @@ def last_nats(config: TrainConfig) -> float:
     return nats
 
 
-WATCH = "import subprocess, resource, sys; subprocess.run(sys.argv[1:], check=True, stdout=-3, stderr=-3);" + (
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+WATCH = (
+    "import subprocess, resource, sys; subprocess.run(sys.argv[1:], check=True, stdout=-3, stderr=-3);"
+    + ("print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
 )
 
 
 def child(*command: str) -> tuple[float, float]:
     """Seconds and peak memory (MiB) of a whole process; a small one between keeps this one's memory out of the count."""
     began = time.perf_counter()
-    found = subprocess.run([sys.executable, "-c", WATCH, *command], check=True, capture_output=True, text=True)
-    return time.perf_counter() - began, int(found.stdout) / (2**20 if sys.platform == "darwin" else 2**10)
+    found = subprocess.run(
+        [sys.executable, "-c", WATCH, *command],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return time.perf_counter() - began, int(found.stdout) / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def bench_process(folder: Path) -> list[Row]:
     """`vaelib train` with all it writes, against the reference with its pictures, to the same point."""
-    train = [sys.executable, "-m", "vaelib.train", "--project-dir", str(folder / "reports")]
+    train = [
+        sys.executable,
+        "-m",
+        "vaelib.train",
+        "--project-dir",
+        str(folder / "reports"),
+    ]
     ours = [child(*train) for _ in range(3)]
     theirs = child(sys.executable, reference.__file__, str(folder))
     ours += [child(*train) for _ in range(2)]
@@ -131,19 +173,33 @@ def bench_epoch(folder: Path) -> list[Row]:
         return lambda: next(epochs)[1]
 
     rows = []
-    for what, config, bound in (("", TrainConfig(epochs=9), 2.3), (", --compile", TrainConfig(epochs=9, compile=True), 3.3)):
+    for what, config, bound in (
+        ("", TrainConfig(epochs=9), 2.3),
+        (", --compile", TrainConfig(epochs=9, compile=True), 3.3),
+    ):
         ours, theirs = epochs_of(config), reference.train(folder, 9, seed=1)
         if config.compile:
             next(ours)
         o, t, ratio = pairs(epoch_of(ours), epoch_of(theirs), 3)
-        rows.append((f"one epoch{what}", f"{o:.2f} s", f"{t:.2f} s", f"{ratio:.1f}", f"at least {bound}"))
+        rows.append(
+            (
+                f"one epoch{what}",
+                f"{o:.2f} s",
+                f"{t:.2f} s",
+                f"{ratio:.1f}",
+                f"at least {bound}",
+            )
+        )
     return rows
 
 
 def products(batch: int, steps: int) -> float:
     """Seconds of the bare matrix products of an epoch: forward, and both gradients of each layer but the input's."""
     layers = [(784, 400), (400, 20), (400, 20), (20, 400), (400, 784)]
-    work = [(torch.rand(batch, i), torch.rand(o, i), torch.rand(batch, o), i != 784) for i, o in layers]
+    work = [
+        (torch.rand(batch, i), torch.rand(o, i), torch.rand(batch, o), i != 784)
+        for i, o in layers
+    ]
 
     def epoch() -> None:
         for _ in range(steps):
@@ -165,7 +221,9 @@ def least(config: TrainConfig) -> float:
         for index in order.split(config.batch_size):
             state.optimizer.zero_grad()
             h = model.encoder[0](DATA.batch(index, state.rng))
-            model.fc_out(model.decoder[0](model.fc_mu(h) + model.fc_logvar(h))).backward(ones[: len(index)])
+            model.fc_out(
+                model.decoder[0](model.fc_mu(h) + model.fc_logvar(h))
+            ).backward(ones[: len(index)])
             state.optimizer.step()
 
     return timed(epoch)
@@ -174,18 +232,28 @@ def least(config: TrainConfig) -> float:
 def bench_products(folder: Path) -> list[Row]:
     """One epoch over the bare matrix products of the same shapes: what everything else costs."""
     rows = []
-    bare = partial(products, TrainConfig().batch_size, steps_per_epoch(TrainConfig(), DATA))
+    bare = partial(
+        products, TrainConfig().batch_size, steps_per_epoch(TrainConfig(), DATA)
+    )
     bare()
     o, t, ratio = pairs(lambda: least(TrainConfig()), bare, 5)
     what = "an epoch of linear layers and Adam alone, over its bare matrix products"
     rows.append((what, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", ""))
-    for what, config, bound in (("", TrainConfig(epochs=9), 1.6), (", --compile", TrainConfig(epochs=9, compile=True), 1.25)):
-        ours, bare = epochs_of(config), partial(products, config.batch_size, steps_per_epoch(config, DATA))
+    for what, config, bound in (
+        ("", TrainConfig(epochs=9), 1.6),
+        (", --compile", TrainConfig(epochs=9, compile=True), 1.25),
+    ):
+        ours, bare = (
+            epochs_of(config),
+            partial(products, config.batch_size, steps_per_epoch(config, DATA)),
+        )
         next(ours)
         bare()
         o, t, ratio = pairs(lambda ours=ours: next(ours)[1], bare, 5)
         label = f"one epoch{what}, over its bare matrix products"
-        rows.append((label, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", f"at most {bound}"))
+        rows.append(
+            (label, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", f"at most {bound}")
+        )
     return rows
 
 
@@ -196,13 +264,26 @@ def bench_evaluation(folder: Path) -> list[Row]:
     model = start(config, data).model
     nats = losses.reconstruction(config.loss)
     n, k = 40, 5000
-    z, h, w1, w2 = torch.rand(1000, 20), torch.rand(1000, 400), torch.rand(400, 20), torch.rand(784, 400)
+    z, h, w1, w2 = (
+        torch.rand(1000, 20),
+        torch.rand(1000, 400),
+        torch.rand(400, 20),
+        torch.rand(784, 400),
+    )
 
     def ours() -> float:
-        return timed(lambda: list(importance_nll(model, nats, data.test[:n], torch.Generator(), k)))
+        return timed(
+            lambda: list(
+                importance_nll(model, nats, data.test[:n], torch.Generator(), k)
+            )
+        )
 
     def bare() -> float:
-        return timed(lambda: [(torch.mm(z, w1.T), torch.mm(h, w2.T)) for _ in range(n * k // 1000)])
+        return timed(
+            lambda: [
+                (torch.mm(z, w1.T), torch.mm(h, w2.T)) for _ in range(n * k // 1000)
+            ]
+        )
 
     o, t, ratio = pairs(ours, bare, 5)
     what = "evaluation, 5,000 importance samples, over its bare matrix products"
@@ -212,9 +293,24 @@ def bench_evaluation(folder: Path) -> list[Row]:
 def bench_start(folder: Path) -> list[Row]:
     """How long the reader waits for nothing."""
     rows = []
-    for what, command in (("import vaelib", ["-c", "import vaelib"]), ("vaelib --help", ["-m", "vaelib.cli", "--help"])):
-        o, t, _ = pairs(lambda c=command: child(sys.executable, *c)[0], lambda: child(sys.executable, "-c", "pass")[0], 9)
-        rows.append((f"{what} (against python -c pass)", f"{o * 1000:.0f} ms", f"{t * 1000:.0f} ms", f"{t / o:.2f}", ""))
+    for what, command in (
+        ("import vaelib", ["-c", "import vaelib"]),
+        ("vaelib --help", ["-m", "vaelib.cli", "--help"]),
+    ):
+        o, t, _ = pairs(
+            lambda c=command: child(sys.executable, *c)[0],
+            lambda: child(sys.executable, "-c", "pass")[0],
+            9,
+        )
+        rows.append(
+            (
+                f"{what} (against python -c pass)",
+                f"{o * 1000:.0f} ms",
+                f"{t * 1000:.0f} ms",
+                f"{t / o:.2f}",
+                "",
+            )
+        )
     return rows
 
 
@@ -225,17 +321,42 @@ def bench_sweep(folder: Path) -> list[Row]:
 
     def loop(runs: list[TrainConfig]) -> None:
         for run in runs:
-            flags = ["--latent-dim", str(run.latent_dim), "--loss", run.loss, "--beta-schedule", run.beta_schedule]
-            subprocess.run([*vaelib, "train", *where, *flags, "--group", "loop"], check=True, stdout=subprocess.DEVNULL)
+            flags = [
+                "--latent-dim",
+                str(run.latent_dim),
+                "--loss",
+                run.loss,
+                "--beta-schedule",
+                run.beta_schedule,
+            ]
+            subprocess.run(
+                [*vaelib, "train", *where, *flags, "--group", "loop"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
 
     def sweep(group: str, *flags: str) -> float:
         command = [*vaelib, "sweep", *where, "--group", group, *flags]
-        return timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+        return timed(
+            lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        )
 
     half = timed(lambda: loop(grid[::2]))
     ours = sweep("grid")
     theirs = half + timed(lambda: loop(grid[1::2]))
-    few = ["--latent-dim", "8", "--loss", "bce_logits", "--beta-schedule", "none", "--seed", "1", "2", "3", "4"]
+    few = [
+        "--latent-dim",
+        "8",
+        "--loss",
+        "bce_logits",
+        "--beta-schedule",
+        "none",
+        "--seed",
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
     many, one = sweep("many", *few), sweep("one", *few, "--workers", "1")
     return [
         ("27 runs of 2 epochs, a sweep against a loop of commands", f"{ours:.0f} s", f"{theirs:.0f} s", f"{theirs / ours:.2f}",
@@ -252,7 +373,9 @@ def bench_widgets(folder: Path) -> list[Row]:
     import real  # pyright: ignore[reportMissingImports]
 
     with real.jupyterlab(folder) as lab, real.chromium() as browser:
-        assert browser, "there is no Chromium here: install it, or run playwright install chromium"
+        assert browser, (
+            "there is no Chromium here: install it, or run playwright install chromium"
+        )
         page = browser.new_page()
         return [*explorer_rows(page, lab, real), *playground_rows(page, lab, real)]
 
@@ -288,12 +411,17 @@ def explorer_rows(page: Any, lab: Any, real: Any) -> list[Row]:
     page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
     page.mouse.down()
     for i in range(100):
-        page.mouse.move(box["x"] + 5 + i * (box["width"] - 10) / 100, box["y"] + box["height"] / 2)
+        page.mouse.move(
+            box["x"] + 5 + i * (box["width"] - 10) / 100, box["y"] + box["height"] / 2
+        )
     page.mouse.up()
     page.wait_for_timeout(300)
     moves = page.evaluate("moves")
     times = sorted(ms for ms, _ in moves)
-    p95, frame = times[int(0.95 * len(times))], 100 * sum(drawn for _, drawn in moves) / len(moves)
+    p95, frame = (
+        times[int(0.95 * len(times))],
+        100 * sum(drawn for _, drawn in moves) / len(moves),
+    )
     what = f"explorer, slider to pixels, p95 of {len(moves)} moves (median {median(times):.1f} ms)"
     return [
         (what, f"{p95:.1f} ms", "", "", "at most 4 ms"),
@@ -305,13 +433,22 @@ def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
     """A training that is watched: first picture, looks a second, beta to effect, and speed against the loop alone."""
     from vaelib.widgets.playground import DEFAULT
 
-    real.run_new(page, lab, "playground", "from vaelib.widgets import Playground\nPlayground()")
+    real.run_new(
+        page, lab, "playground", "from vaelib.widgets import Playground\nPlayground()"
+    )
     train = page.get_by_role("button", name="Train")
     page.wait_for_function("!document.querySelector('fieldset').disabled")
     page.wait_for_timeout(1000)
     sheet = "document.querySelector('canvas.sheet').toDataURL()"
     before = page.evaluate(sheet)
-    first = timed(lambda: (train.click(), page.wait_for_function(f"old => {sheet} !== old", arg=before, polling="raf")))
+    first = timed(
+        lambda: (
+            train.click(),
+            page.wait_for_function(
+                f"old => {sheet} !== old", arg=before, polling="raf"
+            ),
+        )
+    )
     looks = page.evaluate("""() => new Promise((resolve) => {
         let n = 0;
         const seen = new MutationObserver(() => n++);
@@ -336,7 +473,9 @@ def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
         page.wait_for_timeout(150)
     times.sort()
     watched, alone = [], []
-    count = "Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1])"
+    count = (
+        "Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1])"
+    )
     for _ in range(3):
         page.get_by_role("button", name="Reset").click()
         page.wait_for_function(f"{count} === 0")
@@ -344,7 +483,11 @@ def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
         page.wait_for_function(f"{count} > 20", polling=20)
         began, begun = time.perf_counter(), page.evaluate(count)
         page.wait_for_function(f"{count} > 210", polling=20)
-        watched.append((page.evaluate(count) - begun) * DEFAULT.batch_size / (time.perf_counter() - began))
+        watched.append(
+            (page.evaluate(count) - begun)
+            * DEFAULT.batch_size
+            / (time.perf_counter() - began)
+        )
         page.get_by_role("button", name="Pause").click()
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -400,12 +543,24 @@ def bench_zoo(folder: Path) -> list[Row]:
     head = f'<!doctype html><meta charset="utf-8"><style>{frontend.style()}</style><script defer src="live/page.js"></script>'
     (folder / "zoo.html").write_text(head + place, "utf-8")
     with real.chromium() as browser:
-        assert browser, "there is no Chromium here: install it, or run playwright install chromium"
+        assert browser, (
+            "there is no Chromium here: install it, or run playwright install chromium"
+        )
         page = browser.new_page(viewport={"width": 1100, "height": 1400})
         page.goto((folder / "zoo.html").as_uri())
         page.locator("[data-ready]").wait_for()
-        rows = [("the models of the book, 36 trained and packed", f"{trained:.0f} s", "", "", "at most 300 s")]
-        for what, times in zip(("not yet loaded", "loaded"), page.evaluate(SWITCHES), strict=True):
+        rows = [
+            (
+                "the models of the book, 36 trained and packed",
+                f"{trained:.0f} s",
+                "",
+                "",
+                "at most 300 s",
+            )
+        ]
+        for what, times in zip(
+            ("not yet loaded", "loaded"), page.evaluate(SWITCHES), strict=True
+        ):
             p95 = sorted(times)[int(0.95 * len(times))]
             name = f"zoo, click to pixels, models {what}, p95 of {len(times)} (median {median(times):.0f} ms)"
             rows.append((name, f"{p95:.0f} ms", "", "", "at most 200 ms"))
@@ -415,18 +570,33 @@ def bench_zoo(folder: Path) -> list[Row]:
 def bench_book(folder: Path) -> list[Row]:
     """The pages of the book from stored outputs, with a small zoo that is trained before."""
     command = ["make", "book", f"OUT={folder / 'book'}", "ZOO=tests/zoo.toml"]
-    subprocess.run(["make", "zoo", command[-1]], cwd=HERE.parents[1], check=True, capture_output=True)
-    made = timed(lambda: subprocess.run(command, cwd=HERE.parents[1], check=True, capture_output=True))
+    subprocess.run(
+        ["make", "zoo", command[-1]],
+        cwd=HERE.parents[1],
+        check=True,
+        capture_output=True,
+    )
+    made = timed(
+        lambda: subprocess.run(
+            command, cwd=HERE.parents[1], check=True, capture_output=True
+        )
+    )
     return [("the book from stored outputs", f"{made:.0f} s", "", "", "at most 60 s")]
 
 
-BENCHES = {name.removeprefix("bench_"): bench for name, bench in list(globals().items()) if name.startswith("bench_")}
+BENCHES = {
+    name.removeprefix("bench_"): bench
+    for name, bench in list(globals().items())
+    if name.startswith("bench_")
+}
 
 
 def main() -> None:
     """Runs the benches, prints the table and writes it to results.md and between the READMEs' marks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", nargs="+", choices=BENCHES, help="run some and write nothing")
+    parser.add_argument(
+        "--only", nargs="+", choices=BENCHES, help="run some and write nothing"
+    )
     only = parser.parse_args().only
     lines = ["| what | vaelib | plain | ratio | asked |", "|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
@@ -439,12 +609,23 @@ def main() -> None:
         return
     when = datetime.now(UTC).date()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {when}"
-    text = "\n".join([*lines, "", f"Measured by `make bench` on {machine}. Plain: the example as its users run it.", ""])
+    text = "\n".join(
+        [
+            *lines,
+            "",
+            f"Measured by `make bench` on {machine}. Plain: the example as its users run it.",
+            "",
+        ]
+    )
     (HERE / "results.md").write_text(text)
     for readme in (HERE.parents[1] / name for name in ("README.md", "README.ja.md")):
-        before, mark, rest = readme.read_text(encoding="utf-8").partition("<!-- bench -->\n")
+        before, mark, rest = readme.read_text(encoding="utf-8").partition(
+            "<!-- bench -->\n"
+        )
         after = rest.partition("<!-- /bench -->")[2]
-        readme.write_text(f"{before}{mark}{text}<!-- /bench -->{after}", encoding="utf-8")
+        readme.write_text(
+            f"{before}{mark}{text}<!-- /bench -->{after}", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -49,24 +49,39 @@ class PlainVAE(nn.Module):
 def loss_of(y: Tensor, x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """Summed over pixels, latents and the batch."""
     cross_entropy = F.binary_cross_entropy(y, x.view(-1, 784), reduction="sum")
-    return cross_entropy - 0.5 * torch.sum(1 + log_variance - mean.pow(2) - log_variance.exp())
+    return cross_entropy - 0.5 * torch.sum(
+        1 + log_variance - mean.pow(2) - log_variance.exp()
+    )
 
 
 def prepare(folder: Path) -> Path:
     """MNIST's four files where torchvision looks for them."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+    for name in (
+        "train-images-idx3",
+        "train-labels-idx1",
+        "t10k-images-idx3",
+        "t10k-labels-idx1",
+    ):
         if not (raw / f"{name}-ubyte").exists():
             (raw / f"{name}-ubyte").write_bytes(mnist_bytes(f"{name}-ubyte"))
     return folder
 
 
-def train(folder: Path, epochs: int, seed: int, pictures: Path | None = None) -> Iterator[tuple[float, float]]:
+def train(
+    folder: Path, epochs: int, seed: int, pictures: Path | None = None
+) -> Iterator[tuple[float, float]]:
     """Yields each epoch's test loss, nats per image, and the seconds of training, without the test."""
     torch.manual_seed(seed)
-    training = DataLoader(datasets.MNIST(str(folder), train=True, transform=transforms.ToTensor()), 128, shuffle=True)
-    testing = DataLoader(datasets.MNIST(str(folder), train=False, transform=transforms.ToTensor()), 128)
+    training = DataLoader(
+        datasets.MNIST(str(folder), train=True, transform=transforms.ToTensor()),
+        128,
+        shuffle=True,
+    )
+    testing = DataLoader(
+        datasets.MNIST(str(folder), train=False, transform=transforms.ToTensor()), 128
+    )
     model = PlainVAE()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(epochs):
@@ -87,12 +102,19 @@ def train(folder: Path, epochs: int, seed: int, pictures: Path | None = None) ->
                 first = first or (x[:8], y.view(-1, 1, 28, 28)[:8])
             z = torch.randn(64, 20)
             if pictures and first:
-                save_image(torch.cat(first), pictures / f"reconstruction_{epoch}.png", nrow=8)
-                save_image(model.decode(z).view(64, 1, 28, 28), pictures / f"sample_{epoch}.png")
+                save_image(
+                    torch.cat(first), pictures / f"reconstruction_{epoch}.png", nrow=8
+                )
+                save_image(
+                    model.decode(z).view(64, 1, 28, 28),
+                    pictures / f"sample_{epoch}.png",
+                )
         yield total / len(testing.dataset), seconds  # pyright: ignore[reportArgumentType]
 
 
-def with_images(out: tuple[Tensor, Tensor, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def with_images(
+    out: tuple[Tensor, Tensor, Tensor], x: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The model's output in the order that the loss takes it."""
     y, mean, log_variance = out
     return y, x, mean, log_variance
@@ -104,5 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    for test_loss, seconds in train(prepare(args.folder), args.epochs, args.seed, args.folder):
+    for test_loss, seconds in train(
+        prepare(args.folder), args.epochs, args.seed, args.folder
+    ):
         print(f"{test_loss:.4f} {seconds:.2f}", flush=True)

@@ -18,7 +18,9 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium. Skips where there is none, except in CI."""
     with real.chromium() as found:
         if found is None and "CI" not in os.environ:
-            pytest.skip("There is no Chromium here: install it, or run playwright install chromium.")
+            pytest.skip(
+                "There is no Chromium here: install it, or run playwright install chromium."
+            )
         assert found, "CI must have a Chromium"
         yield found
 
@@ -40,7 +42,12 @@ def complaints() -> list[str]:
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
     """A tab that is tall enough to show a whole chapter: JupyterLab draws only what is in sight."""
     tab = browser.new_page(viewport={"width": 1300, "height": 24000})
-    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type == "error" else None
+        ),
+    )
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     yield tab
     tab.close()
@@ -54,7 +61,9 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(f"{folder}.lock", timeout=600):
         if not (folder / "_build").exists():
             command = ["make", "book", f"OUT={folder}", "ZOO=tests/zoo.toml"]
-            done = subprocess.run(command, cwd=real.ROOT, capture_output=True, text=True)
+            done = subprocess.run(
+                command, cwd=real.ROOT, capture_output=True, text=True
+            )
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "_build" / "html"
 

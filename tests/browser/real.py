@@ -65,7 +65,9 @@ class Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a static host of a folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
+    ) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -76,16 +78,33 @@ def jupyterlab(folder: Path) -> Iterator[Lab]:
     """`vaelib lab` in a copy of the notebooks; only what a test needs is set: no window, a free port, commands from outside."""
     root, settings = folder / "lab", folder / "settings"
     settings.mkdir()
-    shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "reports"))
+    shutil.copytree(
+        notebooks.FOLDER,
+        root / "notebooks",
+        ignore=shutil.ignore_patterns(".ipynb_checkpoints", "reports"),
+    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = dict(open_browser=False, port=port, port_retries=0, allow_root=True)
-    quiet = dict(expose_app_in_browser=True, news_url=None, check_for_updates_class="jupyterlab.NeverCheckForUpdate")
-    (settings / "jupyter_lab_config.json").write_text(json.dumps(dict(ServerApp=server, LabApp=quiet)))
-    environment = os.environ | dict(JUPYTER_CONFIG_DIR=str(settings), JUPYTER_RUNTIME_DIR=str(settings / "runtime"))
+    quiet = dict(
+        expose_app_in_browser=True,
+        news_url=None,
+        check_for_updates_class="jupyterlab.NeverCheckForUpdate",
+    )
+    (settings / "jupyter_lab_config.json").write_text(
+        json.dumps(dict(ServerApp=server, LabApp=quiet))
+    )
+    environment = os.environ | dict(
+        JUPYTER_CONFIG_DIR=str(settings), JUPYTER_RUNTIME_DIR=str(settings / "runtime")
+    )
     with (settings / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "vaelib.cli", "lab"], cwd=root, env=environment, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vaelib.cli", "lab"],
+            cwd=root,
+            env=environment,
+            stderr=log,
+        )
     try:
         yield Lab(*answer(process, settings / "log"), root)
     finally:
@@ -96,7 +115,11 @@ def jupyterlab(folder: Path) -> Iterator[Lab]:
 def answer(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str, str]:
     """Where JupyterLab says that it is, its token, and what it opens first."""
     said, began = "", time.monotonic()
-    while not (found := re.search(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})", said)):
+    while not (
+        found := re.search(
+            r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})", said
+        )
+    ):
         assert process.poll() is None, said
         assert time.monotonic() - began < 60, said
         time.sleep(0.1)
@@ -115,7 +138,11 @@ def command(page: Page, name: str, **arguments: str) -> None:
 
 def run_new(page: Page, lab: Lab, name: str, *cells: str) -> None:
     """Makes a notebook of some cells, opens and runs it, and waits for the widget that it shows."""
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    kernel = {
+        "name": "python3",
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+    }
     made = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     made.cells = [nbformat.v4.new_code_cell(text) for text in cells]
     nbformat.write(made, lab.root / "notebooks" / f"{name}.ipynb")

@@ -53,7 +53,11 @@ def changes(page: Page, canvas: Locator, act: Callable[[], object]) -> None:
     """`act` must change what is painted."""
     before = pixels(canvas)
     act()
-    page.wait_for_function("([c, old]) => c.toDataURL() !== old", arg=[canvas.element_handle(), before], timeout=8_000)
+    page.wait_for_function(
+        "([c, old]) => c.toDataURL() !== old",
+        arg=[canvas.element_handle(), before],
+        timeout=8_000,
+    )
 
 
 def press(target: Locator, key: str) -> Callable[[], None]:
@@ -66,20 +70,32 @@ def press(target: Locator, key: str) -> Callable[[], None]:
     return act
 
 
-def test_every_control_of_the_explorer_moves_what_is_seen(run: Open, complaints: list[str]):
+def test_every_control_of_the_explorer_moves_what_is_seen(
+    run: Open, complaints: list[str]
+):
     page = run(EXPLORER, "print(explorer.z)", "explorer.z = [1.5] * 4")
     out = page.get_by_role("img", name="Image decoded from z")
-    image, plane, number = page.locator("canvas.draw"), page.locator(".plane svg"), page.get_by_label("Test image", exact=True)
+    image, plane, number = (
+        page.locator("canvas.draw"),
+        page.locator(".plane svg"),
+        page.get_by_label("Test image", exact=True),
+    )
     walk, path = page.locator("canvas.strip").all()
     expect(page.locator(".latent input")).to_have_count(4)
 
     for slider in page.locator(".latent input:visible").all():  # each latent
         changes(page, out, press(slider, "PageUp"))
         changes(page, walk, lambda s=slider: s.click(position={"x": 5, "y": 5}))
-    expect(page.locator(".latent output:visible").first).to_have_text(re.compile(r"^-3\.\d\d$|^-4\.00$"))
+    expect(page.locator(".latent output:visible").first).to_have_text(
+        re.compile(r"^-3\.\d\d$|^-4\.00$")
+    )
 
     point = page.locator(".plane .point")
-    for act in (lambda: plane.click(position={"x": 60, "y": 80}), press(plane, "ArrowRight"), press(plane, "ArrowUp")):
+    for act in (
+        lambda: plane.click(position={"x": 60, "y": 80}),
+        press(plane, "ArrowRight"),
+        press(plane, "ArrowUp"),
+    ):
         where = point.get_attribute("transform")
         changes(page, out, act)
         expect(point).not_to_have_attribute("transform", where or "")
@@ -104,7 +120,9 @@ def test_every_control_of_the_explorer_moves_what_is_seen(run: Open, complaints:
     before = mean.get_attribute("x1")
     page.mouse.move(drawn["x"] + 40, drawn["y"] + 30)
     page.mouse.down()
-    changes(page, out, lambda: page.mouse.move(drawn["x"] + 90, drawn["y"] + 100, steps=8))
+    changes(
+        page, out, lambda: page.mouse.move(drawn["x"] + 90, drawn["y"] + 100, steps=8)
+    )
     page.mouse.up()
     expect(mean).not_to_have_attribute("x1", before or "")
     image.focus()
@@ -131,7 +149,9 @@ def test_every_control_of_the_explorer_moves_what_is_seen(run: Open, complaints:
     first.press("Home")
     page.wait_for_timeout(400)  # Python is told where z is when it rests
     cell(page, 1)
-    expect(page.locator(".jp-OutputArea-output pre").last).to_have_text(re.compile(r"-4\.0"))
+    expect(page.locator(".jp-OutputArea-output pre").last).to_have_text(
+        re.compile(r"-4\.0")
+    )
     cell(page, 2)
     expect(page.locator(".latent output:visible").first).to_have_text("1.50")
     assert complaints == []
@@ -139,7 +159,11 @@ def test_every_control_of_the_explorer_moves_what_is_seen(run: Open, complaints:
 
 def menu(page: Page, label: str) -> Locator:
     """A menu of the playground."""
-    return page.locator(".playground .field").filter(has=page.get_by_text(label, exact=True)).locator("select")
+    return (
+        page.locator(".playground .field")
+        .filter(has=page.get_by_text(label, exact=True))
+        .locator("select")
+    )
 
 
 def cell(page: Page, index: int) -> None:
@@ -157,7 +181,9 @@ def curve(page: Page, name: str) -> list[tuple[float, float]]:
 def until(page: Page, updates: int) -> None:
     """Waits for so many updates of the model at hand."""
     page.wait_for_function(
-        "n => Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1]) >= n", arg=updates, timeout=60_000
+        "n => Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1]) >= n",
+        arg=updates,
+        timeout=60_000,
     )
 
 
@@ -181,7 +207,9 @@ def largest_kl(page: Page) -> float:
 
 def test_a_training_is_steered_by_mouse(run: Open, complaints: list[str]):
     page = run(
-        PLAYGROUND, "print('free', 6 * 7, playground)", "print([t.name for t in threading.enumerate()].count('Playground'))"
+        PLAYGROUND,
+        "print('free', 6 * 7, playground)",
+        "print([t.name for t in threading.enumerate()].count('Playground'))",
     )
     status, sheets = page.locator(".status"), page.locator("canvas.sheet")
     expect(page.get_by_role("button", name="Train")).to_be_enabled()
@@ -190,13 +218,17 @@ def test_a_training_is_steered_by_mouse(run: Open, complaints: list[str]):
     pictures = [pixels(sheet) for sheet in sheets.all()]
     page.get_by_role("button", name="Train").click()
     until(page, 20)
-    assert all(pixels(sheet) != old for sheet, old in zip(sheets.all(), pictures, strict=True))
+    assert all(
+        pixels(sheet) != old for sheet, old in zip(sheets.all(), pictures, strict=True)
+    )
     assert len(curve(page, "KL")) > 1
     expect(page.locator(".count")).to_contain_text("images a second")
     expect(page.locator(".bar-kl")).to_have_count(20)
 
     cell(page, 1)  # the kernel is free
-    expect(page.locator(".jp-OutputArea-output pre").filter(has_text="free 42")).to_be_visible()
+    expect(
+        page.locator(".jp-OutputArea-output pre").filter(has_text="free 42")
+    ).to_be_visible()
     expect(status).to_have_text("Training")
 
     slider = page.locator(".beta input")
@@ -212,11 +244,20 @@ def test_a_training_is_steered_by_mouse(run: Open, complaints: list[str]):
     assert count(page) > reached, "beta begins no new model"
     assert page.locator("path.ghost").count() == 0
 
-    for label, choice in (("Latents", "2"), ("Loss", "mse"), ("Schedule", "cyclic"), ("Data", "sprites, RGB")):
+    for label, choice in (
+        ("Latents", "2"),
+        ("Loss", "mse"),
+        ("Schedule", "cyclic"),
+        ("Data", "sprites, RGB"),
+    ):
         ghosts = page.locator("path.ghost").count()
         until(page, 10)
         menu(page, label).select_option(choice)
-        page.wait_for_function("n => document.querySelectorAll('path.ghost').length !== n", arg=ghosts, timeout=30_000)
+        page.wait_for_function(
+            "n => document.querySelectorAll('path.ghost').length !== n",
+            arg=ghosts,
+            timeout=30_000,
+        )
         expect(status).to_have_text("Training")
         if label == "Latents":
             expect(page.locator(".bar-kl")).to_have_count(2)
@@ -233,7 +274,9 @@ def test_a_training_is_steered_by_mouse(run: Open, complaints: list[str]):
     page.get_by_role("button", name="Step").click()
     expect(page.locator(".count")).to_contain_text(f"update {still + 1} of")
     page.get_by_role("button", name="Keep").click()
-    expect(page.locator(".kept td").first).to_have_text("reports/playground/run-001", timeout=60_000)
+    expect(page.locator(".kept td").first).to_have_text(
+        "reports/playground/run-001", timeout=60_000
+    )
     page.get_by_role("button", name="Reset").click()
     expect(page.locator(".count")).to_contain_text("update 0 of")
     expect(status).to_have_text("Ready")
@@ -253,7 +296,12 @@ def test_a_training_is_steered_by_keyboard_alone(run: Open, complaints: list[str
     expect(page.locator(".beta output")).to_have_text("β = 1.12")
     press(train, "Space")()
     expect(status).to_have_text("Paused")
-    for label, key in (("Latents", "ArrowUp"), ("Loss", "ArrowDown"), ("Schedule", "ArrowDown"), ("Data", "ArrowDown")):
+    for label, key in (
+        ("Latents", "ArrowUp"),
+        ("Loss", "ArrowDown"),
+        ("Schedule", "ArrowDown"),
+        ("Data", "ArrowDown"),
+    ):
         before = menu(page, label).input_value()
         press(menu(page, label), key)()
         expect(menu(page, label)).not_to_have_value(before)
@@ -270,17 +318,37 @@ def test_a_training_is_steered_by_keyboard_alone(run: Open, complaints: list[str
     for _ in range(12):  # all of them in the order of the tab key
         reached.add(page.locator(":focus").evaluate(name))
         page.keyboard.press("Tab")
-    assert {"Train", "Step", "Reset", "Keep", "Datam", "Lossb", "Laten", "Sched", "Seed", "Beta"} <= reached
+    assert {
+        "Train",
+        "Step",
+        "Reset",
+        "Keep",
+        "Datam",
+        "Lossb",
+        "Laten",
+        "Sched",
+        "Seed",
+        "Beta",
+    } <= reached
     cell(page, 1)
-    expect(status).to_have_text("beta is -1.0: give a number of at least 0 and at most 1e+06.")
+    expect(status).to_have_text(
+        "beta is -1.0: give a number of at least 0 and at most 1e+06."
+    )
     assert complaints == []
 
 
-def test_no_training_is_left_behind(run: Open, lab, browser: Browser, complaints: list[str]):
-    page = run(PLAYGROUND, "print([t.name for t in threading.enumerate()].count('Playground'), 'threads')")
+def test_no_training_is_left_behind(
+    run: Open, lab, browser: Browser, complaints: list[str]
+):
+    page = run(
+        PLAYGROUND,
+        "print([t.name for t in threading.enumerate()].count('Playground'), 'threads')",
+    )
     page.get_by_role("button", name="Train").click()
     until(page, 5)
-    second = browser.new_page(viewport={"width": 1300, "height": 2200})  # the same notebook once more
+    second = browser.new_page(
+        viewport={"width": 1300, "height": 2200}
+    )  # the same notebook once more
     second.on("pageerror", lambda error: complaints.append(str(error)))
     command(page, "docmanager:save")
     second.goto(f"{page.url}?token={lab.token}")
@@ -293,7 +361,9 @@ def test_no_training_is_left_behind(run: Open, lab, browser: Browser, complaints
     expect(page.locator(".jp-OutputArea-output pre").last).to_have_text("0 threads\n")
     page.get_by_role("button", name="Train").click()
     until(page, 5)
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.evaluate(
+        "jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
     page.wait_for_timeout(2000)
     cell(page, 0)
     expect(page.locator(".status")).to_have_text("Ready", timeout=60_000)
@@ -301,18 +371,26 @@ def test_no_training_is_left_behind(run: Open, lab, browser: Browser, complaints
     assert complaints == []
 
 
-def test_a_saved_playground_without_a_kernel_shows_its_state(page: Page, lab, complaints: list[str]):
-    page.goto(f"{lab.url}/lab/tree/notebooks/09_playground.ipynb?reset&token={lab.token}")
+def test_a_saved_playground_without_a_kernel_shows_its_state(
+    page: Page, lab, complaints: list[str]
+):
+    page.goto(
+        f"{lab.url}/lab/tree/notebooks/15_playground.ipynb?reset&token={lab.token}"
+    )
     page.get_by_role("heading", name="References").wait_for(timeout=60_000)
     command(page, "notebook:trust")  # as a reader must, of what others ran
     page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
     page.locator(".vaelib.playground").wait_for(timeout=30_000)
-    expect(page.locator(".alone")).to_contain_text("run this cell in JupyterLab", timeout=8_000)
+    expect(page.locator(".alone")).to_contain_text(
+        "run this cell in JupyterLab", timeout=8_000
+    )
     expect(page.get_by_role("button", name="Train")).to_be_disabled()
     expect(page.locator(".count")).to_have_text("update 500 of 4700")
     assert len(curve(page, "KL")) == 100
     out = page.get_by_role("img", name="Image decoded from z").first
-    changes(page, out, press(page.locator(".latent input").first, "PageUp"))  # this one needs none
+    changes(
+        page, out, press(page.locator(".latent input").first, "PageUp")
+    )  # this one needs none
     assert complaints == []
 
 

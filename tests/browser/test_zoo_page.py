@@ -43,7 +43,9 @@ def site(small_zoo: Path) -> Path:
     (small_zoo / "page.js").write_text(frontend.script(), "utf-8")
     (small_zoo / "widgets.css").write_text(frontend.style(), "utf-8")
     for name, theme in (("index", "light"), ("dark", "dark")):
-        (small_zoo.parent / f"{name}.html").write_text(HTML.format(theme=theme).replace("live/", f"{small_zoo.name}/"), "utf-8")
+        (small_zoo.parent / f"{name}.html").write_text(
+            HTML.format(theme=theme).replace("live/", f"{small_zoo.name}/"), "utf-8"
+        )
     return small_zoo.parent
 
 
@@ -57,11 +59,17 @@ def server(site: Path) -> Iterator[str]:
 @pytest.fixture(params=["http", "file"])
 def base(request: pytest.FixtureRequest, site: Path) -> str:
     """Both ways to a page."""
-    return request.getfixturevalue("server") if request.param == "http" else f"{site.as_uri()}/"
+    return (
+        request.getfixturevalue("server")
+        if request.param == "http"
+        else f"{site.as_uri()}/"
+    )
 
 
 @pytest.fixture
-def visit(page: Page, base: str, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+def visit(
+    page: Page, base: str, complaints: list[str]
+) -> Iterator[Callable[..., Page]]:
     """Opens the page; at the end, it has asked for nothing but its own files, and has not complained."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -79,12 +87,16 @@ def visit(page: Page, base: str, complaints: list[str]) -> Iterator[Callable[...
 
 def radio(page: Page, group: str, value: str) -> Locator:
     """A choice."""
-    return page.get_by_role("radiogroup", name=group).get_by_role("radio", name=value, exact=True)
+    return page.get_by_role("radiogroup", name=group).get_by_role(
+        "radio", name=value, exact=True
+    )
 
 
 def chosen(page: Page) -> list[str]:
     """Beta, loss and latents as the controls say."""
-    return page.locator(".choice input:checked").evaluate_all("all => all.map((input) => input.value)")
+    return page.locator(".choice input:checked").evaluate_all(
+        "all => all.map((input) => input.value)"
+    )
 
 
 def seen(page: Page) -> dict[str, str]:
@@ -113,7 +125,9 @@ def changes(page: Page, act: Callable[[], object], *settings: str) -> None:
 
 def floats(page: Page) -> list[float]:
     """z in the address."""
-    return [float(value) for value in parse_qs(urlsplit(page.url).query)["z"][0].split(",")]
+    return [
+        float(value) for value in parse_qs(urlsplit(page.url).query)["z"][0].split(",")
+    ]
 
 
 def test_every_control_changes_what_is_seen(visit: Callable[..., Page]):
@@ -127,12 +141,18 @@ def test_every_control_changes_what_is_seen(visit: Callable[..., Page]):
         ("Latents", "2", "8", "gaussian", "2"),
         ("β", "1", "1", "gaussian", "2"),
     ):
-        changes(page, lambda g=group, v=value: radio(page, g, v).locator("..").click(), *settings)
+        changes(
+            page,
+            lambda g=group, v=value: radio(page, g, v).locator("..").click(),
+            *settings,
+        )
     expect(page.locator(".bar-kl")).to_have_count(2)
     expect(page.locator(".latent input")).to_have_count(2)
     expect(page.locator(".figures")).to_contain_text("Gaussian, learned sigma")
     expect(page.locator(".zoo .caption").first).to_contain_text("not to be ranked")
-    expect(page.get_by_text("Weights rounded to 8 bits: mean pixel error 0.00")).to_be_visible()
+    expect(
+        page.get_by_text("Weights rounded to 8 bits: mean pixel error 0.00")
+    ).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?beta=1&loss=gaussian&latents=2$"))
 
 
@@ -147,23 +167,37 @@ def test_every_control_is_reached_by_keyboard_alone(visit: Callable[..., Page]):
     page.keyboard.press("Tab")
     changes(page, lambda: page.keyboard.press("ArrowLeft"), "8", "gaussian", "2")
     expect(radio(page, "Latents", "2")).to_be_focused()
-    assert page.locator("input:focus + span").evaluate("span => getComputedStyle(span).outlineStyle") == "solid"
+    assert (
+        page.locator("input:focus + span").evaluate(
+            "span => getComputedStyle(span).outlineStyle"
+        )
+        == "solid"
+    )
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Test image", exact=True)).to_be_focused()  # the explorer's
+    expect(
+        page.get_by_label("Test image", exact=True)
+    ).to_be_focused()  # the explorer's
 
 
 def test_the_address_leads_back_to_what_was_seen(visit: Callable[..., Page]):
     page = visit("?beta=8&loss=mse&latents=2&z=0.12,-1.5")
     assert chosen(page) == ["8", "mse", "2"]
-    assert page.locator(".latent output").all_inner_texts() in (["0.12", "-1.50"], ["-1.50", "0.12"])
+    assert page.locator(".latent output").all_inner_texts() in (
+        ["0.12", "-1.50"],
+        ["-1.50", "0.12"],
+    )
     page.wait_for_timeout(600)
     assert page.url.endswith("?beta=8&loss=mse&latents=2&z=0.12,-1.5")
 
     steps = page.evaluate("history.length")
-    page.get_by_role("button", name="Random sample").click()  # all digits of 32-bit numbers
+    page.get_by_role(
+        "button", name="Random sample"
+    ).click()  # all digits of 32-bit numbers
     page.wait_for_function("!location.search.endsWith('z=0.12,-1.5')")
     z, before = floats(page), seen(page)
-    assert [struct.unpack("f", struct.pack("f", value))[0] for value in z] != [round(value, 3) for value in z]
+    assert [struct.unpack("f", struct.pack("f", value))[0] for value in z] != [
+        round(value, 3) for value in z
+    ]
     address = page.url
     page.reload()
     page.locator("[data-widget=zoo][data-ready]").wait_for()
@@ -182,10 +216,14 @@ def test_the_address_leads_back_to_what_was_seen(visit: Callable[..., Page]):
     slider.press("ArrowRight")
     page.wait_for_function("location.search.includes('&z=')")
     assert len(floats(page)) == 5
-    assert page.evaluate("history.length") == steps, "one entry, however often it changes"
+    assert page.evaluate("history.length") == steps, (
+        "one entry, however often it changes"
+    )
 
 
-def test_the_point_in_the_address_follows_an_image_through_other_weights(visit: Callable[..., Page]):
+def test_the_point_in_the_address_follows_an_image_through_other_weights(
+    visit: Callable[..., Page],
+):
     page = visit()
     number = page.get_by_label("Test image", exact=True)
     number.focus()
@@ -208,19 +246,29 @@ def test_the_point_in_the_address_follows_an_image_through_other_weights(visit: 
         ("?beta=7&loss=mse&latents=5", ["1", "mse", "5"]),
         ("?beta=8&loss=bce_logits&latents=2&z=1,2,3,4,5", ["8", "bce_logits", "2"]),
         ("?beta=8&latents=2&z=1,", ["8", "bce_logits", "2"]),
-        ("?beta=&loss=%00<b>&latents=2e0&z=NaN,Infinity,1e99,,x", ["1", "bce_logits", "5"]),
+        (
+            "?beta=&loss=%00<b>&latents=2e0&z=NaN,Infinity,1e99,,x",
+            ["1", "bce_logits", "5"],
+        ),
         ("?z=" + "9" * 3000 + "#beta=4&loss=(", ["1", "bce_logits", "5"]),
     ],
 )
-def test_nonsense_in_the_address_is_ignored(visit: Callable[..., Page], address: str, settings: list[str]):
+def test_nonsense_in_the_address_is_ignored(
+    visit: Callable[..., Page], address: str, settings: list[str]
+):
     page = visit(address)
     assert chosen(page) == settings
     page.wait_for_timeout(500)
     assert "nan" not in page.locator("body").inner_text().lower()
-    assert all(abs(float(value)) < 10 for value in page.locator(".latent output").all_inner_texts())
+    assert all(
+        abs(float(value)) < 10
+        for value in page.locator(".latent output").all_inner_texts()
+    )
 
 
-def test_a_model_that_does_not_come_leaves_the_old_one_on_the_page(page: Page, server: str):
+def test_a_model_that_does_not_come_leaves_the_old_one_on_the_page(
+    page: Page, server: str
+):
     page.set_viewport_size({"width": 1100, "height": 1400})
     held: list[Route] = []
     page.route("**/*gaussian-beta=1.0.js", lambda route: held.append(route))
@@ -237,11 +285,15 @@ def test_a_model_that_does_not_come_leaves_the_old_one_on_the_page(page: Page, s
     )
     assert (seen(page), chosen(page)) == (before, ["1", "bce_logits", "5"])
     page.unroute_all()
-    changes(page, radio(page, "Loss", "gaussian").locator("..").click, "1", "gaussian", "5")
+    changes(
+        page, radio(page, "Loss", "gaussian").locator("..").click, "1", "gaussian", "5"
+    )
     expect(status).to_have_text("")
 
     page.route("**/*=2-loss=gaussian-beta=1.0.js", lambda route: held.append(route))
-    radio(page, "Latents", "2").locator("..").click()  # a later choice is not overtaken by an earlier one
+    radio(page, "Latents", "2").locator(
+        ".."
+    ).click()  # a later choice is not overtaken by an earlier one
     changes(page, radio(page, "β", "8").locator("..").click, "8", "gaussian", "2")
     wanted = seen(page)
     held[1].continue_()
@@ -249,7 +301,9 @@ def test_a_model_that_does_not_come_leaves_the_old_one_on_the_page(page: Page, s
     assert (seen(page), chosen(page)) == (wanted, ["8", "gaussian", "2"])
 
 
-def test_widgets_start_when_they_come_near_and_say_when_they_cannot(page: Page, base: str, complaints: list[str]):
+def test_widgets_start_when_they_come_near_and_say_when_they_cannot(
+    page: Page, base: str, complaints: list[str]
+):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.set_viewport_size({"width": 1100, "height": 1400})
@@ -268,22 +322,44 @@ def test_widgets_start_when_they_come_near_and_say_when_they_cannot(page: Page, 
     assert complaints != []
 
 
-def test_a_playground_says_at_once_that_it_has_no_kernel(page: Page, base: str, site: Path, small_zoo: Path):
-    playground = Playground(replace(DEFAULT, dataset="sprites", hidden_dim=(16,), latent_dim=2))
+def test_a_playground_says_at_once_that_it_has_no_kernel(
+    page: Page, base: str, site: Path, small_zoo: Path
+):
+    playground = Playground(
+        replace(DEFAULT, dataset="sprites", hidden_dim=(16,), latent_dim=2)
+    )
     playground.train(10)
     playground.wait()
-    for name, widget in (("playground", playground.panel), ("explorer", playground.explorer)):
-        state = {key: value for key, value in widget.get_state().items() if not key.startswith("_")}
-        (small_zoo / f"{name}.js").write_text(frontend.state(name, state | dict(layout=None)), "utf-8")
+    for name, widget in (
+        ("playground", playground.panel),
+        ("explorer", playground.explorer),
+    ):
+        state = {
+            key: value
+            for key, value in widget.get_state().items()
+            if not key.startswith("_")
+        }
+        (small_zoo / f"{name}.js").write_text(
+            frontend.state(name, state | dict(layout=None)), "utf-8"
+        )
     playground.close()
-    places = "".join(f'<div class="live" data-widget="{n}" data-state="{n}"></div>' for n in ("playground", "explorer"))
-    head, _, _ = HTML.format(theme="light").replace("live/", f"{small_zoo.name}/").partition('<div class="live"')
+    places = "".join(
+        f'<div class="live" data-widget="{n}" data-state="{n}"></div>'
+        for n in ("playground", "explorer")
+    )
+    head, _, _ = (
+        HTML.format(theme="light")
+        .replace("live/", f"{small_zoo.name}/")
+        .partition('<div class="live"')
+    )
     (site / "playground.html").write_text(head + places, "utf-8")
     page.set_viewport_size({"width": 1100, "height": 1400})
     page.goto(f"{base}playground.html")
     page.locator("[data-widget=playground][data-ready]").wait_for()
     assert page.locator(".alone").is_visible()
-    expect(page.locator(".alone")).to_have_text(re.compile("^A published page has no kernel: .* in JupyterLab.$"))
+    expect(page.locator(".alone")).to_have_text(
+        re.compile("^A published page has no kernel: .* in JupyterLab.$")
+    )
     expect(page.get_by_role("button", name="Train")).to_be_disabled()
     expect(page.locator(".count")).to_contain_text("update 10 of")
     expect(page.locator(".bar-kl")).to_have_count(2)
@@ -291,11 +367,15 @@ def test_a_playground_says_at_once_that_it_has_no_kernel(page: Page, base: str, 
     out = page.locator("canvas.out")
     before = out.evaluate("canvas => canvas.toDataURL()")
     page.locator(".latent input").first.press("PageUp")
-    page.wait_for_function("old => document.querySelector('canvas.out').toDataURL() !== old", arg=before)
+    page.wait_for_function(
+        "old => document.querySelector('canvas.out').toDataURL() !== old", arg=before
+    )
 
 
 @pytest.mark.parametrize("theme", ["index", "dark"])
-def test_looks_are_sound_in_every_width(page: Page, server: str, theme: str, complaints: list[str]):
+def test_looks_are_sound_in_every_width(
+    page: Page, server: str, theme: str, complaints: list[str]
+):
     page.set_viewport_size({"width": 1100, "height": 2600})
     page.goto(f"{server}{theme}.html?beta=8&loss=gaussian&latents=5")
     page.locator("[data-widget=zoo][data-ready]").wait_for()
@@ -307,12 +387,18 @@ def test_looks_are_sound_in_every_width(page: Page, server: str, theme: str, com
         for widget in page.locator(".vaelib").all():
             assert widget.evaluate("w => w.scrollWidth <= w.clientWidth + 1"), width
         found = page.evaluate("axe.run('.vaelib', {resultTypes: ['violations']})")
-        bad = [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found["violations"] if v["impact"] != "minor"]
+        bad = [
+            (v["id"], [n["html"][:200] for n in v["nodes"]])
+            for v in found["violations"]
+            if v["impact"] != "minor"
+        ]
         assert bad == []
     assert complaints == []
 
 
-def test_a_switch_takes_less_than_a_second(visit: Callable[..., Page], capsys: pytest.CaptureFixture[str]):
+def test_a_switch_takes_less_than_a_second(
+    visit: Callable[..., Page], capsys: pytest.CaptureFixture[str]
+):
     """Far less: make bench measures it, this only says it."""
     page = visit()
     times = page.evaluate("""async () => {
@@ -326,5 +412,7 @@ def test_a_switch_takes_less_than_a_second(visit: Callable[..., Page], capsys: p
         return times;
     }""")
     with capsys.disabled():
-        print(f"\nfirst {', '.join(f'{ms:.0f}' for ms in times[:2])} ms, again {', '.join(f'{ms:.0f}' for ms in times[2:])} ms")
+        print(
+            f"\nfirst {', '.join(f'{ms:.0f}' for ms in times[:2])} ms, again {', '.join(f'{ms:.0f}' for ms in times[2:])} ms"
+        )
     assert max(times) < 1000

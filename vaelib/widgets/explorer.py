@@ -37,11 +37,23 @@ class LatentExplorer(anywidget.AnyWidget):
     codes = Dict().tag(sync=True)
     z = List(Float()).tag(sync=True)
 
-    def __init__(self, model: VAE | str | Path, data: ImageData | None = None, bits: int = 8, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: VAE | str | Path,
+        data: ImageData | None = None,
+        bits: int = 8,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(model, VAE):
             model, config = runs.load(model)
             if data is None:
-                data = load_dataset(config.dataset, config.binarize, config.channels, config.image_size, config.data_dir)
+                data = load_dataset(
+                    config.dataset,
+                    config.binarize,
+                    config.channels,
+                    config.image_size,
+                    config.data_dir,
+                )
         self.bits = bits
         super().__init__(**kwargs)
         self.show(model, data)
@@ -49,7 +61,9 @@ class LatentExplorer(anywidget.AnyWidget):
     def show(self, model: VAE, data: ImageData | None = None) -> None:
         """Shows other weights, and other data where they are given, without starting anew."""
         if data is not None and data.shape != model.shape:
-            raise ConfigError(f"data of shape {data.shape} do not fit a model of {model.shape}: give the data it is made for.")
+            raise ConfigError(
+                f"data of shape {data.shape} do not fit a model of {model.shape}: give the data it is made for."
+            )
         network = pack(model, self.bits)
         with self.hold_sync():
             self.network = network
@@ -65,17 +79,29 @@ class LatentExplorer(anywidget.AnyWidget):
 
 def test_of(data: ImageData) -> dict[str, Any]:
     """The first test images as bytes, and the labels of those that are points in the plane."""
-    labels = data.labels[1][:POINTS].to(torch.uint8).numpy().tobytes() if data.labels else b""
-    return dict(images=data.test[:IMAGES].cpu().numpy().tobytes(), labels=labels, classes=list(data.classes))
+    labels = (
+        data.labels[1][:POINTS].to(torch.uint8).numpy().tobytes()
+        if data.labels
+        else b""
+    )
+    return dict(
+        images=data.test[:IMAGES].cpu().numpy().tobytes(),
+        labels=labels,
+        classes=list(data.classes),
+    )
 
 
 @torch.no_grad()
 def codes(model: VAE, images: torch.Tensor) -> dict[str, Any]:
     """Posterior means of the first test images, the mean KL of each latent in nats, and whether it is active."""
     device = next(model.parameters()).device
-    posteriors = [model.encode(pixels(chunk.to(device))) for chunk in images.split(1000)]
+    posteriors = [
+        model.encode(pixels(chunk.to(device))) for chunk in images.split(1000)
+    ]
     mu, logvar = (torch.cat(part) for part in zip(*posteriors, strict=True))
-    fixed = (mu[:POINTS] * FIXED).round().clamp(-(2**15), 2**15 - 1).to("cpu", torch.int16)
+    fixed = (
+        (mu[:POINTS] * FIXED).round().clamp(-(2**15), 2**15 - 1).to("cpu", torch.int16)
+    )
     return dict(
         mu=fixed.numpy().tobytes(),
         kl=kl_per_latent(mu, logvar).mean(0).tolist(),

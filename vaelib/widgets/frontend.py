@@ -1,4 +1,4 @@
-"""The JavaScript of the widgets, small modules that import each other: as one module for anywidget, as a script for a page."""
+"""The JavaScript of the widgets: many small modules, joined into one text."""
 
 from __future__ import annotations
 
@@ -8,37 +8,49 @@ import re
 from pathlib import Path
 from typing import Any
 
-IMPORT = re.compile(r'^import [^;]*? from "\./([\w-]+)\.js";\n', re.M)
-DEFAULT = re.compile(r"^export default .*\n", re.M)  # what anywidget asks of the one module that it gets
+FOLDER = Path(__file__).parent
+IMPORT = re.compile(r'^import [^;]*? from "(\.[\w./-]+\.js)";\n', re.M)
+DEFAULT = re.compile(r"^export default .*\n", re.M)  # anywidget's entry point
 
 
 def module(name: str) -> str:
-    """`name`.js after the modules that it imports, in one text: a front end takes one module for each widget."""
-    seen: dict[str, str] = {}
+    """Return js/`name`.js and all modules that it imports, as one ES module.
 
-    def visit(name: str) -> None:
-        text = Path(__file__).with_name(f"{name}.js").read_text("utf-8")
-        for needed in IMPORT.findall(text):
-            if needed not in seen:
+    anywidget sends one module for each widget, and a page opened from a disk cannot
+    import others.
+    """
+    texts: dict[Path, str] = {}  # dependencies first
+
+    def visit(file: Path) -> None:
+        text = file.read_text("utf-8")
+        for path in IMPORT.findall(text):
+            needed = (file.parent / path).resolve()
+            if needed not in texts:
                 visit(needed)
-                seen[needed] = DEFAULT.sub("", seen[needed])
-        seen[name] = re.sub(r"^export (?!default)", "", IMPORT.sub("", text), flags=re.M)
+                texts[needed] = DEFAULT.sub("", texts[needed])
+        texts[file] = re.sub(
+            r"^export (?!default)", "", IMPORT.sub("", text), flags=re.M
+        )
 
-    visit(name)
-    return "\n".join(seen.values())
+    visit(FOLDER / "js" / f"{name}.js")
+    return "\n".join(texts.values())
 
 
 def script(name: str = "page") -> str:
-    """The module as a classic script: a page that is opened from a disk may load no other."""
+    """Return the module as a classic script, which also loads from `file://`."""
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
 
 
 def state(name: str, values: dict[str, Any]) -> str:
-    """A state file of a published page, for state.js to load; bytes in base64."""
-    text = json.dumps(values, default=lambda raw: dict(base64=base64.b64encode(raw).decode()), separators=(",", ":"))
+    """Return a script that hands `values` to js/state.js; bytes become base64."""
+
+    def encode(raw: bytes) -> dict[str, str]:
+        return dict(base64=base64.b64encode(raw).decode())
+
+    text = json.dumps(values, default=encode, separators=(",", ":"))
     return f"vaelibState({json.dumps(name)}, {text});\n"
 
 
 def style() -> str:
-    """The style sheet of all widgets."""
-    return Path(__file__).with_name("widgets.css").read_text("utf-8")
+    """Return the style sheet of all widgets."""
+    return (FOLDER / "widgets.css").read_text("utf-8")

@@ -18,7 +18,7 @@ import torch
 from ipywidgets import VBox
 from traitlets import Bytes, Dict, List
 
-from vaelib.config import ConfigError, TrainConfig, wrong
+from vaelib.config import ConfigError, TrainConfig, invalid
 from vaelib.data import ImageData, load_dataset
 from vaelib.losses import LOSSES
 from vaelib.widgets import frontend
@@ -36,7 +36,13 @@ SETS = {
     "sprites, RGB": dict(dataset="sprites", channels=3),
 }
 OWN = "your data"
-STEERED = ("beta", "beta_schedule", "loss", "latent_dim", "seed")  # and dataset, by its name on the menu
+STEERED = (
+    "beta",
+    "beta_schedule",
+    "loss",
+    "latent_dim",
+    "seed",
+)  # and dataset, by its name on the menu
 
 # A learning rate without a schedule: whoever moves beta late must not meet one that is spent.
 DEFAULT = TrainConfig(epochs=20, lr=2e-3, lr_schedule="none", group="playground")
@@ -48,7 +54,9 @@ class Panel(anywidget.AnyWidget):
     _esm = frontend.module("playground")
     _css = frontend.style()
     choices = Dict().tag(sync=True)  # of each menu
-    settings = Dict().tag(sync=True)  # where each control stands, and beta over the whole run
+    settings = Dict().tag(
+        sync=True
+    )  # where each control stands, and beta over the whole run
     frame = Dict().tag(sync=True)  # step, images a second, KL per latent, ...
     curve = Bytes().tag(sync=True)  # rows of step, recon, KL, beta
     fixed = Bytes().tag(sync=True)  # test images
@@ -71,22 +79,40 @@ class Playground(VBox):
 
     alive: ClassVar[WeakSet[Playground]] = WeakSet()
 
-    def __init__(self, config: TrainConfig = DEFAULT, data: ImageData | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig = DEFAULT, data: ImageData | None = None
+    ) -> None:
         self.pause_others()  # also that of this cell, if it is run again
         if data:
             config = replace(config, dataset="tensors", channels=1, image_size=28)
-        own = {key: getattr(config, key) for key in ("dataset", "channels", "image_size")}
-        self.sets = SETS | ({OWN: own} if not any(entry.items() <= own.items() for entry in SETS.values()) else {})
-        self.dataset = next(name for name, entry in self.sets.items() if entry.items() <= own.items())
+        own = {
+            key: getattr(config, key) for key in ("dataset", "channels", "image_size")
+        }
+        self.sets = SETS | (
+            {OWN: own}
+            if not any(entry.items() <= own.items() for entry in SETS.values())
+            else {}
+        )
+        self.dataset = next(
+            name for name, entry in self.sets.items() if entry.items() <= own.items()
+        )
         self.loaded = {self.dataset: data} if data else {}
         self.config = config
-        self.asked: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = SimpleQueue()
+        self.asked: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = (
+            SimpleQueue()
+        )
         self.lock, self.thread, self.closed = Lock(), None, False
-        self.left, self.due, self.weights_due = 0.0, 0.0, 0.0  # updates to make; when to show
+        self.left, self.due, self.weights_due = (
+            0.0,
+            0.0,
+            0.0,
+        )  # updates to make; when to show
         self.began = time.monotonic(), 0
         self.message, self.error = "", None
         self.session = Session(config, self.load(self.dataset, config), self.dataset)
-        self.explorer = LatentExplorer(self.session.state.model, self.session.few(POINTS))
+        self.explorer = LatentExplorer(
+            self.session.state.model, self.session.few(POINTS)
+        )
         self.panel = Panel(choices=self.choices(), fixed=self.session.fixed())
         self.panel.on_msg(self.hear)
         self.show()
@@ -213,9 +239,11 @@ class Playground(VBox):
         settings = dict(settings)
         name = settings.pop("dataset", self.dataset)
         if name not in self.sets:
-            raise wrong("dataset", name, f"give one of {', '.join(self.sets)}")
+            raise invalid("dataset", name, f"give one of {', '.join(self.sets)}")
         if unknown := set(settings) - set(STEERED):
-            raise ConfigError(f"{unknown.pop()} has no control: give dataset, {', '.join(STEERED)}.")
+            raise ConfigError(
+                f"{unknown.pop()} has no control: give dataset, {', '.join(STEERED)}."
+            )
         config = replace(self.config, **self.sets[name], **settings)
         self.load(name, config)
         anew = name != self.dataset or bool(set(settings) - {"beta"})
@@ -229,16 +257,25 @@ class Playground(VBox):
         """A data set of the menu, unpacked once. Raises: DataError."""
         if name not in self.loaded:
             self.loaded[name] = load_dataset(
-                config.dataset, config.binarize, config.channels, config.image_size, config.data_dir
+                config.dataset,
+                config.binarize,
+                config.channels,
+                config.image_size,
+                config.data_dir,
             )
         return self.loaded[name]
 
     def begin(self) -> None:
         """A new model, trained on if the old one was; the curve of that one stays in sight."""
         old, self.message = self.session, ""
-        self.session = Session(self.config, self.load(self.dataset, self.config), self.dataset)
+        self.session = Session(
+            self.config, self.load(self.dataset, self.config), self.dataset
+        )
         if old.points:
-            self.panel.ghosts = [*self.panel.ghosts, dict(label=old.label, unit=old.unit, curve=old.curve())][-GHOSTS:]
+            self.panel.ghosts = [
+                *self.panel.ghosts,
+                dict(label=old.label, unit=old.unit, curve=old.curve()),
+            ][-GHOSTS:]
         self.panel.fixed = self.session.fixed()
         self.explorer.show(self.session.state.model, self.session.few(POINTS))
         self.began = time.monotonic(), 0
@@ -246,15 +283,25 @@ class Playground(VBox):
     def write(self) -> None:
         """Keeps the model as a run. Raises: RunError, OSError."""
         run, end = self.session.keep()
-        figures = dict(step=end.step, recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl)
-        self.panel.kept = [*self.panel.kept, dict(path=run.path.as_posix(), label=self.session.label, **figures)]
+        figures = dict(
+            step=end.step, recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl
+        )
+        self.panel.kept = [
+            *self.panel.kept,
+            dict(path=run.path.as_posix(), label=self.session.label, **figures),
+        ]
 
     # What is shown
 
     def choices(self) -> dict[str, list[Any]]:
         """What each menu offers."""
         latents = sorted({*LATENTS, self.config.latent_dim})
-        return dict(dataset=list(self.sets), loss=list(LOSSES), latent_dim=latents, beta_schedule=["none", "linear", "cyclic"])
+        return dict(
+            dataset=list(self.sets),
+            loss=list(LOSSES),
+            latent_dim=latents,
+            beta_schedule=["none", "linear", "cyclic"],
+        )
 
     def show(self) -> None:
         """Brings the page up to the last update."""
@@ -263,13 +310,17 @@ class Playground(VBox):
         kl = session.kl()
         settings = {name: getattr(self.config, name) for name in STEERED}
         with self.panel.hold_sync():
-            self.panel.settings = dict(settings, dataset=self.dataset, plan=session.plan)
+            self.panel.settings = dict(
+                settings, dataset=self.dataset, plan=session.plan
+            )
             self.panel.curve = session.curve()
             self.panel.pictures = session.pictures(kl)
             self.panel.frame = session.facts() | dict(
                 kl=kl.tolist(),
                 running=running,
-                rate=round(updates * self.config.batch_size / seconds) if running and seconds else 0,  # no times at rest
+                rate=round(updates * self.config.batch_size / seconds)
+                if running and seconds
+                else 0,  # no times at rest
                 message=self.message,
             )
         if not running or now >= self.weights_due:
@@ -289,4 +340,8 @@ def sentence(error: Exception) -> str:
     """What went wrong, in one line."""
     said = str(error).strip().splitlines()
     own = type(error).__module__.startswith("vaelib")
-    return said[0] if own and said else f"{type(error).__name__}: {said[0] if said else 'no more is known'}"
+    return (
+        said[0]
+        if own and said
+        else f"{type(error).__name__}: {said[0] if said else 'no more is known'}"
+    )

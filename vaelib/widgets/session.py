@@ -15,10 +15,23 @@ from vaelib.data import ImageData, pixels
 from vaelib.losses import kl_per_latent, title
 from vaelib.plotting import traversal
 from vaelib.runs import Run, create
-from vaelib.training import EpochEnd, Update, measure, schedule, start, steps_per_epoch, updates
+from vaelib.training import (
+    EpochEnd,
+    Update,
+    measure,
+    schedule,
+    start,
+    steps_per_epoch,
+    updates,
+)
 
 EVERY = 5  # updates to a point of a curve, their mean: a curve depends on the steps, not on when it was drawn
-SHOWN, SAMPLES, ROWS, STEPS = 10, 30, 5, 11  # test images, samples, latents traversed and the pictures of each
+SHOWN, SAMPLES, ROWS, STEPS = (
+    10,
+    30,
+    5,
+    11,
+)  # test images, samples, latents traversed and the pictures of each
 KL_IMAGES = 250  # test images for the bars
 PLAN = 101  # values of beta that draw its schedule
 
@@ -36,14 +49,18 @@ class Session:
         self.recent: list[tuple[float, ...]] = []  # step, reconstruction, KL, beta
         self.points: list[tuple[float, ...]] = []
         self.ends: list[EpochEnd] = []
-        rng = torch.Generator().manual_seed(config.seed)  # training draws from another one
+        rng = torch.Generator().manual_seed(
+            config.seed
+        )  # training draws from another one
         self.noise = torch.randn(SAMPLES, config.latent_dim, generator=rng)
 
     @property
     def label(self) -> str:
         """The settings in a few words."""
         c = self.config
-        beta = "".join(f" → {beta:g}" for beta in c.beta_by_step().values()).removeprefix(" → ")
+        beta = "".join(
+            f" → {beta:g}" for beta in c.beta_by_step().values()
+        ).removeprefix(" → ")
         plan = "" if c.beta_schedule == "none" else f" {c.beta_schedule}"
         return f"{self.name}, {c.loss}, {c.latent_dim} latents, β {beta}{plan}, seed {c.seed}"
 
@@ -56,7 +73,10 @@ class Session:
     def take_beta(self) -> None:
         """Beta as the settings have it now."""
         self.beta = schedule(self.config, self.data)
-        self.plan = [self.beta(round(i * (self.config.epochs * self.steps - 1) / (PLAN - 1))) for i in range(PLAN)]
+        self.plan = [
+            self.beta(round(i * (self.config.epochs * self.steps - 1) / (PLAN - 1)))
+            for i in range(PLAN)
+        ]
 
     def change_beta(self, beta: float) -> None:
         """Another beta from the next update on."""
@@ -89,7 +109,14 @@ class Session:
             end = self.ends[-1]
         else:  # with noise of its own: keeping a model changes no result
             rng = torch.Generator().manual_seed(self.config.seed)
-            end = measure(self.state, self.data, self.config, self.beta(self.state.step), rng, time.perf_counter())
+            end = measure(
+                self.state,
+                self.data,
+                self.config,
+                self.beta(self.state.step),
+                rng,
+                time.perf_counter(),
+            )
         run = create(self.config, self.data)
         run.rows = [past.row for past in self.ends]
         with run.lock():
@@ -136,10 +163,23 @@ class Session:
     def pictures(self, kl: Tensor) -> bytes:
         """Reconstructions, samples from fixed noise, and traversals about the first image of the latents with the most KL."""
         mu, _ = self.encode(SHOWN)
-        walks = traversal(mu[0], steps=STEPS)[kl.argsort(descending=True)[:ROWS].to(mu.device)]
-        images = self.state.model.images(torch.cat((mu, self.noise.to(mu.device), walks.flatten(0, 1))))
-        return images.nan_to_num(0).mul(255).round().to("cpu", torch.uint8).numpy().tobytes()
+        walks = traversal(mu[0], steps=STEPS)[
+            kl.argsort(descending=True)[:ROWS].to(mu.device)
+        ]
+        images = self.state.model.images(
+            torch.cat((mu, self.noise.to(mu.device), walks.flatten(0, 1)))
+        )
+        return (
+            images.nan_to_num(0)
+            .mul(255)
+            .round()
+            .to("cpu", torch.uint8)
+            .numpy()
+            .tobytes()
+        )
 
     def encode(self, n: int) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q for the first `n` test images."""
-        return self.state.model.encode(pixels(self.data.test[:n].to(self.state.losses.device)))
+        return self.state.model.encode(
+            pixels(self.data.test[:n].to(self.state.losses.device))
+        )

@@ -9,16 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelib.config import wrong
+from vaelib.config import invalid
 from vaelib.model import VAE
 
 
 def layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
     """Weight (out, in) and bias (out,) of each layer, in the order in which they are packed; of the last, the means alone."""
-    hidden = [[(m.weight, m.bias) for m in part if isinstance(m, nn.Linear)] for part in (model.encoder, model.decoder)]
+    hidden = [
+        [(m.weight, m.bias) for m in part if isinstance(m, nn.Linear)]
+        for part in (model.encoder, model.decoder)
+    ]
     heads = [(head.weight, head.bias) for head in (model.fc_mu, model.fc_logvar)]
     pixels = math.prod(model.shape)
-    return [*hidden[0], *heads, *hidden[1], (model.fc_out.weight[:pixels], model.fc_out.bias[:pixels])]
+    return [
+        *hidden[0],
+        *heads,
+        *hidden[1],
+        (model.fc_out.weight[:pixels], model.fc_out.bias[:pixels]),
+    ]
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +53,7 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
     Raises: ConfigError for other `bits`.
     """
     if bits not in (8, 32):
-        raise wrong("bits", bits, "give 8 or 32")
+        raise invalid("bits", bits, "give 8 or 32")
     parts: list[Tensor] = []
     for weight, bias in layers(model):
         parts.append(bias)
@@ -53,11 +61,19 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
             weight, scale = quantise(weight)
             parts.append(scale)
         parts.append(weight.T)
-    packed = b"".join((raw := part.cpu().contiguous().numpy().tobytes()) + bytes(-len(raw) % 4) for part in parts)
-    encoder, decoder = ([part[i].in_features for i in range(0, len(part), 2)] for part in (model.encoder, model.decoder))
+    packed = b"".join(
+        (raw := part.cpu().contiguous().numpy().tobytes()) + bytes(-len(raw) % 4)
+        for part in parts
+    )
+    encoder, decoder = (
+        [part[i].in_features for i in range(0, len(part), 2)]
+        for part in (model.encoder, model.decoder)
+    )
     return dict(
         shape=list(model.shape),
-        activation="tanh" if any(isinstance(m, nn.Tanh) for m in model.encoder) else "relu",
+        activation="tanh"
+        if any(isinstance(m, nn.Tanh) for m in model.encoder)
+        else "relu",
         encoder=[*encoder, model.fc_mu.in_features],
         decoder=[*decoder, model.fc_out.in_features, math.prod(model.shape)],
         bits=bits,

@@ -39,20 +39,45 @@ export function chart(title, xLabel, yLabel, height) {
     const xs = lines.flatMap((l) => (l.x.length ? [l.x[l.x.length - 1]] : []));
     const xMax = Math.max(least, ...xs);
     const [yMin, yMax] = range(lines);
-    const across = (/** @type {number} */ x) => left + (x / xMax) * (width - left - right);
-    const down = (/** @type {number} */ y) => top + ((yMax - y) / (yMax - yMin)) * (height - top - bottom);
+    const across = (/** @type {number} */ x) =>
+      left + (x / xMax) * (width - left - right);
+    const down = (/** @type {number} */ y) =>
+      top + ((yMax - y) / (yMax - yMin)) * (height - top - bottom);
     const grid = ticks(yMin, yMax, height < 120 ? 2 : 5).flatMap((t) => [
-      svg("line", { class: "grid", x1: left, x2: width - right, y1: down(t), y2: down(t) }),
+      svg("line", {
+        class: "grid",
+        x1: left,
+        x2: width - right,
+        y1: down(t),
+        y2: down(t),
+      }),
       svg("text", { x: left - 6, y: down(t) + 4, "text-anchor": "end" }, format(t)),
     ]);
     const below = ticks(0, xMax, Math.min(8, width / 70)).map((t) =>
-      svg("text", { x: across(t), y: height - bottom + 16, "text-anchor": "middle" }, format(t)),
-    );
-    const names = [
-      svg("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle", class: "name" }, xLabel),
       svg(
         "text",
-        { transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle", class: "name" },
+        { x: across(t), y: height - bottom + 16, "text-anchor": "middle" },
+        format(t),
+      ),
+    );
+    const names = [
+      svg(
+        "text",
+        {
+          x: (left + width - right) / 2,
+          y: height - 4,
+          "text-anchor": "middle",
+          class: "name",
+        },
+        xLabel,
+      ),
+      svg(
+        "text",
+        {
+          transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`,
+          "text-anchor": "middle",
+          class: "name",
+        },
         yLabel,
       ),
     ];
@@ -64,13 +89,24 @@ export function chart(title, xLabel, yLabel, height) {
         d += line.dots ? `M${place}h0` : (d ? "L" : "M") + place;
       }
       const kind = line.ghost ? "ghost" : line.dots ? "dots" : "line";
-      return svg("path", { d, class: `${kind} ${line.colour}`, "data-name": line.name });
+      return svg("path", {
+        d,
+        class: `${kind} ${line.colour}`,
+        "data-name": line.name,
+      });
     });
     plot.replaceChildren(...grid, ...below, ...names, ...paths);
     const named = lines.filter((line) => line.name);
     if (shown !== (shown = named.map((line) => line.name).join()))
       key.replaceChildren(
-        ...named.map((line) => node("span", {}, node("span", { className: `mark ${line.colour}` }), line.name)),
+        ...named.map((line) =>
+          node(
+            "span",
+            {},
+            node("span", { className: `mark ${line.colour}` }),
+            line.name,
+          ),
+        ),
       );
   }
   new ResizeObserver(() => draw(lines, least)).observe(plot);
@@ -81,7 +117,9 @@ export function chart(title, xLabel, yLabel, height) {
 function range(lines) {
   let [low, high] = [Infinity, -Infinity];
   for (const { y } of lines)
-    for (let i = 0; i < y.length; i++) if (Number.isFinite(y[i])) [low, high] = [Math.min(low, y[i]), Math.max(high, y[i])];
+    for (let i = 0; i < y.length; i++)
+      if (Number.isFinite(y[i]))
+        [low, high] = [Math.min(low, y[i]), Math.max(high, y[i])];
   if (low > high) return [0, 1];
   const bottom = Math.min(0, low);
   return [bottom, high > bottom ? high + 0.04 * (high - bottom) : bottom + 1];
@@ -93,7 +131,10 @@ export function ticks(low, high, n) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((m) => m * power >= rough) ?? 10);
   const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
+  return Array.from(
+    { length: Math.floor(high / step) - first + 1 },
+    (_, i) => (first + i) * step,
+  );
 }
 
 /** @param {number} value */

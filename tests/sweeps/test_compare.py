@@ -14,22 +14,35 @@ import pytest
 import torch
 from PIL import Image
 
-from vaelib import compare, runs
+from vaelib import runs
 from vaelib.data import ImageData, load_dataset, pixels
-from vaelib.grids import grid
+from vaelib.sweeps import compare, grid
 from vaelib.train import train
 
 if TYPE_CHECKING:
     from conftest import Cli, Tree
 
-SPRITES: dict[str, Any] = dict(dataset="sprites", image_size=8, hidden_dim=(16,), batch_size=500, epochs=2, device="cpu")
+SPRITES: dict[str, Any] = dict(
+    dataset="sprites",
+    image_size=8,
+    hidden_dim=(16,),
+    batch_size=500,
+    epochs=2,
+    device="cpu",
+)
 
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine runs: three losses, three seeds each."""
     folder = tmp_path_factory.mktemp("compared")
-    for config in grid(**SPRITES, latent_dim=3, loss=["bce", "mse", "gaussian"], seed=[1, 2, 3], project_dir=str(folder)):
+    for config in grid(
+        **SPRITES,
+        latent_dim=3,
+        loss=["bce", "mse", "gaussian"],
+        seed=[1, 2, 3],
+        project_dir=str(folder),
+    ):
         train(config, quiet=True)
     return folder / "sprites-grid"
 
@@ -49,7 +62,9 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
         figures = result.figures
         for name in ("recon", "kl", "total", "neg_elbo"):
             assert figures[name] == pytest.approx(float(rows[-1][name]), abs=1e-6)
-        assert figures["seconds"] == pytest.approx(sum(float(row["seconds"]) for row in rows), abs=1e-5)
+        assert figures["seconds"] == pytest.approx(
+            sum(float(row["seconds"]) for row in rows), abs=1e-5
+        )
         model, _ = runs.load(run)
         with torch.no_grad():
             spread = model.encode(pixels(test))[0].double().var(0)
@@ -58,7 +73,9 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
 
 def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result]):
     kinds = compare.kinds(found)
-    assert {kind: {r.config.loss for r in members} for kind, members in kinds.items()} == {
+    assert {
+        kind: {r.config.loss for r in members} for kind, members in kinds.items()
+    } == {
         "sprites 1x8x8 grey, cross-entropy": {"bce"},
         "sprites 1x8x8 grey, density": {"mse", "gaussian"},
     }
@@ -81,23 +98,38 @@ def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result
     ],
     ids=str,
 )
-def test_what_cannot_be_compared_is_of_two_kinds(one: dict[str, Any], other: dict[str, Any], found: list[compare.Result]):
+def test_what_cannot_be_compared_is_of_two_kinds(
+    one: dict[str, Any], other: dict[str, Any], found: list[compare.Result]
+):
     from dataclasses import replace
 
     made = []
     for settings in (one, other):
         config = replace(found[0].config, **dict(loss="bce") | settings)
         size = config.image_size
-        made.append(replace(found[0], config=config, test=torch.zeros(1, 1, size, size, dtype=torch.uint8)))
+        made.append(
+            replace(
+                found[0],
+                config=config,
+                test=torch.zeros(1, 1, size, size, dtype=torch.uint8),
+            )
+        )
     assert made[0].kind != made[1].kind
-    same = replace(made[0], config=replace(made[0].config, latent_dim=7, seed=9, beta=4.0))
+    same = replace(
+        made[0], config=replace(made[0].config, latent_dim=7, seed=9, beta=4.0)
+    )
     assert same.kind == made[0].kind
 
 
-def test_pixels_drawn_once_or_each_time_have_one_test_split_and_so_one_kind(found: list[compare.Result]):
+def test_pixels_drawn_once_or_each_time_have_one_test_split_and_so_one_kind(
+    found: list[compare.Result],
+):
     from dataclasses import replace
 
-    kinds = {replace(found[0], config=replace(found[0].config, binarize=how)).kind for how in ("fixed", "dynamic")}
+    kinds = {
+        replace(found[0], config=replace(found[0].config, binarize=how)).kind
+        for how in ("fixed", "dynamic")
+    }
     assert len(kinds) == 1
     assert "black and white" in kinds.pop()
 
@@ -107,7 +139,10 @@ def test_csv_has_a_line_for_each_run(found: list[compare.Result]):
     assert len(lines) == 9
     for line, result in zip(lines, found, strict=True):
         assert (line["kind"], line["run"]) == (result.kind, result.config.name)
-        assert (line["loss"], int(line["seed"])) == (result.config.loss, result.config.seed)
+        assert (line["loss"], int(line["seed"])) == (
+            result.config.loss,
+            result.config.seed,
+        )
         assert "latent_dim" not in line, "it does not vary"
         assert int(line["epochs_ended"]) == 2
         for name, value in result.figures.items():
@@ -125,7 +160,9 @@ def test_mean_and_standard_deviation_over_seeds(found: list[compare.Result]):
     assert "over seeds" not in single
 
 
-def test_runs_that_differ_in_their_seed_look_alike_and_others_do_not(found: list[compare.Result]):
+def test_runs_that_differ_in_their_seed_look_alike_and_others_do_not(
+    found: list[compare.Result],
+):
     looks = compare.Looks(found)
     kinds = {repr(looks.of(r.config)) for r in found}
     assert len(kinds) == 3
@@ -136,7 +173,9 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
     blocks = compare.kinds(found)
     figure = compare.curves(found)
     drawn = [axes.get_lines() for axes in figure.axes]
-    assert [len(lines) for lines in drawn] == [len(members) for members in blocks.values() for _ in range(3)]
+    assert [len(lines) for lines in drawn] == [
+        len(members) for members in blocks.values() for _ in range(3)
+    ]
     first: Any = drawn[0][0].get_ydata()
     assert list(first) == [row["neg_elbo"] for row in found[0].rows]
     assert all(axes.get_title(loc="left") and axes.get_xlabel() for axes in figure.axes)
@@ -145,7 +184,8 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
     assert len(figure.axes) == 2
     for axes, (kind, members) in zip(figure.axes, blocks.items(), strict=True):
         assert axes.get_title(loc="left") == kind.replace(", ", "\n")
-        points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.get_lines()[: len(members)]]  # pyright: ignore
+        lines = axes.get_lines()[: len(members)]
+        points = [tuple(line.get_xydata()[0]) for line in lines]  # pyright: ignore
         assert points == [(r.figures["kl"], r.figures["recon"]) for r in members]
         assert "nats per image" in axes.get_xlabel()
 
@@ -154,7 +194,9 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
         assert len(axes.get_yticklabels()) == 1 + len(members)
 
 
-def test_command_writes_all_of_it_and_again(cli: Cli, group: Path, tmp_path: Path, tree: Tree, found: list[compare.Result]):
+def test_command_writes_all_of_it_and_again(
+    cli: Cli, group: Path, tmp_path: Path, tree: Tree, found: list[compare.Result]
+):
     copy = Path(shutil.copytree(group, tmp_path / "reports" / "g", symlinks=True))
     (copy / "begun").mkdir()  # by its first epoch: not yet to be seen
     shutil.copy(copy / "latest" / "run_meta.json", copy / "begun")
@@ -166,8 +208,12 @@ def test_command_writes_all_of_it_and_again(cli: Cli, group: Path, tmp_path: Pat
     new = {name for name in tree(copy) if name not in before}
     names = "table.csv table.md curves.png rate_distortion.png contact_sheet_1.png contact_sheet_2.png"
     assert new == {"comparison", *(f"comparison/{name}" for name in names.split())}
-    assert {name: digest for name, digest in tree(copy).items() if name in before} == before
-    assert (copy / "comparison" / "table.md").read_text(encoding="utf-8") == compare.table(found)
+    assert {
+        name: digest for name, digest in tree(copy).items() if name in before
+    } == before
+    assert (copy / "comparison" / "table.md").read_text(
+        encoding="utf-8"
+    ) == compare.table(found)
     for picture in (copy / "comparison").glob("*.png"):
         Image.open(picture).load()
 
@@ -175,16 +221,28 @@ def test_command_writes_all_of_it_and_again(cli: Cli, group: Path, tmp_path: Pat
 def test_own_tensors(tmp_path: Path):
     sprites = load_dataset("sprites", image_size=8)
     data = ImageData(sprites.train[:100], sprites.test[:50])
-    for config in grid(dataset="tensors", hidden_dim=(8,), seed=[1, 2], epochs=1, group="g", project_dir=str(tmp_path)):
+    for config in grid(
+        dataset="tensors",
+        hidden_dim=(8,),
+        seed=[1, 2],
+        epochs=1,
+        group="g",
+        project_dir=str(tmp_path),
+    ):
         train(config, data, quiet=True)
     assert len(compare.results(tmp_path / "g", data)) == 2
 
 
-def test_bad_input_gets_one_sentence_and_writes_nothing(cli: Cli, group: Path, tmp_path: Path, tree: Tree):
+def test_bad_input_gets_one_sentence_and_writes_nothing(
+    cli: Cli, group: Path, tmp_path: Path, tree: Tree
+):
     before = tree(group)
     for name in ("nowhere", tmp_path):
         assert "holds no run that has ended an epoch" in cli("compare", name).refusal
     (tmp_path / "mine").mkdir()
-    assert "mine exists already: give another --output" in cli("compare", group, "--output", tmp_path / "mine").refusal
+    assert (
+        "mine exists already: give another --output"
+        in cli("compare", group, "--output", tmp_path / "mine").refusal
+    )
     assert tree(tmp_path) == {"mine": "folder"}
     assert tree(group) == before

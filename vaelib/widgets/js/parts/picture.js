@@ -10,7 +10,13 @@ export const GAP = 2;
  * @param {string} [className]
  */
 export function picture(label, className = "") {
-  return node("canvas", { role: "img", "aria-label": label, className, width: 28, height: 28 });
+  return node("canvas", {
+    role: "img",
+    "aria-label": label,
+    className,
+    width: 28,
+    height: 28,
+  });
 }
 
 /**
@@ -58,6 +64,12 @@ export function resize(canvas, columns, rows, [, height, width]) {
 export function sheet(canvas, pictures, columns, shape) {
   resize(canvas, columns, Math.ceil(pictures.length / columns), shape);
   pictures.forEach((pixels, i) =>
-    paint(canvas, pixels, shape, (i % columns) * (shape[2] + GAP), Math.floor(i / columns) * (shape[1] + GAP)),
+    paint(
+      canvas,
+      pixels,
+      shape,
+      (i % columns) * (shape[2] + GAP),
+      Math.floor(i / columns) * (shape[1] + GAP),
+    ),
   );
 }

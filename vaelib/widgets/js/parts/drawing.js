@@ -36,7 +36,10 @@ export function drawing(changed) {
     const radius = 1.1 * Math.max(1, width / 28);
     for (let i = 0; i < height; i++)
       for (let j = 0; j < width; j++) {
-        const ink = Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(j + 0.5 - x, i + 0.5 - y)));
+        const ink = Math.min(
+          1,
+          Math.max(0, radius + 0.5 - Math.hypot(j + 0.5 - x, i + 0.5 - y)),
+        );
         for (let c = 0; c < channels && ink > 0; c++) {
           const at = (c * height + i) * width + j;
           pixels[at] = Math.max(pixels[at], ink);
@@ -47,7 +50,8 @@ export function drawing(changed) {
   /** Inks the way to a point. @param {number} x @param {number} y */
   function lineTo(x, y) {
     const steps = Math.max(1, Math.ceil(2 * Math.hypot(x - pen.x, y - pen.y)));
-    for (let s = 1; s <= steps; s++) dab(pen.x + ((x - pen.x) * s) / steps, pen.y + ((y - pen.y) * s) / steps);
+    for (let s = 1; s <= steps; s++)
+      dab(pen.x + ((x - pen.x) * s) / steps, pen.y + ((y - pen.y) * s) / steps);
     Object.assign(pen, { x, y });
   }
 
@@ -75,7 +79,12 @@ export function drawing(changed) {
   };
   canvas.onfocus = canvas.onblur = show;
   canvas.onkeydown = (event) => {
-    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const move = {
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, -1],
+      ArrowDown: [0, 1],
+    }[event.key];
     if (event.key === " ") pen.down = !pen.down;
     else if (!move) return;
     event.preventDefault();

@@ -21,7 +21,15 @@ export class Network {
     this.pixels = shape.reduce((a, b) => a * b);
     this.latents = decoder[0];
     this.activation = activation;
-    const view = { bytes: new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength).slice(), at: 0, bits };
+    const view = {
+      bytes: new Uint8Array(
+        weights.buffer,
+        weights.byteOffset,
+        weights.byteLength,
+      ).slice(),
+      at: 0,
+      bits,
+    };
     this.encoder = hidden(view, encoder);
     const features = encoder[encoder.length - 1];
     this.mu = layer(view, features, this.latents);
@@ -36,7 +44,10 @@ export class Network {
    */
   encode(x) {
     const h = this.encoder.reduce((h, l) => this.activate(affine(l, h)), x);
-    return { mu: affine(this.mu, h), sigma: affine(this.logvar, h).map((v) => Math.exp(v / 2)) };
+    return {
+      mu: affine(this.mu, h),
+      sigma: affine(this.logvar, h).map((v) => Math.exp(v / 2)),
+    };
   }
 
   /**
@@ -54,7 +65,8 @@ export class Network {
 
   /** @param {Float32Array} h changed in place */
   activate(h) {
-    for (let i = 0; i < h.length; i++) h[i] = this.activation === "relu" ? Math.max(0, h[i]) : Math.tanh(h[i]);
+    for (let i = 0; i < h.length; i++)
+      h[i] = this.activation === "relu" ? Math.max(0, h[i]) : Math.tanh(h[i]);
     return h;
   }
 }
@@ -77,14 +89,16 @@ function hidden(view, sizes) {
  */
 function layer(view, inputs, outputs) {
   /** @param {number} n */
-  const floats = (n) => new Float32Array(view.bytes.buffer, (view.at += 4 * n) - 4 * n, n);
+  const floats = (n) =>
+    new Float32Array(view.bytes.buffer, (view.at += 4 * n) - 4 * n, n);
   const bias = floats(outputs);
   if (view.bits === 32) return { bias, weight: floats(inputs * outputs) };
   const scale = floats(outputs);
   const shares = new Int8Array(view.bytes.buffer, view.at, inputs * outputs);
   view.at += Math.ceil(shares.length / 4) * 4;
   const weight = new Float32Array(shares.length);
-  for (let k = 0; k < shares.length; k += outputs) for (let i = 0; i < outputs; i++) weight[k + i] = shares[k + i] * scale[i];
+  for (let k = 0; k < shares.length; k += outputs)
+    for (let i = 0; i < outputs; i++) weight[k + i] = shares[k + i] * scale[i];
   return { bias, weight };
 }
 
@@ -104,8 +118,14 @@ function affine({ bias, weight }, x) {
     const [a, b, c, d] = [used[q], used[q + 1], used[q + 2], used[q + 3]];
     const [xa, xb, xc, xd] = [x[a], x[b], x[c], x[d]];
     const [wa, wb, wc, wd] = [a * n, b * n, c * n, d * n];
-    for (let i = 0; i < n; i++) y[i] += xa * weight[wa + i] + xb * weight[wb + i] + xc * weight[wc + i] + xd * weight[wd + i];
+    for (let i = 0; i < n; i++)
+      y[i] +=
+        xa * weight[wa + i] +
+        xb * weight[wb + i] +
+        xc * weight[wc + i] +
+        xd * weight[wd + i];
   }
-  for (const k of used.slice(fours)) for (let i = 0; i < n; i++) y[i] += x[k] * weight[k * n + i];
+  for (const k of used.slice(fours))
+    for (let i = 0; i < n; i++) y[i] += x[k] * weight[k * n + i];
   return y;
 }

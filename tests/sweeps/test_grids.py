@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaelib import config as configs
-from vaelib import grids
 from vaelib.config import ConfigError, TrainConfig
-from vaelib.grids import grid
+from vaelib.sweeps import grid, grids
 
 if TYPE_CHECKING:
     from conftest import Cli, Tree
@@ -56,11 +55,15 @@ RUN = ("project_dir", "group", "name", "save_dir")
 
 
 def test_the_pairs_are_of_every_field():
-    assert {*PAIRS, *SPRITES_ONLY, *RUN} == {field.name for field in fields(TrainConfig)}
+    assert {*PAIRS, *SPRITES_ONLY, *RUN} == {
+        field.name for field in fields(TrainConfig)
+    }
 
 
 @pytest.mark.parametrize("name", [*PAIRS, *SPRITES_ONLY])
-def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(name: str, tmp_path: Path):
+def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(
+    name: str, tmp_path: Path
+):
     pair = (PAIRS | SPRITES_ONLY)[name]
     fixed = dict(dataset="sprites") if name in SPRITES_ONLY else {}
     python = grid(**fixed, **{name: list(pair)})
@@ -68,7 +71,10 @@ def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(n
     assert len({run.name for run in python}) == 2
     assert len({run.group for run in python}) == 1
 
-    texts = [",".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in pair]
+    texts = [
+        ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for value in pair
+    ]
     from vaelib.train import Parser, add_arguments
 
     parser = Parser(allow_abbrev=False)
@@ -79,46 +85,86 @@ def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(n
     assert grids.from_flags(given, preset) == python
 
     def toml(value: Any) -> str:
-        return str(list(value)) if isinstance(value, tuple) else repr(value).lower() if type(value) is bool else repr(value)
+        return (
+            str(list(value))
+            if isinstance(value, tuple)
+            else repr(value).lower()
+            if type(value) is bool
+            else repr(value)
+        )
 
     file = tmp_path / "sweep.toml"
-    lines = [f"{key} = {value!r}" for key, value in fixed.items()] + [f"{name} = [{', '.join(map(toml, pair))}]"]
+    lines = [f"{key} = {value!r}" for key, value in fixed.items()] + [
+        f"{name} = [{', '.join(map(toml, pair))}]"
+    ]
     file.write_text("\n".join(lines))
     assert grids.from_flags({}, file=str(file)) == python
 
 
 def test_all_combinations_in_the_order_of_the_config():
     runs = grid(seed=range(2), latent_dim=[2, 8], epochs=3)
-    assert [(run.latent_dim, run.seed, run.epochs) for run in runs] == [(2, 0, 3), (2, 1, 3), (8, 0, 3), (8, 1, 3)]
+    assert [(run.latent_dim, run.seed, run.epochs) for run in runs] == [
+        (2, 0, 3),
+        (2, 1, 3),
+        (8, 0, 3),
+        (8, 1, 3),
+    ]
     assert runs[0].name == "latent_dim=2-seed=0"
     assert {run.group for run in runs} == {"mnist-grid"}
 
 
 def test_zip_pairs_the_lists_and_repeats_what_is_single():
     runs = grid(zipped=True, latent_dim=[2, 8], lr=[1e-3, 1e-4], seed=[3])
-    assert [(run.latent_dim, run.lr, run.seed) for run in runs] == [(2, 1e-3, 3), (8, 1e-4, 3)]
+    assert [(run.latent_dim, run.lr, run.seed) for run in runs] == [
+        (2, 1e-3, 3),
+        (8, 1e-4, 3),
+    ]
 
 
 def test_the_reference_grid_is_the_default():
     runs = grids.from_flags({"epochs": [2]})
-    wanted = itertools.product((2, 8, 20), ("bce", "bce_logits", "mse"), ("none", "linear", "cyclic"))
-    assert [(run.latent_dim, run.loss, run.beta_schedule) for run in runs] == list(wanted)
-    assert {(run.epochs, run.seed, run.group) for run in runs} == {(2, 42, "mnist-grid")}
+    wanted = itertools.product(
+        (2, 8, 20), ("bce", "bce_logits", "mse"), ("none", "linear", "cyclic")
+    )
+    assert [(run.latent_dim, run.loss, run.beta_schedule) for run in runs] == list(
+        wanted
+    )
+    assert {(run.epochs, run.seed, run.group) for run in runs} == {
+        (2, 42, "mnist-grid")
+    }
     assert len(grids.from_flags({"latent_dim": [2]})) == 9
-    assert [run.name for run in grids.from_flags({"seed": [1, 2]})] == ["seed=1", "seed=2"]
-    assert {run.loss for run in grids.from_flags({"seed": [1, 2]}, preset="pytorch-examples")} == {"bce"}
+    assert [run.name for run in grids.from_flags({"seed": [1, 2]})] == [
+        "seed=1",
+        "seed=2",
+    ]
+    assert {
+        run.loss
+        for run in grids.from_flags({"seed": [1, 2]}, preset="pytorch-examples")
+    } == {"bce"}
 
 
 def test_a_flag_wins_over_the_file_and_the_file_over_a_preset(tmp_path: Path):
     file = tmp_path / "sweep.toml"
-    file.write_text('zip = true\nlatent-dim = [2, 8]\nseed = [1, 2]\nloss = "mse"\nhidden_dim = "400,200"\n')
+    file.write_text(
+        'zip = true\nlatent-dim = [2, 8]\nseed = [1, 2]\nloss = "mse"\nhidden_dim = "400,200"\n'
+    )
     runs = grids.from_flags({"seed": [5, 6]}, "pytorch-examples", str(file))
-    assert [(run.latent_dim, run.seed, run.loss, run.batch_size) for run in runs] == [(2, 5, "mse", 128), (8, 6, "mse", 128)]
+    assert [(run.latent_dim, run.seed, run.loss, run.batch_size) for run in runs] == [
+        (2, 5, "mse", 128),
+        (8, 6, "mse", 128),
+    ]
     assert runs[0].hidden_dim == (400, 200)
 
 
-@given(st.lists(st.text(min_size=1).map("folder:{}".format), min_size=2, max_size=5, unique=True), st.booleans())
-def test_different_settings_have_different_names_that_are_names(datasets: list[str], more: bool):
+@given(
+    st.lists(
+        st.text(min_size=1).map("folder:{}".format), min_size=2, max_size=5, unique=True
+    ),
+    st.booleans(),
+)
+def test_different_settings_have_different_names_that_are_names(
+    datasets: list[str], more: bool
+):
     runs = grid(dataset=datasets, **({"lr": [1e-3, 1.0000000001e-3]} if more else {}))
     assert len({run.name for run in runs}) == len(runs)
     for run in runs:
@@ -127,8 +173,17 @@ def test_different_settings_have_different_names_that_are_names(datasets: list[s
 
 
 def test_a_long_name_is_cut_and_still_its_own():
-    many = {name: list(pair) for name, pair in PAIRS.items() if name in ("activation", "beta", "beta_cycles", "beta_ratio")}
-    runs = grid(**many, output_bias=["random", "data"], gradient=["mean", "sum"], adam_beta2=[0.98, 0.999])
+    many = {
+        name: list(pair)
+        for name, pair in PAIRS.items()
+        if name in ("activation", "beta", "beta_cycles", "beta_ratio")
+    }
+    runs = grid(
+        **many,
+        output_bias=["random", "data"],
+        gradient=["mean", "sum"],
+        adam_beta2=[0.98, 0.999],
+    )
     assert len({run.name for run in runs}) == len(runs) == 128
     assert max(len(run.name) for run in runs) == 100
 
@@ -148,7 +203,10 @@ def test_varying_fields_are_those_that_differ():
         (dict(latent_dim=[]), "latent_dim is []"),
         (dict(latent_dim=[2, 2]), "latent_dim=2 stands in the grid twice"),
         (dict(beta=[1, 1.0]), "stands in the grid twice"),
-        (dict(zipped=True, latent_dim=[2, 8], seed=[1, 2, 3]), "latent_dim has 2, seed has 3"),
+        (
+            dict(zipped=True, latent_dim=[2, 8], seed=[1, 2, 3]),
+            "latent_dim has 2, seed has 3",
+        ),
         (dict(name="x"), "a sweep names its runs itself"),
         (dict(save_dir="x"), "a sweep names its runs itself"),
         (dict(group=["a", "b"]), "give one value"),
@@ -170,17 +228,28 @@ def test_bad_grid(settings: dict[str, Any], words: str):
         (["--fused", "maybe", "true"], "fused is 'maybe': give True or False"),
         (["--latent-dim"], "expected at least one argument"),
         (["--lantent-dim", "2"], "unrecognized arguments: --lantent-dim 2"),
-        (["--zip", "--latent-dim", "2", "8", "--seed", "1", "2", "3"], "zip wants lists of one length"),
+        (
+            ["--zip", "--latent-dim", "2", "8", "--seed", "1", "2", "3"],
+            "zip wants lists of one length",
+        ),
         (["--group", "a/b"], "group is 'a/b'"),
         (["--name", "x"], "unrecognized arguments: --name x"),
         (["--workers", "0"], "'0' is not a whole number of at least 1"),
-        (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "leave out --workers or --scheduler"),
+        (
+            ["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"],
+            "leave out --workers or --scheduler",
+        ),
         (["--file", "nowhere.toml"], "nowhere.toml: No such file"),
     ],
     ids=str,
 )
 def test_bad_flags_get_one_sentence_and_write_nothing(
-    argv: list[str], words: str, cli: Cli, tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    argv: list[str],
+    words: str,
+    cli: Cli,
+    tree: Tree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.chdir(tmp_path)
     assert words in cli("sweep", *argv).refusal
@@ -199,7 +268,9 @@ def test_bad_flags_get_one_sentence_and_write_nothing(
         ("seed = [[1, 2]]", "seed is '1,2'"),
     ],
 )
-def test_a_bad_file_gets_one_sentence(text: str, words: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bad_file_gets_one_sentence(
+    text: str, words: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     Path("sweep.toml").write_text(text)
     assert words in cli("sweep", "--file", "sweep.toml").refusal

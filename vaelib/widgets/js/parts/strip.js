@@ -3,7 +3,7 @@
 import { node } from "./controls.js";
 import { picture, sheet } from "./picture.js";
 
-/** @typedef {import("./network.js").Network} Network */
+/** @typedef {import("../engine/network.js").Network} Network */
 
 const STEPS = 11;
 
@@ -13,7 +13,12 @@ const STEPS = 11;
  */
 export function strip(label, ends) {
   const canvas = picture(label, "strip");
-  const root = node("div", {}, canvas, node("div", { className: "ends" }, ...ends.map((end) => node("span", {}, end))));
+  const root = node(
+    "div",
+    {},
+    canvas,
+    node("div", { className: "ends" }, ...ends.map((end) => node("span", {}, end))),
+  );
   return {
     root,
     canvas,
@@ -24,7 +29,9 @@ export function strip(label, ends) {
      * @param {Float32Array} b
      */
     draw(network, a, b) {
-      const pictures = Array.from({ length: STEPS }, (_, i) => network.decode(between(a, b, i / (STEPS - 1))));
+      const pictures = Array.from({ length: STEPS }, (_, i) =>
+        network.decode(between(a, b, i / (STEPS - 1))),
+      );
       sheet(canvas, pictures, STEPS, network.shape);
     },
   };

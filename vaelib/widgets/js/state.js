@@ -1,8 +1,8 @@
 /** What a published page knows instead of a kernel: files of state beside its script, and a model that holds one of them. */
 
-import { node } from "./controls.js";
+import { node } from "./parts/controls.js";
 
-/** @typedef {import("./controls.js").Model} Model */
+/** @typedef {import("./parts/controls.js").Model} Model */
 
 const script = /** @type {HTMLScriptElement | null} */ (document.currentScript); // only while it runs for the first time
 const HERE = script?.src ?? document.baseURI;
@@ -51,7 +51,9 @@ function revive(value) {
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
     return new DataView(bytes.buffer);
   }
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, revive(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, revive(inner)]),
+  );
 }
 
 /**

@@ -18,18 +18,40 @@ export function latents(moved, chosen) {
 
   /** @param {number} j */
   function row(j) {
-    const name = button(latent(j), () => chosen(j), { title: `Traverse ${latent(j)}`, "aria-pressed": "false" });
+    const name = button(latent(j), () => chosen(j), {
+      title: `Traverse ${latent(j)}`,
+      "aria-pressed": "false",
+    });
     const kl = node("span", { className: "kl" });
     const bar = svg("line", { class: "sigma", y1: 8, y2: 8 });
     const dot = svg("line", { class: "mu", y1: 8, y2: 8 }); // a line without length has round ends at any width
     const range = svg("line", { class: "prior", x1: -REACH, x2: REACH, y1: 8, y2: 8 });
     const zero = svg("line", { class: "prior", y1: 3, y2: 13 });
-    const place = { viewBox: `${-REACH} 0 ${2 * REACH} 16`, preserveAspectRatio: "none" };
+    const place = {
+      viewBox: `${-REACH} 0 ${2 * REACH} 16`,
+      preserveAspectRatio: "none",
+    };
     const q = svg("svg", { ...place, role: "img", class: "q" }, range, zero, bar, dot);
-    const slider = node("input", { type: "range", min: -REACH, max: REACH, step: 0.01, value: 0, "aria-label": latent(j) });
+    const slider = node("input", {
+      type: "range",
+      min: -REACH,
+      max: REACH,
+      step: 0.01,
+      value: 0,
+      "aria-label": latent(j),
+    });
     const value = node("output");
     slider.oninput = () => moved(j, slider.valueAsNumber);
-    return { root: node("div", { className: "latent" }, name, kl, q, slider, value), name, kl, q, bar, dot, slider, value };
+    return {
+      root: node("div", { className: "latent" }, name, kl, q, slider, value),
+      name,
+      kl,
+      q,
+      bar,
+      dot,
+      slider,
+      value,
+    };
   }
 
   return {
@@ -55,8 +77,12 @@ export function latents(moved, chosen) {
       if (root.matches(":hover") || root.contains(document.activeElement)) return;
       const order = kl.map((_, j) => j).sort((a, b) => kl[b] - kl[a]);
       if (!speaks.some(Boolean)) speaks = speaks.map(() => true); // not trained yet: nothing to tell apart
-      active.replaceChildren(...order.filter((j) => speaks[j]).map((j) => rows[j].root));
-      silent.replaceChildren(...order.filter((j) => !speaks[j]).map((j) => rows[j].root));
+      active.replaceChildren(
+        ...order.filter((j) => speaks[j]).map((j) => rows[j].root),
+      );
+      silent.replaceChildren(
+        ...order.filter((j) => !speaks[j]).map((j) => rows[j].root),
+      );
       folded.hidden = !silent.childElementCount;
       summary.textContent = `${silent.childElementCount} inactive: the same for every image`;
     },
@@ -70,7 +96,10 @@ export function latents(moved, chosen) {
     posterior(q) {
       rows.forEach(({ q: drawn, bar, dot }, j) => {
         drawn.classList.toggle("none", !q);
-        drawn.setAttribute("aria-label", q ? `mean ${q.mu[j].toFixed(2)}, sigma ${q.sigma[j].toFixed(2)}` : "no image");
+        drawn.setAttribute(
+          "aria-label",
+          q ? `mean ${q.mu[j].toFixed(2)}, sigma ${q.sigma[j].toFixed(2)}` : "no image",
+        );
         if (!q) return;
         const [mu, sigma] = [q.mu[j], q.sigma[j]];
         for (const [line, x1, x2] of /** @type {const} */ ([

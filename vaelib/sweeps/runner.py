@@ -19,14 +19,17 @@ from dask import config as dask_config
 from distributed import Client, Future, wait
 from tqdm import tqdm
 
-from vaelib import cluster, files, runs
 from vaelib import config as configs
+from vaelib import files, runs
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, load_dataset
 from vaelib.runs import Held, Run, RunError
+from vaelib.sweeps import cluster
 from vaelib.train import Interrupted, same_settings, until_stopped
 
-LOST = RunError("Dask lost it, perhaps with its scheduler: give the same command to go on.")
+LOST = RunError(
+    "Dask lost it, perhaps with its scheduler: give the same command to go on."
+)
 
 
 @dataclass
@@ -58,16 +61,24 @@ class Job:
         path, config = self.run.path, self.run.config
         if (path / "run_meta.json").exists():
             begun = runs.open_run(path)
-            given = {name: value for name, value in asdict(config).items() if configs.room(name) != "run"}
+            given = {
+                name: value
+                for name, value in asdict(config).items()
+                if configs.section(name) != "run"
+            }
             try:
                 self.new = same_settings(begun.config, given) != begun.config
             except ConfigError as error:
                 wanted = str(error).partition(":")[0]
-                raise ConfigError(f"in {path} {wanted}: give another --group, or the settings of that run.") from None
+                raise ConfigError(
+                    f"in {path} {wanted}: give another --group, or the settings of that run."
+                ) from None
             begun.recall()
             self.run.rows = begun.rows
         elif path.exists() and (not path.is_dir() or runs.visible(path)):
-            raise RunError(f"{path} is not an empty folder, and no run: give another --group.")
+            raise RunError(
+                f"{path} is not an empty folder, and no run: give another --group."
+            )
 
     def take(self) -> None:
         """Takes its run's folder, and reads where to go on. Raises: Held, RunError, OSError."""
@@ -89,9 +100,13 @@ class Job:
 
 def plan(grid: Sequence[TrainConfig]) -> list[Job]:
     """How far each run is; nothing is written. Raises: ConfigError where a folder holds a run with other settings."""
-    jobs = [Job(Run(runs.group_folder(config) / config.name, config)) for config in grid]
+    jobs = [
+        Job(Run(runs.group_folder(config) / config.name, config)) for config in grid
+    ]
     for job in jobs:
-        with suppress(RunError):  # that run will fail, when its turn comes, and no other
+        with suppress(
+            RunError
+        ):  # that run will fail, when its turn comes, and no other
             job.look()
     return jobs
 
@@ -99,27 +114,42 @@ def plan(grid: Sequence[TrainConfig]) -> list[Job]:
 class Sweep:
     """One walk through a grid: what is to do, what the workers have in hand, what failed and why."""
 
-    def __init__(self, jobs: list[Job], client: Any, data: ImageData | None, quiet: bool = False) -> None:
+    def __init__(
+        self, jobs: list[Job], client: Any, data: ImageData | None, quiet: bool = False
+    ) -> None:
         self.client, self.quiet, self.token = client, quiet, uuid.uuid4().hex
         self.todo = deque(job for job in jobs if not job.finished)
         self.running: dict[Future, Job] = {}
         self.failed: dict[str, str] = {}
         self.done, self.total = len(jobs) - len(self.todo), len(jobs)
-        self.data = {source: self.load(source, data) for source in dict.fromkeys(source_of(job) for job in self.todo)}
+        self.data = {
+            source: self.load(source, data)
+            for source in dict.fromkeys(source_of(job) for job in self.todo)
+        }
         epochs = sum(job.run.config.epochs for job in jobs)
         ended = sum(min(job.ended, job.run.config.epochs) for job in jobs)
         disable = True if quiet else None  # None: where there is no terminal
-        self.bar = tqdm(total=epochs, initial=ended, unit=" epochs", dynamic_ncols=True, disable=disable)
+        self.bar = tqdm(
+            total=epochs,
+            initial=ended,
+            unit=" epochs",
+            dynamic_ncols=True,
+            disable=disable,
+        )
 
     def load(self, source: tuple[Any, ...], data: ImageData | None) -> Any:
         """The data set, held by the workers. Raises: what they raise where it cannot be had."""
         if data:
             return self.client.scatter(data, broadcast=True)
-        future = self.client.submit(load_dataset, *source)  # a task: loaded again where its worker is killed
+        future = self.client.submit(
+            load_dataset, *source
+        )  # a task: loaded again where its worker is killed
         if error := future.exception():
             if told(error):
                 raise error
-            raise RunError(f"no worker can load {source[0]} ({reason(error)}): all need the client's version of vaelib.")
+            raise RunError(
+                f"no worker can load {source[0]} ({reason(error)}): all need the client's version of vaelib."
+            )
         return future
 
     def run(self) -> dict[str, str]:
@@ -133,7 +163,9 @@ class Sweep:
                     self.client.run(cluster.stop, self.token, on_error="ignore")
                     while self.running:
                         self.collect(go_on=False)
-                    raise Interrupted("stopped, nothing is lost: give the same command to go on.")
+                    raise Interrupted(
+                        "stopped, nothing is lost: give the same command to go on."
+                    )
             finally:
                 for job in self.running.values():
                     job.lock.close()
@@ -162,7 +194,9 @@ class Sweep:
 
     def submit(self, job: Job) -> None:
         """Gives a run's next epoch to a worker."""
-        with dask_config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):  # the state may be some megabytes
+        with dask_config.set(
+            {"distributed.admin.large-graph-warning-threshold": "1 GB"}
+        ):  # the state may be some megabytes
             future = self.client.submit(
                 cluster.one_epoch, job.run.config, self.data[source_of(job)], job.state, self.token, job.new,
                 key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}", priority=job.ended,
@@ -200,14 +234,22 @@ class Sweep:
         if not self.quiet:
             row, seconds = job.run.rows[-1], sum(row["seconds"] for row in job.run.rows)
             figures = f"test recon {row['recon']:.2f}, KL {row['kl']:.2f}, total {row['total']:.2f} nats per image"
-            self.bar.write(f"{job.name}: {how or f'{figures} ({seconds:.1f} s)'}  [{self.done} of {self.total}]")
+            self.bar.write(
+                f"{job.name}: {how or f'{figures} ({seconds:.1f} s)'}  [{self.done} of {self.total}]"
+            )
             sys.stdout.flush()
 
 
 def source_of(job: Job) -> tuple[Any, ...]:
     """The arguments of `load_dataset`."""
     config = job.run.config
-    return config.dataset, config.binarize, config.channels, config.image_size, config.data_dir
+    return (
+        config.dataset,
+        config.binarize,
+        config.channels,
+        config.image_size,
+        config.data_dir,
+    )
 
 
 def told(error: BaseException) -> bool:
@@ -242,7 +284,9 @@ def sweep(
     with ExitStack() as stack:
         if client is None:
             workers = workers or cluster.workers_for(left)
-            client = stack.enter_context(Client(stack.enter_context(cluster.local_cluster(workers))))
+            client = stack.enter_context(
+                Client(stack.enter_context(cluster.local_cluster(workers)))
+            )
         if not quiet:
             print(f"dashboard: {client.dashboard_link}", flush=True)
         return Sweep(jobs, client, data, quiet).run()
@@ -260,13 +304,20 @@ def preview(grid: Sequence[TrainConfig], workers: int, probes: int = 4) -> str:
     jobs = plan(grid)
     wide = max(len(job.name) for job in jobs)
     lines = [f"{'run':{wide}}  epochs  ended"]
-    lines += [f"{job.name:{wide}}  {job.run.config.epochs:6}  {job.ended:5}" for job in jobs]
+    lines += [
+        f"{job.name:{wide}}  {job.run.config.epochs:6}  {job.ended:5}" for job in jobs
+    ]
     left = [job for job in jobs if not job.finished]
     chosen = left[:: math.ceil(len(left) / probes)] if left else []
-    data = {source: load_dataset(*source) for source in dict.fromkeys(map(source_of, chosen))}
+    data = {
+        source: load_dataset(*source)
+        for source in dict.fromkeys(map(source_of, chosen))
+    }
     epochs = sum(job.run.config.epochs - job.ended for job in left)
     each = [cluster.seconds_of(job.run.config, data[source_of(job)]) for job in chosen]
     about = epochs * sum(each) / max(1, len(each)) / min(workers, max(1, len(left)))
     time = f"about {about / 60:.0f} min" if about > 90 else f"about {about:.0f} s"
-    lines.append(f"{summary(jobs)} {epochs} epochs to go: {time} on {workers} worker{'s' if workers > 1 else ''}")
+    lines.append(
+        f"{summary(jobs)} {epochs} epochs to go: {time} on {workers} worker{'s' if workers > 1 else ''}"
+    )
     return "\n".join(lines)

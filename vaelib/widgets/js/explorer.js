@@ -1,14 +1,14 @@
 /** LatentExplorer: image, encoder, posterior, z, decoder, image, from left to right; all of it computed here. */
 
-import { button, latent, listener, menu, nextFrame, node } from "./controls.js";
-import { drawing } from "./drawing.js";
-import { latents } from "./latents.js";
-import { Network } from "./network.js";
-import { paint, picture } from "./picture.js";
-import { legend, plane } from "./plane.js";
-import { between, strip } from "./strip.js";
+import { button, latent, listener, menu, nextFrame, node } from "./parts/controls.js";
+import { drawing } from "./parts/drawing.js";
+import { latents } from "./parts/latents.js";
+import { Network } from "./engine/network.js";
+import { paint, picture } from "./parts/picture.js";
+import { legend, plane } from "./parts/plane.js";
+import { between, strip } from "./parts/strip.js";
 
-/** @typedef {import("./controls.js").Model} Model */
+/** @typedef {import("./parts/controls.js").Model} Model */
 
 const FIXED = 1024; // means come as 16-bit numbers
 const CHOICES = 20; // latents that can be an axis of the plane: those with the most KL
@@ -38,11 +38,28 @@ export function explorer({ model, el }) {
   const walk = strip("", ["−3", "z", "+3"]);
   const walkTitle = node("h4");
   const path = strip("From anchor A to anchor B", ["A", "", "B"]);
-  const t = node("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0, "aria-label": "Place between A and B" });
+  const t = node("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.01,
+    value: 0,
+    "aria-label": "Place between A and B",
+  });
   t.oninput = () => place(between(anchors[0], anchors[1], t.valueAsNumber));
 
-  const number = node("input", { type: "number", min: 0, value: 0, oninput: () => testImage(number.valueAsNumber) });
-  const testField = node("label", { className: "field" }, node("span", {}, "Test image"), number);
+  const number = node("input", {
+    type: "number",
+    min: 0,
+    value: 0,
+    oninput: () => testImage(number.valueAsNumber),
+  });
+  const testField = node(
+    "label",
+    { className: "field" },
+    node("span", {}, "Test image"),
+    number,
+  );
   const start = node(
     "div",
     { className: "bar", role: "group", "aria-label": "Start from" },
@@ -54,20 +71,33 @@ export function explorer({ model, el }) {
       follows = true;
       encode();
     }),
-    button("Prior mean", () => leave(new Float32Array(network.latents), "none: z is the mean of the prior")),
-    button("Random sample", () => leave(Float32Array.from(z, gauss), "none: z was drawn from the prior")),
+    button("Prior mean", () =>
+      leave(new Float32Array(network.latents), "none: z is the mean of the prior"),
+    ),
+    button("Random sample", () =>
+      leave(Float32Array.from(z, gauss), "none: z was drawn from the prior"),
+    ),
   );
   const axes = [
     menu("Right", [], (j) => ((right = Number(j)), (own.axes = true), spread())),
     menu("Up", [], (j) => ((up = Number(j)), (own.axes = true), spread())),
   ];
-  const shown = { points: tick("Test images", true), manifold: tick("Decoded pictures", false) };
+  const shown = {
+    points: tick("Test images", true),
+    manifold: tick("Decoded pictures", false),
+  };
   const legendPlace = node("div");
   const planePart = node(
     "section",
     { className: "space" },
     node("h4", {}, "Plane of two latents"),
-    node("div", { className: "bar" }, ...axes.map((a) => a.root), shown.points.root, shown.manifold.root),
+    node(
+      "div",
+      { className: "bar" },
+      ...axes.map((a) => a.root),
+      shown.points.root,
+      shown.manifold.root,
+    ),
     space.root,
     legendPlace,
   );
@@ -78,7 +108,13 @@ export function explorer({ model, el }) {
     node(
       "div",
       { className: "flow" },
-      node("figure", { className: "x" }, node("figcaption", {}, "Image x"), image.canvas, caption),
+      node(
+        "figure",
+        { className: "x" },
+        node("figcaption", {}, "Image x"),
+        image.canvas,
+        caption,
+      ),
       node("div", { className: "cone encoder" }, node("span", {}, "encoder")),
       node(
         "section",
@@ -97,7 +133,10 @@ export function explorer({ model, el }) {
           "div",
           { className: "bar" },
           button("z = μ", () => q && ((follows = true), place(q.mu, true))),
-          button("z from q", () => q && place(q.mu.map((m, j) => m + (q?.sigma[j] ?? 0) * gauss()))),
+          button(
+            "z from q",
+            () => q && place(q.mu.map((m, j) => m + (q?.sigma[j] ?? 0) * gauss())),
+          ),
         ),
       ),
       node("div", { className: "cone decoder" }, node("span", {}, "decoder")),
@@ -131,7 +170,11 @@ export function explorer({ model, el }) {
 
   /** A box to tick. @param {string} label @param {boolean} checked */
   function tick(label, checked) {
-    const input = node("input", { type: "checkbox", checked, onchange: () => spread() });
+    const input = node("input", {
+      type: "checkbox",
+      checked,
+      onchange: () => spread(),
+    });
     return { input, root: node("label", { className: "tick" }, input, label) };
   }
 
@@ -142,7 +185,10 @@ export function explorer({ model, el }) {
 
   /** One draw from N(0, 1). */
   function gauss() {
-    return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+    return (
+      Math.sqrt(-2 * Math.log(1 - Math.random())) *
+      Math.cos(2 * Math.PI * Math.random())
+    );
   }
 
   // z moves: the decoded image at once, all else with the next frame.
@@ -230,7 +276,10 @@ export function explorer({ model, el }) {
     const k = Math.min(n - 1, Math.max(0, Math.round(i) || 0));
     Object.assign(number, { max: n - 1, value: k });
     image.set(
-      Float32Array.from(bytes.subarray(k * network.pixels, (k + 1) * network.pixels), (v) => v / 255),
+      Float32Array.from(
+        bytes.subarray(k * network.pixels, (k + 1) * network.pixels),
+        (v) => v / 255,
+      ),
       network.shape,
     );
     const label = labels.byteLength ? classes[labels.getUint8(k)] : "";
@@ -253,7 +302,9 @@ export function explorer({ model, el }) {
   function firstAnchors() {
     const mu = means();
     const at = (/** @type {number} */ i) =>
-      mu.length ? mu.slice(i * z.length, (i + 1) * z.length) : Float32Array.from(z, gauss);
+      mu.length
+        ? mu.slice(i * z.length, (i + 1) * z.length)
+        : Float32Array.from(z, gauss);
     anchors = [at(0), at(1)];
     path.draw(network, anchors[0], anchors[1]);
   }
@@ -264,7 +315,10 @@ export function explorer({ model, el }) {
   function means() {
     const { mu } = model.get("codes");
     if (!mu) return new Float32Array();
-    return Float32Array.from({ length: mu.byteLength / 2 }, (_, i) => mu.getInt16(2 * i, true) / FIXED);
+    return Float32Array.from(
+      { length: mu.byteLength / 2 },
+      (_, i) => mu.getInt16(2 * i, true) / FIXED,
+    );
   }
 
   function manifold() {
@@ -307,13 +361,16 @@ export function explorer({ model, el }) {
     if (!own.latent && (chosen >= network.latents || faint(chosen))) choose(first[0]);
     const offered = first.slice(0, CHOICES);
     if (network.latents === 2) [right, up] = [0, 1];
-    else if (!own.axes && [right, up].some((j) => j >= network.latents || faint(j))) [right, up] = first;
+    else if (!own.axes && [right, up].some((j) => j >= network.latents || faint(j)))
+      [right, up] = first;
     for (const [axis, { root, select }] of axes.entries()) {
       const j = [right, up][axis];
       root.hidden = network.latents === 2;
       const all = offered.includes(j) ? offered : [...offered, j];
       if (document.activeElement !== select)
-        select.replaceChildren(...all.map((j) => node("option", { value: String(j) }, latent(j))));
+        select.replaceChildren(
+          ...all.map((j) => node("option", { value: String(j) }, latent(j))),
+        );
       select.value = String(j);
     }
   }
@@ -330,7 +387,11 @@ export function explorer({ model, el }) {
     const { images, classes } = test;
     testField.hidden = !images;
     shown.points.root.hidden = !images;
-    legendPlace.replaceChildren(...(classes?.some((/** @type {string} */ c) => [...c].length > 1) ? [legend(classes)] : []));
+    legendPlace.replaceChildren(
+      ...(classes?.some((/** @type {string} */ c) => [...c].length > 1)
+        ? [legend(classes)]
+        : []),
+    );
     if (images) testImage(number.valueAsNumber);
     else leave(new Float32Array(network.latents), "none: z is the mean of the prior");
     firstAnchors();
@@ -341,7 +402,9 @@ export function explorer({ model, el }) {
     updating = true;
     const before = network;
     network = new Network(model.get("network"));
-    const another = network.latents !== before.latents || String(network.shape) !== String(before.shape);
+    const another =
+      network.latents !== before.latents ||
+      String(network.shape) !== String(before.shape);
     if (another || model.get("test") !== test) begin();
     else if (q) encode();
     if (!follows || !q) place(z, follows);
@@ -363,7 +426,11 @@ export function explorer({ model, el }) {
   hear.on("change:test", soon);
   hear.on("change:z", () => {
     const there = Float32Array.from(model.get("z"));
-    if (there.length === z.length && there.some((value, j) => Math.abs(value - z[j]) > 1e-6)) place(there);
+    if (
+      there.length === z.length &&
+      there.some((value, j) => Math.abs(value - z[j]) > 1e-6)
+    )
+      place(there);
   });
   const rested = model.get("z"); // where it was saved, or put by Python
   begin();

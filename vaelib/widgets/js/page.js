@@ -1,12 +1,12 @@
 /** A published page, with no kernel and no widget manager: each place of a widget is filled when it comes near. */
 
-import { node } from "./controls.js";
+import { node } from "./parts/controls.js";
 import { explorer } from "./explorer.js";
 import { playground } from "./playground.js";
 import { load, pageModel } from "./state.js";
 import { zoo } from "./zoo.js";
 
-/** @typedef {import("./controls.js").Model} Model */
+/** @typedef {import("./parts/controls.js").Model} Model */
 
 /** @type {Record<string, (view: { model: Model, el: HTMLElement }) => unknown>} */
 const WIDGETS = { explorer, playground, zoo };
@@ -22,7 +22,13 @@ async function fill(place) {
   } catch (error) {
     console.error(error);
     const said = `This widget cannot be shown: ${/** @type {Error} */ (error).message}. Reload the page to try again.`;
-    place.append(node("div", { className: "vaelib", role: "alert" }, node("p", { className: "alone" }, said)));
+    place.append(
+      node(
+        "div",
+        { className: "vaelib", role: "alert" },
+        node("p", { className: "alone" }, said),
+      ),
+    );
   }
 }
 

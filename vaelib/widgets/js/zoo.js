@@ -1,14 +1,14 @@
 /** Many models: beta, loss and latent size choose one of those that the book has trained; all that is seen is computed here. */
 
-import { bars } from "./bars.js";
-import { latent, node } from "./controls.js";
-import { chart } from "./curve.js";
+import { bars } from "./parts/bars.js";
+import { latent, node } from "./parts/controls.js";
+import { chart } from "./parts/curve.js";
 import { explorer } from "./explorer.js";
-import { Network } from "./network.js";
-import { picture, sheet } from "./picture.js";
+import { Network } from "./engine/network.js";
+import { picture, sheet } from "./parts/picture.js";
 import { load, pageModel } from "./state.js";
 
-/** @typedef {import("./controls.js").Model} Model */
+/** @typedef {import("./parts/controls.js").Model} Model */
 /** @typedef {{ beta: number, loss: string, latents: number, file: string }} Entry */
 
 const SHOWN = 10; // test images
@@ -43,7 +43,10 @@ export async function zoo({ model, el }) {
         value,
         onchange: () => choose(beside(field, value)),
         // the arrow keys go from here to the next, and round
-        onfocus: () => [i + 1, i - 1].forEach((j) => prepare(beside(field, values.at(j % values.length) ?? value))),
+        onfocus: () =>
+          [i + 1, i - 1].forEach((j) =>
+            prepare(beside(field, values.at(j % values.length) ?? value)),
+          ),
       });
       const root = node(
         "label",
@@ -67,12 +70,21 @@ export async function zoo({ model, el }) {
   const about = node("div", { className: "caption" });
   terms.root.append(about);
   const kl = bars(250);
-  const [images, samples, walks] = ["Test images and their reconstructions", "Samples", "Traversals about the first image"].map(
-    (title) => {
-      const [canvas, caption] = [picture(title, "sheet"), node("div", { className: "caption" })];
-      return { canvas, caption, root: node("section", {}, node("h4", {}, title), canvas, caption) };
-    },
-  );
+  const [images, samples, walks] = [
+    "Test images and their reconstructions",
+    "Samples",
+    "Traversals about the first image",
+  ].map((title) => {
+    const [canvas, caption] = [
+      picture(title, "sheet"),
+      node("div", { className: "caption" }),
+    ];
+    return {
+      canvas,
+      caption,
+      root: node("section", {}, node("h4", {}, title), canvas, caption),
+    };
+  });
   const below = node("div");
   el.append(
     node(
@@ -97,7 +109,11 @@ export async function zoo({ model, el }) {
 
   /** The model that differs from the wanted one in one setting. @param {keyof typeof FIELDS} field @param {string | number} value */
   function beside(field, value) {
-    return entries.find((entry) => NAMES.every((name) => entry[name] === (name === field ? value : wanted[name]))) ?? wanted;
+    return (
+      entries.find((entry) =>
+        NAMES.every((name) => entry[name] === (name === field ? value : wanted[name])),
+      ) ?? wanted
+    );
   }
 
   /** Loads what may be wanted next; what fails will be said when it is. @param {Entry} entry */
@@ -133,7 +149,8 @@ export async function zoo({ model, el }) {
   }
 
   function check() {
-    for (const { field, radios } of groups) for (const { value, input } of radios) input.checked = value === wanted[field];
+    for (const { field, radios } of groups)
+      for (const { value, input } of radios) input.checked = value === wanted[field];
   }
 
   // What is seen of a model
@@ -152,22 +169,46 @@ export async function zoo({ model, el }) {
 
   /** @param {Entry} entry @param {any} state */
   function showFigures({ latents }, { log, term, codes, rounding }) {
-    const [recon, rate] = [log.recon, log.kl].map((values) => values[values.length - 1]);
-    const bold = (/** @type {number} */ nats) => node("b", {}, nats.toFixed(2).replace("-", "−"));
+    const [recon, rate] = [log.recon, log.kl].map(
+      (values) => values[values.length - 1],
+    );
+    const bold = (/** @type {number} */ nats) =>
+      node("b", {}, nats.toFixed(2).replace("-", "−"));
     figures.replaceChildren(
       "Test images: ",
-      ...[bold(recon), ` reconstruction (${term}) + `, bold(rate), " KL = ", bold(recon + rate), " nats per image; "],
-      ...[node("b", {}, String(codes.active.filter(Boolean).length)), ` of ${latents} latents active`],
+      ...[
+        bold(recon),
+        ` reconstruction (${term}) + `,
+        bold(rate),
+        " KL = ",
+        bold(recon + rate),
+        " nats per image; ",
+      ],
+      ...[
+        node("b", {}, String(codes.active.filter(Boolean).length)),
+        ` of ${latents} latents active`,
+      ],
     );
-    const error = [rounding.mean, rounding.largest].map((value) => Number(value.toPrecision(1)));
+    const error = [rounding.mean, rounding.largest].map((value) =>
+      Number(value.toPrecision(1)),
+    );
     images.caption.textContent = `Weights rounded to ${rounding.bits} bits: mean pixel error ${error[0]}, largest ${error[1]}, where white is 1.`;
   }
 
   /** @param {any} state */
   function showCurves({ log, term }) {
     const x = log.epoch.map((/** @type {number} */ epoch) => epoch + 1);
-    const total = log.train_recon.map((/** @type {number} */ r, /** @type {number} */ i) => r + log.beta[i] * log.train_kl[i]);
-    const dots = (/** @type {string} */ colour, /** @type {number[]} */ y) => ({ name: "", colour, x, y, dots: true });
+    const total = log.train_recon.map(
+      (/** @type {number} */ r, /** @type {number} */ i) =>
+        r + log.beta[i] * log.train_kl[i],
+    );
+    const dots = (/** @type {string} */ colour, /** @type {number[]} */ y) => ({
+      name: "",
+      colour,
+      x,
+      y,
+      dots: true,
+    });
     terms.draw(
       [
         { name: "total = recon + β KL", colour: "blue", x, y: total },
@@ -189,14 +230,24 @@ export async function zoo({ model, el }) {
     const network = new Network(packed);
     const { shape, pixels, latents } = network;
     const originals = Array.from({ length: SHOWN }, (_, i) =>
-      Float32Array.from(bytesOf(model.get("test").images).subarray(i * pixels, (i + 1) * pixels), (v) => v / 255),
+      Float32Array.from(
+        bytesOf(model.get("test").images).subarray(i * pixels, (i + 1) * pixels),
+        (v) => v / 255,
+      ),
     );
     const means = originals.map((x) => network.encode(x).mu);
-    sheet(images.canvas, [...originals, ...means.map((mu) => network.decode(mu))], SHOWN, shape);
+    sheet(
+      images.canvas,
+      [...originals, ...means.map((mu) => network.decode(mu))],
+      SHOWN,
+      shape,
+    );
 
     const noise = model.get("noise");
     const draws = Array.from({ length: noise.byteLength / (4 * widest) }, (_, i) =>
-      Float32Array.from({ length: latents }, (_, j) => noise.getFloat32(4 * (i * widest + j), true)),
+      Float32Array.from({ length: latents }, (_, j) =>
+        noise.getFloat32(4 * (i * widest + j), true),
+      ),
     );
     sheet(
       samples.canvas,
@@ -206,7 +257,9 @@ export async function zoo({ model, el }) {
     );
 
     const first = codes.kl.map((/** @type {number} */ _, /** @type {number} */ j) => j);
-    first.sort((/** @type {number} */ a, /** @type {number} */ b) => codes.kl[b] - codes.kl[a]);
+    first.sort(
+      (/** @type {number} */ a, /** @type {number} */ b) => codes.kl[b] - codes.kl[a],
+    );
     const rows = first.slice(0, WALKED);
     const steps = rows.flatMap((/** @type {number} */ j) =>
       Array.from({ length: STRIDES }, (_, i) => {
@@ -215,7 +268,8 @@ export async function zoo({ model, el }) {
         return network.decode(there);
       }),
     );
-    samples.caption.textContent = "Decoded from draws of the prior, the same for every model.";
+    samples.caption.textContent =
+      "Decoded from draws of the prior, the same for every model.";
     sheet(walks.canvas, steps, STRIDES, shape);
     walks.caption.textContent = `Rows: ${rows.map(latent).join(", ")}, the latents with the most KL; from −${FAR} to +${FAR}`;
   }
@@ -246,7 +300,8 @@ export async function zoo({ model, el }) {
     z = inner.get("z");
     keep();
   });
-  for (const event of ["input", "click", "pointerdown", "keydown"]) below.addEventListener(event, () => (held = true), true);
+  for (const event of ["input", "click", "pointerdown", "keydown"])
+    below.addEventListener(event, () => (held = true), true);
   explorer({ model: inner, el: below });
   show(shown, await load(shown.file));
 }
@@ -268,10 +323,21 @@ function bytesOf(view) {
  */
 function fromAddress(entries, first) {
   const asked = new URLSearchParams(location.search);
-  const wanted = NAMES.map((name) => entries.find((entry) => String(entry[name]) === asked.get(name))?.[name] ?? first[name]);
-  const entry = entries.find((entry) => NAMES.every((name, i) => entry[name] === wanted[i])) ?? first;
-  const z = (asked.get("z") ?? "").split(",").map((text) => (text ? Number(text) : NaN));
-  return { entry, z: z.length === entry.latents && z.every((value) => Math.abs(value) < 100) ? z : [] };
+  const wanted = NAMES.map(
+    (name) =>
+      entries.find((entry) => String(entry[name]) === asked.get(name))?.[name] ??
+      first[name],
+  );
+  const entry =
+    entries.find((entry) => NAMES.every((name, i) => entry[name] === wanted[i])) ??
+    first;
+  const z = (asked.get("z") ?? "")
+    .split(",")
+    .map((text) => (text ? Number(text) : NaN));
+  return {
+    entry,
+    z: z.length === entry.latents && z.every((value) => Math.abs(value) < 100) ? z : [],
+  };
 }
 
 /** The shortest decimal that is read as the same 32-bit number. @param {number} value */

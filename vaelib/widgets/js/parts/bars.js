@@ -18,7 +18,8 @@ export function bars(height) {
     const [left, bottom, top] = [34, 20, 8];
     const high = Math.max(1, ...kl) * 1.05;
     const each = (width - left) / kl.length;
-    const down = (/** @type {number} */ v) => top + (1 - v / high) * (height - top - bottom);
+    const down = (/** @type {number} */ v) =>
+      top + (1 - v / high) * (height - top - bottom);
     const grid = ticks(0, high, 5).flatMap((t) => [
       svg("line", { class: "grid", x1: left, x2: width, y1: down(t), y2: down(t) }),
       svg("text", { x: left - 6, y: down(t) + 4, "text-anchor": "end" }, format(t)),
@@ -26,8 +27,18 @@ export function bars(height) {
     const every = Math.ceil(28 / each);
     const columns = kl.flatMap((v, j) => {
       const x = left + j * each;
-      const bar = svg("rect", { x: x + each * 0.1, width: each * 0.8, y: down(v), height: down(0) - down(v), class: "bar-kl" });
-      const name = svg("text", { x: x + each / 2, y: height - 5, "text-anchor": "middle" }, latent(j));
+      const bar = svg("rect", {
+        x: x + each * 0.1,
+        width: each * 0.8,
+        y: down(v),
+        height: down(0) - down(v),
+        class: "bar-kl",
+      });
+      const name = svg(
+        "text",
+        { x: x + each / 2, y: height - 5, "text-anchor": "middle" },
+        latent(j),
+      );
       return j % every ? [bar] : [bar, name];
     });
     plot.replaceChildren(...grid, ...columns);

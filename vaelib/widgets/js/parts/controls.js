@@ -42,7 +42,8 @@ export function node(tag, properties = {}, ...children) {
  */
 export function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  for (const [name, value] of Object.entries(attributes))
+    made.setAttribute(name, String(value));
   made.append(...children);
   return made;
 }
@@ -65,12 +66,20 @@ export function button(text, act, properties = {}) {
 export function menu(label, options, act) {
   const select = node("select", { onchange: () => act(select.value) });
   select.append(...options.map(([value, text]) => node("option", { value }, text)));
-  return { root: node("label", { className: "field" }, node("span", {}, label), select), select };
+  return {
+    root: node("label", { className: "field" }, node("span", {}, label), select),
+    select,
+  };
 }
 
 /** One number is drawn as the reader counts: latent 0 is z₁. @param {number} j */
 export function latent(j) {
-  return "z" + [...String(j + 1)].map((digit) => String.fromCharCode(0x2080 + Number(digit))).join("");
+  return (
+    "z" +
+    [...String(j + 1)]
+      .map((digit) => String.fromCharCode(0x2080 + Number(digit)))
+      .join("")
+  );
 }
 
 /**
