@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vaelib.training import start as start
     from vaelib.training import updates as updates
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # What a reader needs, imported from its room only when it is asked for: `vaelib --help` does not wait for torch.
 HOMES = {
