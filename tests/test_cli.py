@@ -115,7 +115,7 @@ def test_both_spellings_take_the_same_flags() -> None:
 def test_the_flags_of_the_reference_reach_the_settings(flag: str) -> None:
     import argparse
 
-    from vaelib.train import Parser, add_arguments
+    from vaelib.flags import Parser, add_arguments
 
     parser = Parser(allow_abbrev=False)
     add_arguments(parser)

@@ -17,6 +17,7 @@ from PIL import Image
 from vaelib import runs
 from vaelib.data import ImageData, load_dataset, pixels
 from vaelib.sweeps import compare, grid
+from vaelib.sweeps.figures import RunStyles
 from vaelib.train import train
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def test_mean_and_standard_deviation_over_seeds(found: list[compare.Result]):
 def test_runs_that_differ_in_their_seed_look_alike_and_others_do_not(
     found: list[compare.Result],
 ):
-    looks = compare.Looks(found)
+    looks = RunStyles(found)
     kinds = {repr(looks.of(r.config)) for r in found}
     assert len(kinds) == 3
     assert len({repr(looks.of(r.config)) for r in found if r.config.loss == "mse"}) == 1

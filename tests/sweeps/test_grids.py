@@ -75,7 +75,7 @@ def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(
         ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         for value in pair
     ]
-    from vaelib.train import Parser, add_arguments
+    from vaelib.flags import Parser, add_arguments
 
     parser = Parser(allow_abbrev=False)
     add_arguments(parser, many=True)
@@ -191,8 +191,8 @@ def test_a_long_name_is_cut_and_still_its_own():
 def test_varying_fields_are_those_that_differ():
     runs = grid(latent_dim=[2, 8], seed=[1], loss=["bce", "mse"])
     assert grids.varying(runs) == ["latent_dim", "loss"]
-    assert grids.shown((400, 200)) == "400x200"
-    assert grids.shown(()) == "0"
+    assert grids.format_value((400, 200)) == "400x200"
+    assert grids.format_value(()) == "0"
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_varying_fields_are_those_that_differ():
         (dict(latent_dim=[2, 0]), "latent_dim is 0"),
         (dict(latent_dims=[2]), "latent_dims is not a setting"),
         (dict(latent_dim=[]), "latent_dim is []"),
-        (dict(latent_dim=[2, 2]), "latent_dim=2 stands in the grid twice"),
-        (dict(beta=[1, 1.0]), "stands in the grid twice"),
+        (dict(latent_dim=[2, 2]), "latent_dim=2 is in the grid twice"),
+        (dict(beta=[1, 1.0]), "is in the grid twice"),
         (
             dict(zipped=True, latent_dim=[2, 8], seed=[1, 2, 3]),
             "latent_dim has 2, seed has 3",
@@ -230,7 +230,7 @@ def test_bad_grid(settings: dict[str, Any], words: str):
         (["--lantent-dim", "2"], "unrecognized arguments: --lantent-dim 2"),
         (
             ["--zip", "--latent-dim", "2", "8", "--seed", "1", "2", "3"],
-            "zip wants lists of one length",
+            "zip needs lists of the same length",
         ),
         (["--group", "a/b"], "group is 'a/b'"),
         (["--name", "x"], "unrecognized arguments: --name x"),

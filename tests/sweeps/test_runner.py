@@ -27,7 +27,7 @@ from vaelib import files, runs
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset
 from vaelib.sweeps import cluster, grid, sweep
-from vaelib.sweeps.runner import plan
+from vaelib.sweeps.jobs import plan
 from vaelib.train import train
 
 if TYPE_CHECKING:
@@ -387,7 +387,7 @@ def test_the_estimate_is_a_measurement(client: Any):
     began = time.perf_counter()
     client.submit(cluster.one_epoch, config, future, None, "again", True).result()
     true = time.perf_counter() - began
-    assert true / 3 < cluster.seconds_of(config, data) < 3 * true
+    assert true / 3 < cluster.measure_epoch(config, data) < 3 * true
 
 
 # Interrupted
@@ -479,7 +479,7 @@ def test_ctrl_c_loses_not_a_step(start: Start, reference: Path, tmp_path: Path):
         os.killpg(command.pid, signal.SIGINT)
         assert command.wait(120) == 130, log.read_text()
         assert log.read_text().splitlines()[-1] == (
-            "vaelib sweep: stopped, nothing is lost: give the same command to go on."
+            "vaelib sweep: stopped, nothing is lost: repeat the command to continue."
         )
         states = [
             files.read_tensors(path)["state"] for path in tmp_path.glob("g/*/state.pt")
@@ -534,8 +534,8 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch):
     with cluster.local_cluster(1) as one, Client(one) as client:
         threads: Any = client.run(torch.get_num_threads)
     assert set(threads.values()) == {CPU_COUNT}
-    assert cluster.workers_for(1) == 1
-    assert cluster.workers_for(10_000) == CPU_COUNT
+    assert cluster.default_workers(1) == 1
+    assert cluster.default_workers(10_000) == CPU_COUNT
 
 
 def free_port() -> int:
@@ -573,7 +573,7 @@ def test_the_cluster_of_the_readme(
 ):
     """A scheduler and two workers with folders of their own; one worker is killed for good in the middle."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cluster, "PATIENCE", 3)
+    monkeypatch.setattr(cluster, "TIMEOUT", 3)
     monkeypatch.setenv(
         "PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     )
@@ -623,7 +623,7 @@ def test_the_readmes_show_one_cluster():
 
 
 def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    monkeypatch.setattr(cluster, "TIMEOUT", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     assert (
         f"scheduler is '{address}', but no Dask scheduler answers"
