@@ -23,6 +23,11 @@ STORED = Path(__file__).parent / "data" / "run-0.1.0"
 EPOCH_2 = dict(recon=10.725484, kl=0.859323, train_total=11.750732)
 
 
+def digest(path: Path) -> str:
+    """Return the SHA-256 checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def old_run(tmp_path: Path) -> Path:
     """A copy of the stored run that may be changed."""
@@ -32,13 +37,10 @@ def old_run(tmp_path: Path) -> Path:
 def test_stored_files_have_the_checksums_of_their_readme() -> None:
     readme = (STORED / "README.md").read_text(encoding="utf-8")
     stated = {name: digest for digest, name in re.findall(r"(\w{64})  (\S+)", readme)}
-    files = [path for path in STORED.rglob("*") if path.is_file()]
     found = {
-        path.relative_to(STORED).as_posix(): hashlib.sha256(
-            path.read_bytes()
-        ).hexdigest()
-        for path in files
-        if path.name != "README.md"
+        path.relative_to(STORED).as_posix(): digest(path)
+        for path in STORED.rglob("*")
+        if path.is_file() and path.name != "README.md"
     }
     assert len(found) == 4
     assert stated == found

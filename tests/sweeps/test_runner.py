@@ -638,9 +638,8 @@ def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):
 def test_without_dask_it_says_what_to_install(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in ("vaelib.cluster", "vaelib.sweeps"):
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("cluster", "runner"):
+        monkeypatch.delitem(sys.modules, f"vaelib.sweeps.{name}")
+        monkeypatch.delattr(f"vaelib.sweeps.{name}")
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delattr("vaelib.cluster", raising=False)
-    monkeypatch.delattr("vaelib.sweeps", raising=False)
     assert "pip install 'vaelib[sweep]'" in cli("sweep").refusal
