@@ -60,7 +60,7 @@ def claim(run: Run, data: ImageData) -> Run:
     """
     taken = RunError(
         f"{run.path} is not an empty folder: "
-        f"give another name, or go on with it: --resume {run.path}."
+        f"give another name, or resume it: --resume {run.path}."
     )
     if run.path.exists() and (not run.path.is_dir() or visible(run.path)):
         raise taken
@@ -114,7 +114,7 @@ def find(path: str | Path) -> Path:
         path = path.with_name(note.read_text(errors="replace").strip())
     if not (path / "run_meta.json").is_file():
         raise RunError(
-            f"{path} holds no run_meta.json: "
+            f"{path} contains no run_meta.json: "
             "give a run's folder, such as reports/mnist/latest."
         )
     return path

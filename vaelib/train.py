@@ -79,7 +79,7 @@ def train(
                 run.save_state(state, data)
                 raise Interrupted(
                     f"stopped after step {state.step}, nothing is lost; "
-                    f"go on: vaelib train --resume {run.path}"
+                    f"continue: vaelib train --resume {run.path}"
                 )
     return run
 
@@ -228,7 +228,7 @@ def same_settings(saved: TrainConfig, given: dict[str, Any]) -> TrainConfig:
             saved = replace(saved, epochs=value)
             continue
         raise ConfigError(
-            f"{name} is {value!r}, but this run was begun with {old!r}{why}: "
+            f"{name} is {value!r}, but this run was started with {old!r}{why}: "
             "leave the flag out, or start a new run."
         )
     return saved

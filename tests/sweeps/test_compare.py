@@ -210,7 +210,8 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
 ):
     before = tree(group)
     for name in ("nowhere", tmp_path):
-        assert "holds no run that has ended an epoch" in cli("compare", name).refusal
+        message = cli("compare", name).refusal
+        assert "contains no run that has finished an epoch" in message
     (tmp_path / "mine").mkdir()
     message = cli("compare", group, "--output", tmp_path / "mine").refusal
     assert "mine exists already: give another --output" in message

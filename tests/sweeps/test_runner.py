@@ -253,7 +253,7 @@ def test_other_settings_in_a_group_are_refused_at_once(
     assert cli("train", *tiny, *flags, "--name", "seed=1", "--seed", "1").code == 0
     before = tree(tmp_path)
     answer = cli("sweep", *tiny, *flags, "--seed", "2", "1", "--beta", "4")
-    difference = "seed=1 beta is 4.0, but this run was begun with 1.0"
+    difference = "seed=1 beta is 4.0, but this run was started with 1.0"
     assert f"{difference}: give another --group" in answer.refusal
     assert tree(tmp_path) == before
 

@@ -105,7 +105,7 @@ def results(group: str | Path, data: ImageData | None = None) -> list[Result]:
         found.append(Result(config, run.rows, model, test, active_units(model, test)))
     if not found:
         raise RunError(
-            f"{group} holds no run that has ended an epoch: "
+            f"{group} contains no run that has finished an epoch: "
             "give a group's folder, such as reports/mnist-grid."
         )
     return sorted(found, key=lambda result: (result.kind, result.figures["neg_elbo"]))
