@@ -21,11 +21,11 @@ from vaelib import config as configs
 from vaelib import files, runs
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset, pixels
+from vaelib.errors import exit_status
 from vaelib.losses import title
 from vaelib.model import VAE
 from vaelib.runs import Run
 from vaelib.sweeps import grids, sweep
-from vaelib.train import guarded
 from vaelib.widgets import explorer, frontend, weights
 from vaelib.widgets.session import SAMPLES
 
@@ -80,7 +80,7 @@ def code() -> bytes:
 
 def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
     """Writes a run's file, unless it is there and made from the same; returns its entry in the index. Raises: RunError."""
-    run.recall()
+    run.load_state()
     config, name = run.config, f"zoo/{run.config.name}"
     checkpoint = run.checkpoint(int(run.rows[-1]["epoch"])).read_bytes()
     made = dict(made_from=hashlib.sha256(checkpoint + code()).hexdigest()[:16])
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write(grid, args.out)
         return 1 if failed else 0
 
-    return guarded(parser.prog, work)
+    return exit_status(parser.prog, work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What several test files share: tiny pictures, a tiny run, the command line, whole trees, real processes."""
+"""Fixtures that several test files use: tiny images and runs, the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# Workers share the cores: threads of torch that wait for each other would make tiny models a hundred times slower.
+# pytest's workers share the cores. With more torch threads than cores, the threads wait
+# for each other, and tiny models are a hundred times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Tree = Callable[[Path], dict[str, str]]
@@ -25,7 +26,7 @@ Launch = Callable[..., BaseProcess]
 
 
 class Answer(NamedTuple):
-    """What a command returned and said."""
+    """Exit status, standard output and standard error of a command."""
 
     code: int
     out: str
@@ -33,7 +34,7 @@ class Answer(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The one line on standard error."""
+        """The only line on standard error."""
         assert self.err.count("\n") == 1, self.err
         assert self.err.endswith("\n"), self.err
         assert len(self.err) > 20, self.err
@@ -41,14 +42,14 @@ class Answer(NamedTuple):
 
     @property
     def refusal(self) -> str:
-        """The one line with which bad input is answered."""
+        """The only line on standard error, if the exit status is that of bad input."""
         assert self.code == 2, self
         return self.sentence
 
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """`vaelib ...`, called in this process."""
+    """Return a function that runs `vaelib ...` in this process."""
 
     def call(*argv: object) -> Answer:
         from vaelib.cli import main
@@ -58,15 +59,18 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
             code = main([str(arg) for arg in argv])
         except SystemExit as end:
             code = int(end.code or 0)
-        said = capsys.readouterr()
-        return Answer(code, said.out, said.err)
+        printed = capsys.readouterr()
+        return Answer(code, printed.out, printed.err)
 
     return call
 
 
 @pytest.fixture(scope="session")
 def tree() -> Tree:
-    """Everything below a folder: name -> digest of its content; two equal answers mean that nothing was changed."""
+    """Return a function that maps each path below a folder to a digest of its content.
+
+    If two results are equal, nothing in the folder was changed.
+    """
 
     def digest(path: Path) -> str:
         if path.is_symlink():
@@ -81,7 +85,10 @@ def tree() -> Tree:
 
 @pytest.fixture(scope="session")
 def small_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state files of tests/zoo.toml, in a folder zoo. Its runs lie in build: they are trained once."""
+    """Folder with the state files of tests/zoo.toml, in zoo/.
+
+    The runs are in build/, so that they are trained only once.
+    """
     import zoo
 
     out = tmp_path_factory.mktemp("live")
@@ -91,7 +98,10 @@ def small_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def damage() -> Callable[[Path], str]:
-    """What is wrong with a run's file, by reading it whole; "" if nothing."""
+    """Return a function that reads a file of a run and returns what is wrong with it.
+
+    It returns "" if the file is complete.
+    """
 
     def of(file: Path) -> str:
         from vaelib.files import read_tensors
@@ -117,26 +127,26 @@ def damage() -> Callable[[Path], str]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 40 grey pictures, 8 x 8."""
+    """Folder of 40 grey pictures, 8 x 8."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for i in range(40):
-        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(
-            folder / f"{i:02}.png"
-        )
+        pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny(pictures: Path) -> list[str]:
-    """Flags of a run that takes no time, 4 updates an epoch, and can be made longer."""
-    flags = "--image-size 8 --hidden-dim 8 --latent-dim 2 --batch-size 10 --epochs 2 --lr-schedule none --device cpu"
-    return [*flags.split(), "--dataset", f"folder:{pictures}"]
+    """Flags of a run of two epochs with 4 updates each, which can be made longer."""
+    sizes = "--image-size 8 --hidden-dim 8 --latent-dim 2 --batch-size 10"
+    others = "--epochs 2 --lr-schedule none --device cpu"
+    return [*sizes.split(), *others.split(), "--dataset", f"folder:{pictures}"]
 
 
 @pytest.fixture(scope="session")
 def trained(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of two epochs with these flags; not to be changed."""
+    """Finished run of two epochs with the flags `tiny`; tests must not change it."""
     from vaelib.train import main
 
     folder = tmp_path_factory.mktemp("trained") / "run"
@@ -146,11 +156,12 @@ def trained(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of `trained`, to be changed."""
+    """Copy of `trained`, which a test may change."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
-# `python -m vaelib.train ARGV > LOG 2>&1`. As text: a forked process could not tell this conftest from another one.
+# `python -m vaelib.train ARGV > LOG 2>&1`. It is text, because a forked process could
+# not import this conftest: there are several files of this name.
 TRAIN = """
 import os, sys
 out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -163,28 +174,21 @@ sys.exit(main(argv))
 
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Launch]:
-    """Starts real training processes, forked (where there is fork) from one that has imported torch already."""
-    context: Any = multiprocessing.get_context(
-        "forkserver" if hasattr(os, "fork") else "spawn"
-    )
-    if hasattr(os, "fork"):
-        # torch's optimizers import torch._dynamo, which takes longer than all the rest
-        context.set_forkserver_preload(
-            [
-                "vaelib.runs",
-                "vaelib.train",
-                "tqdm",
-                "matplotlib.backends.backend_agg",
-                "torch._dynamo",
-            ]
-        )
+    """Return a function that starts a training process, as from a terminal.
+
+    Where fork exists, the process is forked from one that has already imported torch.
+    """
+    fork = hasattr(os, "fork")
+    context: Any = multiprocessing.get_context("forkserver" if fork else "spawn")
+    if fork:
+        # torch._dynamo, which torch's optimizers import, takes longer than all others.
+        heavy = ["tqdm", "matplotlib.backends.backend_agg", "torch._dynamo"]
+        context.set_forkserver_preload(["vaelib.runs", "vaelib.train", *heavy])
     started: list[BaseProcess] = []
 
     def start(argv: list[str], log: Path) -> BaseProcess:
-        process = context.Process(
-            target=exec,
-            args=(TRAIN, dict(argv=[str(arg) for arg in argv], log=str(log))),
-        )
+        names = dict(argv=[str(arg) for arg in argv], log=str(log))
+        process = context.Process(target=exec, args=(TRAIN, names))
         process.start()
         started.append(process)
         return process

@@ -1,4 +1,4 @@
-"""The command line: the flags of the reference implementation, quick help, one sentence for bad input."""
+"""The command line: flags, quick help, and one sentence for bad input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from PIL import Image
 from vaelib import __version__
 from vaelib.config import TrainConfig
 from vaelib.files import read_tensors
+from vaelib.flags import Parser, add_arguments
 from vaelib.runs import load
 from vaelib.train import main as train_main
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conftest import Cli, Tree
 
 COMMANDS = ("train", "sweep", "compare", "evaluate", "traverse", "lab")
-# The flags of the reference implementation, each with a value it takes.
+# The flags of the reference implementation, each with a valid value.
 REFERENCE = {
     "--epochs": "3",
     "--batch-size": "64",
@@ -50,10 +51,9 @@ REFERENCE = {
 
 
 def python(*argv: str) -> str:
-    """What a real Python prints."""
-    return subprocess.run(
-        [sys.executable, *argv], check=True, capture_output=True, text=True, timeout=60
-    ).stdout
+    """Return what a new Python process prints."""
+    options: dict[str, Any] = dict(check=True, capture_output=True, text=True)
+    return subprocess.run([sys.executable, *argv], timeout=60, **options).stdout
 
 
 # Help
@@ -76,36 +76,34 @@ assert not heavy, heavy
     ids=" ".join,
 )
 def test_help_is_quick_and_needs_no_torch(argv: list[str]) -> None:
-    taken, told = [], ""
-    for _ in range(3):  # the best of three: another process may have the core
+    seconds, text = [], ""
+    for _ in range(3):  # the best of three: another process may use the core
         began = time.perf_counter()
-        told = python("-c", HELP, *argv)
-        taken.append(time.perf_counter() - began)
-        if taken[-1] < 1:
+        text = python("-c", HELP, *argv)
+        seconds.append(time.perf_counter() - began)
+        if seconds[-1] < 1:
             break
-    assert min(taken) < 1
-    assert (__version__ if "--version" in argv else "usage: vaelib") in told
+    assert min(seconds) < 1
+    assert (__version__ if "--version" in argv else "usage: vaelib") in text
 
 
 def test_every_setting_is_a_flag_with_its_default(cli: Cli) -> None:
-    told = cli("train", "--help").out
+    text = cli("train", "--help").out
     for field in fields(TrainConfig):
         flag = "--" + field.name.replace("_", "-")
-        assert re.search(rf"^  {flag}[ ,]", told, re.MULTILINE), flag
-    assert re.search(r"^  --resume \[RUN\]", told, re.MULTILINE)
+        assert re.search(rf"^  {flag}[ ,]", text, re.MULTILINE), flag
+    assert re.search(r"^  --resume \[RUN\]", text, re.MULTILINE)
     for name in ("epochs", "latent_dim", "lr", "loss", "beta_schedule"):
-        part = told[told.index(f"  --{name.replace('_', '-')} ") :]
-        assert f"(default: {getattr(TrainConfig(), name)})" in " ".join(
-            part.split("\n  --")[0].split()
-        )
+        start = text.index(f"  --{name.replace('_', '-')} ")
+        part = text[start:].split("\n  --")[0]
+        default = f"(default: {getattr(TrainConfig(), name)})"
+        assert default in " ".join(part.split())
 
 
-def test_both_spellings_take_the_same_flags() -> None:
-    calls = (["-m", "vaelib.train"], ["-m", "vaelib.cli", "train"])
-    module, command = (
-        told[told.index("\noptions:") :]
-        for told in (python(*call, "--help") for call in calls)
-    )
+def test_the_module_and_the_command_take_the_same_flags() -> None:
+    module = python("-m", "vaelib.train", "--help").partition("\noptions:")[2]
+    command = python("-m", "vaelib.cli", "train", "--help").partition("\noptions:")[2]
+    assert module
     assert module == command
     for flag in REFERENCE:
         assert re.search(rf"^  {flag} ", module, re.MULTILINE), flag
@@ -113,13 +111,8 @@ def test_both_spellings_take_the_same_flags() -> None:
 
 @pytest.mark.parametrize("flag", REFERENCE)
 def test_the_flags_of_the_reference_reach_the_settings(flag: str) -> None:
-    import argparse
-
-    from vaelib.train import Parser, add_arguments
-
     parser = Parser(allow_abbrev=False)
     add_arguments(parser)
-    assert isinstance(parser, argparse.ArgumentParser)
     name = flag.strip("-").replace("-", "_")
     given = vars(parser.parse_args([flag, REFERENCE[flag]]))
     assert set(given) - {"resume", "preset"} == {name}
@@ -129,85 +122,50 @@ def test_the_flags_of_the_reference_reach_the_settings(flag: str) -> None:
     assert text == REFERENCE[flag] or float(text) == float(REFERENCE[flag])
 
 
-def test_a_preset_gives_settings_and_flags_beside_it_win(
-    cli: Cli, tiny: list[str], tmp_path: Path
-) -> None:
-    answer = cli(
-        "train",
-        "--preset",
-        "pytorch-examples",
-        *tiny,
-        "--epochs",
-        "1",
-        "--save-dir",
-        tmp_path / "run",
-    )
-    assert answer.code == 0
+def test_flags_override_a_preset(cli: Cli, tiny: list[str], tmp_path: Path) -> None:
+    flags = ["--preset", "pytorch-examples", *tiny, "--epochs", "1"]
+    assert cli("train", *flags, "--save-dir", tmp_path / "run").code == 0
     config = load(tmp_path / "run")[1]
-    assert (config.lr, config.loss, config.seed, config.gradient) == (
-        1e-3,
-        "bce",
-        1,
-        "sum",
-    )
+    assert (config.lr, config.loss) == (1e-3, "bce")
+    assert (config.seed, config.gradient) == (1, "sum")
     assert (config.batch_size, config.epochs) == (10, 1)
 
 
 @pytest.mark.slow
-def test_both_spellings_train(tiny: list[str], tmp_path: Path) -> None:
+def test_the_module_and_the_command_train(tiny: list[str], tmp_path: Path) -> None:
     vaelib = shutil.which("vaelib", path=str(Path(sys.executable).parent))
     assert vaelib
-    for name, command in (
-        ("module", [sys.executable, "-m", "vaelib.train"]),
-        ("command", [vaelib, "train"]),
-    ):
-        subprocess.run(
-            [*command, *tiny, "--save-dir", name],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            timeout=100,
-        )
-    ours, theirs = (
-        torch.load(tmp_path / name / "vae_epoch_0001.pt", weights_only=True)
-        for name in ("module", "command")
+    commands = dict(
+        module=[sys.executable, "-m", "vaelib.train"], command=[vaelib, "train"]
     )
-    assert all(
-        torch.equal(ours["weights"][key], theirs["weights"][key])
-        for key in theirs["weights"]
-    )
+    options: dict[str, Any] = dict(check=True, capture_output=True, timeout=100)
+    for name, command in commands.items():
+        subprocess.run([*command, *tiny, "--save-dir", name], cwd=tmp_path, **options)
+    assert_same_weights(tmp_path / "module", tmp_path / "command", epochs=2)
+
+
+def assert_same_weights(run: Path, other: Path, epochs: int) -> None:
+    """Check that the checkpoints of two runs contain the same bits."""
+    for epoch in range(epochs):
+        name = f"vae_epoch_{epoch:04d}.pt"
+        ours = read_tensors(run / name)["weights"]
+        theirs = read_tensors(other / name)["weights"]
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
 
 
 # Bad input
 
 HUGE = "1" + "0" * 400
+COUNTS = ("epochs", "batch-size", "latent-dim", "beta-cycles")
+WHOLE = ("epochs", "batch-size", "latent-dim", "seed")
+REAL = ("lr", "beta", "sigma", "min-sigma")
+POSITIVE = ("lr", "sigma", "min-sigma", "beta-warmup", "beta-ratio", "channels")
 OUT_OF_RANGE = [
-    *(
-        f"--{name} {value}"
-        for name in ("epochs", "batch-size", "latent-dim", "beta-cycles")
-        for value in ("0", "-1")
-    ),
-    *(
-        f"--{name} {value}"
-        for name in ("epochs", "batch-size", "latent-dim", "seed")
-        for value in ("1.5", "ten", "nan", HUGE)
-    ),
-    *(
-        f"--{name} {value}"
-        for name in ("lr", "beta", "sigma", "min-sigma")
-        for value in ("nan", "inf", "-inf", "-1", "1e999")
-    ),
-    *(
-        f"--{name} 0"
-        for name in (
-            "lr",
-            "sigma",
-            "min-sigma",
-            "beta-warmup",
-            "beta-ratio",
-            "channels",
-        )
-    ),
+    *(f"--{name} {value}" for name in COUNTS for value in ("0", "-1")),
+    *(f"--{name} {value}" for name in WHOLE for value in ("1.5", "ten", "nan", HUGE)),
+    *(f"--{name} {value}" for name in REAL for value in ("nan", "inf", "-inf")),
+    *(f"--{name} {value}" for name in REAL for value in ("-1", "1e999")),
+    *(f"--{name} 0" for name in POSITIVE),
     "--beta-ratio 1.1",
     "--seed -1",
     f"--seed {2**63}",
@@ -224,7 +182,7 @@ OUT_OF_RANGE = [
     "--hidden-dim ''",
     "--lr ''",
 ]
-TOO_LARGE = [  # numbers of the right kind that no machine can follow
+TOO_LARGE = [  # numbers of the right type that no machine can handle
     f"--latent-dim {10**15}",
     f"--latent-dim {10**25}",
     f"--hidden-dim {10**15}",
@@ -259,25 +217,9 @@ UNKNOWN = [
     "--epochs",
     "stray",
 ]
-NAMES = [
-    f"--{flag} {name}"
-    for flag in ("name", "group")
-    for name in (
-        "a/b",
-        "../up",
-        "/abs",
-        "a\\b",
-        ".hidden",
-        "..",
-        ".",
-        "latest",
-        "LATEST",
-        "'a b'",
-        "'a\nb'",
-        "x" * 101,
-        "a:b",
-    )
-]
+BAD_NAMES = ["a/b", "../up", "/abs", "a\\b", ".hidden", "..", ".", "latest", "LATEST"]
+BAD_NAMES += ["'a b'", "'a\nb'", "x" * 101, "a:b"]
+NAMES = [f"--{flag} {name}" for flag in ("name", "group") for name in BAD_NAMES]
 PLACES = [
     "--resume missing",
     "--resume file",
@@ -293,13 +235,13 @@ PLACES = [
 
 
 def words(text: str) -> list[str]:
-    """Like a shell's, with quotes but without escapes."""
+    """Split a command line as a shell does, with quotes but without escapes."""
     return [word.strip("'") for word in re.findall(r"'[^']*'|\S+", text)]
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, which holds a file and a folder that is not empty."""
+    """Working directory that contains a file and a folder that is not empty."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("years of work")
     (tmp_path / "file").write_text("years of work")
@@ -309,6 +251,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def short(text: str) -> str:
+    """Return a short name for a test case."""
     return text if len(text) < 60 else text[:30] + "..." + str(len(text))
 
 
@@ -320,8 +263,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
 ) -> None:
     base = [] if "--resume" in flags or "--dataset" in flags else tiny
     before = tree(desk)
-    told = cli("train", *base, *words(flags)).refusal
-    assert told.startswith("vaelib")
+    assert cli("train", *base, *words(flags)).refusal.startswith("vaelib")
     assert tree(desk) == before
 
 
@@ -329,11 +271,11 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
 def test_a_number_that_overflows_later_is_one_sentence(
     flags: str, desk: Path, cli: Cli, tiny: list[str]
 ) -> None:
-    """Finite in itself, infinite in what follows from it: bad input or a loss that diverged, but never a traceback."""
+    """The number itself is finite, a result of it is not; there is no traceback."""
     answer = cli("train", *tiny, *flags.split())
     assert answer.code in (1, 2)
-    *notes, told = answer.err.splitlines()
-    assert told.startswith("vaelib train: ")
+    *notes, message = answer.err.splitlines()
+    assert message.startswith("vaelib train: ")
     assert all(note.startswith("note: ") for note in notes)
 
 
@@ -370,18 +312,14 @@ def test_a_number_that_overflows_later_is_one_sentence(
 def test_bad_input_of_the_other_commands(
     argv: str, desk: Path, cli: Cli, tree: Tree, trained: Path
 ) -> None:
-    before, told = (
-        tree(desk),
-        cli(
-            *(str(trained) if word == "RUN" else word for word in argv.split())
-        ).refusal,
-    )
-    assert told.startswith("vaelib")
+    before = tree(desk)
+    arguments = [str(trained) if word == "RUN" else word for word in argv.split()]
+    assert cli(*arguments).refusal.startswith("vaelib")
     assert tree(desk) == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="This machine has CUDA.")
-def test_cuda_where_there_is_none(
+def test_cuda_on_a_machine_without_it(
     desk: Path, cli: Cli, tree: Tree, tiny: list[str]
 ) -> None:
     before = tree(desk)
@@ -389,8 +327,8 @@ def test_cuda_where_there_is_none(
     assert tree(desk) == before
 
 
-def test_a_run_whose_pictures_are_gone(run: Path, cli: Cli, tree: Tree) -> None:
-    """evaluate needs the data again: a folder that was moved is told by name."""
+def test_a_run_whose_images_were_moved(run: Path, cli: Cli, tree: Tree) -> None:
+    """The message names the missing folder of images."""
     meta = run / "run_meta.json"
     meta.write_text(re.sub(r"folder:[^\"]*", "folder:moved", meta.read_text()))
     (run / "vae_epoch_0001.pt").unlink()
@@ -400,8 +338,7 @@ def test_a_run_whose_pictures_are_gone(run: Path, cli: Cli, tree: Tree) -> None:
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self").exists(),
-    reason="There is no /proc, which nobody can write to.",
+    not Path("/proc/self").exists(), reason="needs /proc, which nobody can write to"
 )
 @pytest.mark.parametrize(
     "flags",
@@ -424,12 +361,9 @@ def test_a_folder_that_is_read_only(
 ) -> None:
     (desk / "full").chmod(0o500)
     before = tree(desk)
-    for flags in (
-        ["--save-dir", "full/run"],
-        ["--project-dir", "full"],
-        ["--project-dir", "full/reports"],
-    ):
-        cli("train", *tiny, *flags).refusal  # noqa: B018
+    places = ("--save-dir full/run", "--project-dir full", "--project-dir full/reports")
+    for place in places:
+        assert cli("train", *tiny, *place.split()).refusal
     (desk / "full").chmod(0o700)
     assert tree(desk) == before
 
@@ -439,23 +373,14 @@ def test_a_folder_that_is_read_only(
 
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A real disk of so many KiB."""
+    """A real file system of so many KiB, which is mounted for the test."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = [
-        "mount",
-        "-t",
-        "tmpfs",
-        "-o",
-        f"size={request.param}k",
-        "tmpfs",
-        str(place),
-    ]
-    if (
-        not sys.platform.startswith("linux")
-        or subprocess.run(mount, capture_output=True).returncode
-    ):
-        pytest.skip("A small disk can be mounted on Linux by the superuser only.")
+    options = ["-t", "tmpfs", "-o", f"size={request.param}k", "tmpfs"]
+    mount = ["mount", *options, str(place)]
+    linux = sys.platform.startswith("linux")
+    if not linux or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("Only the superuser of a Linux system can mount a small disk.")
     try:
         yield place
     finally:
@@ -463,7 +388,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Not a byte is left."""
+    """Write a file until no space is left."""
     with suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
         while filler.write(bytes(4096)):
             pass
@@ -480,7 +405,7 @@ def fill(disk: Path) -> None:
         "--save-dir {}/empty",
     ],
 )
-def test_a_full_disk_is_told_and_nothing_stays(
+def test_a_full_disk_is_one_sentence_and_no_file_is_left(
     flags: str, disk: Path, cli: Cli, tree: Tree, tiny: list[str]
 ) -> None:
     (disk / "empty").mkdir()
@@ -496,13 +421,8 @@ def test_a_full_disk_is_told_and_nothing_stays(
 def test_a_disk_that_fills_up_keeps_the_last_good_state(
     disk: Path, cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
-    flags = [
-        *tiny,
-        "--hidden-dim",
-        "1000",
-        "--epochs",
-        "6",
-    ]  # 0.5 MB an epoch, and 1.6 MB for state.pt
+    # 0.5 MB for each epoch, and 1.6 MB for state.pt
+    flags = [*tiny, "--hidden-dim", "1000", "--epochs", "6"]
     answer = cli("train", *flags, "--save-dir", disk / "run")
     assert answer.code == 2
     assert "space" in answer.sentence
@@ -514,38 +434,22 @@ def test_a_disk_that_fills_up_keeps_the_last_good_state(
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     assert cli("train", "--resume", disk / "run").code == 0
     assert cli("train", *flags, "--save-dir", tmp_path / "reference").code == 0
-    for epoch in range(6):
-        ours, theirs = (
-            read_tensors(run / f"vae_epoch_{epoch:04d}.pt")
-            for run in (disk / "run", tmp_path / "reference")
-        )
-        assert all(
-            torch.equal(ours["weights"][key], theirs["weights"][key])
-            for key in theirs["weights"]
-        )
+    assert_same_weights(disk / "run", tmp_path / "reference", epochs=6)
 
 
-# What is said of settings that do something unexpected
+# Notes about settings with an unexpected effect
 
 
 def test_num_workers_is_accepted_with_a_note(
     cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
-    answer = cli(
-        "train",
-        *tiny,
-        "--epochs",
-        "1",
-        "--num-workers",
-        "4",
-        "--save-dir",
-        tmp_path / "run",
-    )
+    flags = ["--epochs", "1", "--num-workers", "4", "--save-dir", tmp_path / "run"]
+    answer = cli("train", *tiny, *flags)
     assert answer.code == 0
     assert "--num-workers" in answer.sentence
 
 
-def test_reduction_mean_tells_its_effective_beta(
+def test_reduction_mean_prints_its_effective_beta(
     cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
     flags = ["--epochs", "1", "--image-size", "28", "--reduction", "mean"]
@@ -553,55 +457,50 @@ def test_reduction_mean_tells_its_effective_beta(
     assert answer.code == 0
     assert re.search(r"\b784 pixels\b.*\b1 acts as beta 784\b", answer.sentence)
     assert "beta 784" in answer.out
-    answer = cli(
-        "train", *tiny, *flags, "--beta", "0.5", "--save-dir", tmp_path / "half"
-    )
+    flags += ["--beta", "0.5"]
+    answer = cli("train", *tiny, *flags, "--save-dir", tmp_path / "half")
     assert "acts as beta 392 " in answer.sentence
 
 
 # evaluate, traverse
 
 
-def figure(told: str, name: str) -> float:
-    """The number after `name` in what evaluate prints."""
-    found = re.search(rf"^  {name} +(-?[\d.]+)", told, re.MULTILINE)
-    assert found, told
+def figure(text: str, name: str) -> float:
+    """Return the number after `name` in the output of evaluate."""
+    found = re.search(rf"^  {name} +(-?[\d.]+)", text, re.MULTILINE)
+    assert found, text
     return float(found[1])
 
 
 def test_evaluate_grey_pixels(trained: Path, cli: Cli) -> None:
     answer = cli("evaluate", trained)
     assert answer.code == 0
-    told = answer.out
-    assert figure(told, "negative ELBO") == pytest.approx(
-        figure(told, "reconstruction") + figure(told, "KL"), abs=0.011
-    )
-    assert 0 <= figure(told, "active units") <= 2
-    assert not re.search(r"^  NLL", told, re.MULTILINE)
-    assert re.search(r"no likelihood: .*--binarize", told)
-    assert cli("evaluate", trained).out == told
-    assert cli("evaluate", trained, "--seed", "1").out != told
+    text = answer.out
+    total = figure(text, "reconstruction") + figure(text, "KL")
+    assert figure(text, "negative ELBO") == pytest.approx(total, abs=0.011)
+    assert 0 <= figure(text, "active units") <= 2
+    assert not re.search(r"^  NLL", text, re.MULTILINE)
+    assert re.search(r"no likelihood: .*--binarize", text)
+    assert cli("evaluate", trained).out == text
+    assert cli("evaluate", trained, "--seed", "1").out != text
 
 
 def test_evaluate_agrees_with_the_log(trained: Path, cli: Cli) -> None:
-    """The KL needs no noise, so that it is the same number."""
-    last = (
-        (trained / "curves" / "train_log.csv").read_text().splitlines()[-1].split(",")
-    )
-    assert figure(cli("evaluate", trained).out, "KL") == pytest.approx(
-        float(last[3]), abs=0.006
-    )
+    """The KL needs no noise, so it is the same number."""
+    lines = (trained / "curves" / "train_log.csv").read_text().splitlines()
+    kl = float(lines[-1].split(",")[3])
+    text = cli("evaluate", trained).out
+    assert figure(text, "KL") == pytest.approx(kl, abs=0.006)
 
 
 @pytest.mark.parametrize("how", ["fixed", "dynamic"])
 def test_evaluate_binary_pixels_has_a_likelihood(
     how: str, cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
-    assert (
-        cli("train", *tiny, "--binarize", how, "--save-dir", tmp_path / "run").code == 0
-    )
-    one = cli("evaluate", tmp_path / "run", "--samples", "1").out
-    many = cli("evaluate", tmp_path / "run", "--samples", "500").out
+    run = tmp_path / "run"
+    assert cli("train", *tiny, "--binarize", how, "--save-dir", run).code == 0
+    one = cli("evaluate", run, "--samples", "1").out
+    many = cli("evaluate", run, "--samples", "500").out
     assert "500 importance samples" in many
     assert figure(many, "NLL") < figure(many, "negative ELBO")
     assert figure(many, "NLL") < figure(one, "NLL") + 0.5
@@ -609,9 +508,8 @@ def test_evaluate_binary_pixels_has_a_likelihood(
 
 
 def test_evaluate_takes_a_checkpoint(trained: Path, cli: Cli) -> None:
-    first, last = (
-        cli("evaluate", trained / f"vae_epoch_000{i}.pt").out for i in (0, 1)
-    )
+    checkpoints = [trained / f"vae_epoch_000{i}.pt" for i in (0, 1)]
+    first, last = (cli("evaluate", checkpoint).out for checkpoint in checkpoints)
     assert last == cli("evaluate", trained).out
     assert first != last
 
@@ -623,15 +521,13 @@ def test_traverse_writes_a_picture_and_never_overwrites(
     with Image.open(desk / "traversals.png") as picture:
         assert min(picture.size) > 50
     assert cli("traverse", trained, "--image", "2", "--output", "second.png").code == 0
-    written = {
-        file: (desk / file).read_bytes() for file in ("traversals.png", "second.png")
-    }
-    assert written["traversals.png"] != written["second.png"]
-    for name in written:
-        assert (
-            name in cli("traverse", trained, "--image", "1", "--output", name).refusal
-        )
-        assert (desk / name).read_bytes() == written[name]
+    files = [desk / "traversals.png", desk / "second.png"]
+    first, second = (file.read_bytes() for file in files)
+    assert first != second
+    for file in files:
+        flags = ["--image", "1", "--output", file.name]
+        assert file.name in cli("traverse", trained, *flags).refusal
+    assert [file.read_bytes() for file in files] == [first, second]
 
 
 def test_train_says_where_to_look(cli: Cli, tiny: list[str], tmp_path: Path) -> None:

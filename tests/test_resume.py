@@ -1,4 +1,4 @@
-"""Stopped in any way at any moment, a run goes on to the same bits."""
+"""A run that is stopped at any moment and resumed ends with the same bits."""
 
 from __future__ import annotations
 
@@ -29,20 +29,12 @@ from vaelib.train import main, train
 if TYPE_CHECKING:
     from conftest import Cli, Launch, Tree
 
-SPRITES = [
-    "--dataset",
-    "sprites",
-    "--image-size",
-    "8",
-    "--hidden-dim",
-    "32",
-    "--device",
-    "cpu",
-]
+SPRITES = ["--dataset", "sprites", "--image-size", "8", "--hidden-dim", "32"]
+SPRITES += ["--device", "cpu"]
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
-    """The log without the column that a clock wrote."""
+    """Return the log without the column of seconds, which differs between runs."""
     with open(run / "curves" / "train_log.csv", newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     for row in rows:
@@ -54,8 +46,12 @@ def weights_of(file: Path) -> dict[str, torch.Tensor]:
     return torch.load(file, weights_only=True)["weights"]
 
 
+def pictures_of(run: Path) -> list[str]:
+    return sorted(str(file.relative_to(run)) for file in run.rglob("*.png"))
+
+
 def assert_same_run(run: Path, reference: Path) -> None:
-    """Bit for bit: weights of every epoch, the log, every picture."""
+    """Check that weights of every epoch, log and pictures are bit for bit the same."""
     assert rows_of(run) == rows_of(reference)
     checkpoints = sorted(file.name for file in reference.glob("*.pt"))
     assert sorted(file.name for file in run.glob("*.pt")) == checkpoints
@@ -64,10 +60,8 @@ def assert_same_run(run: Path, reference: Path) -> None:
             ours, theirs = weights_of(run / name), weights_of(reference / name)
             assert ours.keys() == theirs.keys()
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
-    pictures = sorted(
-        str(file.relative_to(reference)) for file in reference.rglob("*.png")
-    )
-    assert sorted(str(file.relative_to(run)) for file in run.rglob("*.png")) == pictures
+    pictures = pictures_of(reference)
+    assert pictures_of(run) == pictures
     for name in pictures:
         assert (run / name).read_bytes() == (reference / name).read_bytes(), name
     assert not list(run.rglob(".*.part"))
@@ -77,7 +71,7 @@ def assert_same_run(run: Path, reference: Path) -> None:
 
 
 def parts(run: Path) -> Iterator[Path]:
-    """Files that are being written now."""
+    """Yield the partial files: those that are being written, or that a kill left."""
     yield from run.glob(".*.part")
     yield from run.glob("*/.*.part")
 
@@ -89,17 +83,8 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    argv = [
-        *SPRITES,
-        "--latent-dim",
-        "3",
-        "--hidden-dim",
-        "256",
-        "--batch-size",
-        "500",
-        "--epochs",
-        "16",
-    ]
+    sizes = "--latent-dim 3 --hidden-dim 256 --batch-size 500 --epochs 16"
+    argv = [*SPRITES, *sizes.split()]
     reference, run, log = tmp_path / "reference", tmp_path / "run", tmp_path / "log"
     process = launch([*argv, "--save-dir", reference], log)
     process.join()
@@ -110,23 +95,19 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
     rng, kills, torn = random.Random(13126114), 0, 0
     while kills < 20 or torn < 5:
         left = set(parts(run))
-        process = launch(
-            ["--resume", run] if run.exists() else [*argv, "--save-dir", run], log
-        )
-        # two times of three while a file is being written, the n-th from the start; else at any time of an epoch
+        resume = ["--resume", run] if run.exists() else [*argv, "--save-dir", run]
+        process = launch(resume, log)
+        # Of three kills, two come while a file is written, the n-th from the start. The
+        # third comes at a random time of an epoch.
         seen, last = set(), rng.randint(1, 8) if kills % 3 else 1
         while len(seen) < last or not (run / "run_meta.json").exists():
-            assert process.exitcode is None, (
-                f"the run ended after {kills} kills: {log.read_text()}"
-            )
+            assert process.exitcode is None, log.read_text()
             seen |= set(parts(run)) - left
         if not kills % 3:
             time.sleep(rng.uniform(0, 0.8 * epoch))
         process.kill()
         process.join()
-        assert process.exitcode != 0, (
-            f"the run ended after {kills} kills, before all could be tried"
-        )
+        assert process.exitcode != 0, f"the run ended after {kills} kills"
         kills += 1
         torn += bool(set(parts(run)) - left)
 
@@ -138,10 +119,7 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
             with pytest.raises(RunError, match="no checkpoint yet"):
                 load(run)
     with capsys.disabled():
-        print(
-            f" [{kills} kills, {torn} of them while a file was written, {len(rows_of(run))} epochs logged] ",
-            end="",
-        )
+        print(f" [{kills} kills, {torn} of them while a file was written] ", end="")
 
     process = launch(["--resume", run], log)
     process.join()
@@ -150,7 +128,7 @@ def test_killed_twenty_times_it_ends_at_the_same_bits(
 
 
 LONG_EPOCHS = [*SPRITES, "--latent-dim", "2", "--batch-size", "16", "--epochs", "2"]
-STEPS = 1250  # of an epoch
+STEPS = 1250  # per epoch
 
 
 @pytest.fixture(scope="module")
@@ -161,18 +139,15 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows has no SIGINT for one process."
-)
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT for one process")
 @pytest.mark.parametrize("moment", ["within an epoch", "while pictures are drawn"])
 def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
     moment: str, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "reports" / "sprites" / "run-001"
     command = [sys.executable, "-m", "vaelib.train", *LONG_EPOCHS]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes: dict[str, Any] = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, **pipes)
     assert process.stdout
     assert process.stdout.readline().startswith("epoch 0")
     if moment == "within an epoch":
@@ -181,32 +156,29 @@ def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
         time.sleep(0.3)
     pressed = time.time()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     saved = (run / "state.pt").stat().st_mtime - pressed
     with capsys.disabled():
-        print(
-            f" [{moment}: saved {saved:.2f} s after Ctrl-C, gone after {time.time() - pressed:.2f} s] ",
-            end="",
-        )
+        print(f" [{moment}: saved {saved:.2f} s after Ctrl-C] ", end="")
     assert process.returncode == 130
     assert 0 <= saved < 2
 
-    step = re.search(r"step (\d+)", told)
-    assert step, told
+    step = re.search(r"step (\d+)", message)
+    assert step, message
     assert (int(step[1]) == STEPS) == (moment != "within an epoch")
     assert files.read_tensors(run / "state.pt")["state"]["step"] == int(step[1])
-    assert "Traceback" not in told
-    assert len(told.strip().splitlines()) == 1
+    assert "Traceback" not in message
+    assert len(message.strip().splitlines()) == 1
 
-    proposed = re.search(r"vaelib train --resume \S+", told)
-    assert proposed, told
+    proposed = re.search(r"vaelib train --resume \S+", message)
+    assert proposed, message
     words = shlex.split(proposed[0])
     words[0] = shutil.which("vaelib", path=str(Path(sys.executable).parent)) or words[0]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     assert_same_run(run, uninterrupted)
 
 
-# What --resume takes
+# The flags of --resume
 
 
 @pytest.mark.parametrize(
@@ -225,15 +197,15 @@ def test_a_flag_that_differs_is_refused(
     differs: str, run: Path, cli: Cli, tree: Tree
 ) -> None:
     before = tree(run)
-    told = cli("train", "--resume", run, *differs.split()).refusal
+    message = cli("train", "--resume", run, *differs.split()).refusal
     flag, value = differs.split()
     if flag != "--preset":
-        assert flag.strip("-").replace("-", "_") in told
-        assert value in told
+        assert flag.strip("-").replace("-", "_") in message
+        assert value in message
     assert tree(run) == before
 
 
-def test_a_finished_run_stays_as_it_is(
+def test_resuming_a_finished_run_changes_nothing(
     run: Path, cli: Cli, tree: Tree, tiny: list[str]
 ) -> None:
     before = tree(run)
@@ -248,30 +220,26 @@ def test_a_finished_run_stays_as_it_is(
         assert tree(run) == before
 
 
-def test_more_epochs_end_where_a_longer_run_does(
+def test_a_run_resumed_with_more_epochs_is_the_same_as_a_longer_run(
     run: Path, cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
-    assert (
-        cli("train", *tiny, "--epochs", "3", "--save-dir", tmp_path / "longer").code
-        == 0
-    )
+    longer = tmp_path / "longer"
+    assert cli("train", *tiny, "--epochs", "3", "--save-dir", longer).code == 0
     assert cli("train", "--resume", run, "--epochs", "3").code == 0
-    assert_same_run(run, tmp_path / "longer")
+    assert_same_run(run, longer)
     assert load(run)[1].epochs == 3
     assert json.loads((run / "run_meta.json").read_text())["config"]["epochs"] == 3
     assert cli("train", "--resume", run).code == 0
-    assert_same_run(run, tmp_path / "longer")
+    assert_same_run(run, longer)
 
 
 @pytest.mark.parametrize("schedule", ["--beta-schedule cyclic", "--lr-schedule linear"])
-def test_more_epochs_are_refused_where_the_schedule_needs_the_total(
+def test_more_epochs_are_refused_if_a_schedule_depends_on_their_number(
     schedule: str, cli: Cli, tiny: list[str], tree: Tree, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    assert (
-        cli("train", *tiny, "--epochs", "1", *schedule.split(), "--save-dir", run).code
-        == 0
-    )
+    flags = [*tiny, "--epochs", "1", *schedule.split(), "--save-dir", run]
+    assert cli("train", *flags).code == 0
     before = tree(run)
     assert "schedule" in cli("train", "--resume", run, "--epochs", "3").refusal
     assert tree(run) == before
@@ -297,36 +265,32 @@ def test_resume_finds_the_latest_run_and_a_named_one(
         assert (tmp_path / "g" / name / "curves" / "losses.png").exists()
 
 
-def test_your_own_tensors_can_be_resumed_in_python(
+def test_own_tensors_train_as_the_same_images_in_a_folder(
     trained: Path, pictures: Path, tmp_path: Path
 ) -> None:
     data = load_dataset(f"folder:{pictures}", image_size=8)
-    common: dict[str, Any] = dict(
+    config = TrainConfig(
         dataset="tensors",
         hidden_dim=(8,),
         latent_dim=2,
         batch_size=10,
         lr_schedule="none",
         device="cpu",
+        epochs=2,
+        save_dir=str(tmp_path / "run"),
     )
-    done = train(
-        TrainConfig(**common, epochs=2, save_dir=str(tmp_path / "run")),
-        data,
-        quiet=True,
-    )
+    run = train(config, data, quiet=True)
     for epoch in (0, 1):
-        ours, theirs = (
-            weights_of(path / f"vae_epoch_{epoch:04d}.pt")
-            for path in (done.path, trained)
-        )
+        name = f"vae_epoch_{epoch:04d}.pt"
+        ours, theirs = weights_of(run.path / name), weights_of(trained / name)
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-# What a kill or a user took away is made good
+# Missing files are written again
 
 
 def test_a_run_without_state_begins_again(run: Path, trained: Path, cli: Cli) -> None:
-    """Killed in its first epoch, perhaps between the checkpoint and state.pt."""
+    """As after a kill in the first epoch, between the checkpoint and state.pt."""
     (run / "state.pt").unlink()
     (run / "vae_epoch_0001.pt").unlink()
     shutil.rmtree(run / "traversals")
@@ -335,7 +299,7 @@ def test_a_run_without_state_begins_again(run: Path, trained: Path, cli: Cli) ->
     assert_same_run(run, trained)
 
 
-def test_log_and_pictures_are_rebuilt(run: Path, trained: Path, cli: Cli) -> None:
+def test_log_and_pictures_are_written_again(run: Path, trained: Path, cli: Cli) -> None:
     for folder in ("curves", "samples", "traversals"):
         shutil.rmtree(run / folder)
     (run / "reconstructions" / "epoch_0000.png").unlink()
@@ -343,36 +307,29 @@ def test_log_and_pictures_are_rebuilt(run: Path, trained: Path, cli: Cli) -> Non
     assert_same_run(run, trained)
 
 
-def test_what_a_kill_left_unfinished_is_swept(
-    run: Path, trained: Path, cli: Cli
-) -> None:
+def test_partial_files_are_removed(run: Path, trained: Path, cli: Cli) -> None:
     (run / ".vae_epoch_0002.pt.77.part").write_bytes(b"half")
     (run / "samples" / ".epoch_0002.png.77.part").write_bytes(b"half")
     assert cli("train", "--resume", run).code == 0
     assert_same_run(run, trained)
 
 
-# A loss that is no number
+# A loss that is not finite
 
 
 @pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
-def test_a_loss_that_diverges_is_one_sentence(
+def test_a_diverging_loss_is_one_sentence(
     loss: str, cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:
-    answer = cli(
-        "train", *tiny, "--loss", loss, "--lr", "1e6", "--save-dir", tmp_path / "run"
-    )
+    flags = [*tiny, "--loss", loss, "--lr", "1e6", "--save-dir", tmp_path / "run"]
+    answer = cli("train", *flags)
     assert answer.code == 1
     assert re.search(r"not finite at step \d+", answer.sentence)
 
 
-def test_a_loss_that_diverges_leaves_the_last_good_state(
-    run: Path, trained: Path, cli: Cli
-) -> None:
+def test_a_diverging_loss_keeps_the_last_good_state(run: Path, cli: Cli) -> None:
     meta = json.loads((run / "run_meta.json").read_text())
-    meta["config"]["lr"] = (
-        1e6  # from here on, as if the rate had been too high for these data
-    )
+    meta["config"]["lr"] = 1e6
     (run / "run_meta.json").write_text(json.dumps(meta))
     good = (run / "state.pt").read_bytes()
     answer = cli("train", "--resume", run, "--epochs", "4")
@@ -383,10 +340,5 @@ def test_a_loss_that_diverges_leaves_the_last_good_state(
     assert (run / "state.pt").read_bytes() == good
     model, _ = load(run)
     assert all(bool(value.isfinite().all()) for value in model.state_dict().values())
-    assert (
-        weights_of(run / "vae_epoch_0001.pt").keys()
-        == weights_of(trained / "vae_epoch_0001.pt").keys()
-    )
-    assert all(
-        math.isfinite(float(text)) for row in rows_of(run) for text in row.values()
-    )
+    for row in rows_of(run):
+        assert all(math.isfinite(float(text)) for text in row.values())

@@ -1,4 +1,4 @@
-"""The run on disk: its layout, files that are whole or not there, nothing overwritten, nothing believed."""
+"""The folder of a run: its layout, complete files, no overwriting, damaged files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def data() -> ImageData:
 
 @pytest.fixture(scope="module")
 def project(data: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with one run of two epochs; not to be changed."""
+    """Folder of a project with one run of two epochs; tests must not change it."""
     folder = tmp_path_factory.mktemp("project")
     train(replace(CONFIG, project_dir=str(folder)), data, quiet=True)
     return folder
@@ -63,7 +63,7 @@ def done(project: Path) -> Path:
 
 @pytest.fixture
 def copy(project: Path, tmp_path: Path) -> Path:
-    """That run, to be changed."""
+    """A copy of that run, which a test may change."""
     shutil.copytree(project, tmp_path / "project", symlinks=True)
     return tmp_path / "project" / "tensors" / "run-001"
 
@@ -78,16 +78,10 @@ def log_of(run: Path) -> list[dict[str, str]]:
 
 def test_the_layout(done: Path) -> None:
     found = {str(path.relative_to(done)) for path in done.rglob("*") if path.is_file()}
-    pictures = {
-        f"{kind}/epoch_{epoch:04d}.png" for kind in PICTURES for epoch in (0, 1)
-    }
-    checkpoints = {"vae_epoch_0000.pt", "vae_epoch_0001.pt"}
-    assert found - {".lock"} == pictures | checkpoints | {
-        "run_meta.json",
-        "state.pt",
-        "curves/train_log.csv",
-        "curves/losses.png",
-    }
+    pictures = {f"{kind}/epoch_000{epoch}.png" for kind in PICTURES for epoch in (0, 1)}
+    checkpoints = {"vae_epoch_0000.pt", "vae_epoch_0001.pt", "state.pt"}
+    others = {"run_meta.json", "curves/train_log.csv", "curves/losses.png"}
+    assert found - {".lock"} == pictures | checkpoints | others
 
 
 def test_latest_is_a_relative_link(done: Path) -> None:
@@ -95,7 +89,7 @@ def test_latest_is_a_relative_link(done: Path) -> None:
     assert sorted(path.name for path in done.parent.iterdir()) == ["latest", "run-001"]
 
 
-def test_run_meta_holds_every_setting(project: Path, done: Path) -> None:
+def test_run_meta_contains_every_setting(project: Path, done: Path) -> None:
     meta = json.loads((done / "run_meta.json").read_text(encoding="utf-8"))
     assert set(meta["config"]) == {field.name for field in fields(TrainConfig)}
     assert from_dict(meta["config"]) == replace(CONFIG, project_dir=str(project))
@@ -112,30 +106,27 @@ def test_the_log_has_its_columns_and_adds_up(done: Path) -> None:
     assert {"train_recon", "train_kl", "train_total"} <= set(columns)
     assert [row["epoch"] for row in rows] == ["0", "1"]
     for row in rows:
-        value = {name: float(text) for name, text in row.items()}
-        assert value["total"] == pytest.approx(
-            value["recon"] + value["beta"] * value["kl"], abs=1e-5
-        )
-        assert value["neg_elbo"] == pytest.approx(
-            value["recon"] + value["kl"], abs=1e-5
-        )
-        assert value["train_total"] == pytest.approx(
-            value["train_recon"] + value["beta"] * value["train_kl"], abs=1e-5
-        )
+        v = {name: float(text) for name, text in row.items()}
+        total = v["recon"] + v["beta"] * v["kl"]
+        train_total = v["train_recon"] + v["beta"] * v["train_kl"]
+        assert v["total"] == pytest.approx(total, abs=1e-5)
+        assert v["neg_elbo"] == pytest.approx(v["recon"] + v["kl"], abs=1e-5)
+        assert v["train_total"] == pytest.approx(train_total, abs=1e-5)
     assert float(rows[1]["total"]) < float(rows[0]["total"])
 
 
-def test_the_log_is_of_these_weights(done: Path, data: ImageData) -> None:
+def test_the_kl_in_the_log_is_that_of_the_checkpoint(
+    done: Path, data: ImageData
+) -> None:
     """The KL needs no noise: it can be computed again from each checkpoint."""
     for epoch, row in enumerate(log_of(done)):
         model, _ = load(done / f"vae_epoch_{epoch:04d}.pt")
-        _, kl = evaluation.average_terms(
-            model, losses.bce_logits, data.test, torch.Generator()
-        )
+        rng = torch.Generator()
+        _, kl = evaluation.average_terms(model, losses.bce_logits, data.test, rng)
         assert float(row["kl"]) == pytest.approx(float(kl.sum()), rel=1e-4)
 
 
-def test_every_picture_can_be_seen(done: Path) -> None:
+def test_no_picture_is_tiny_or_of_one_colour(done: Path) -> None:
     pictures = sorted(done.rglob("*.png"))
     assert len(pictures) == 7
     for file in pictures:
@@ -145,29 +136,24 @@ def test_every_picture_can_be_seen(done: Path) -> None:
             assert extremes[1] - extremes[0] > 100, file  # pyright: ignore
 
 
-@pytest.mark.parametrize("latent_dim", [2, 3])
-def test_two_latents_have_a_manifold(
-    latent_dim: int, done: Path, data: ImageData, tmp_path: Path
+def test_the_traversal_of_two_latents_is_the_manifold(
+    data: ImageData, tmp_path: Path
 ) -> None:
-    run = done
-    if latent_dim == 2:
-        run = train(
-            replace(CONFIG, latent_dim=2, epochs=1, save_dir=str(tmp_path / "run")),
-            data,
-            quiet=True,
-        ).path
-    model, _ = load(run / "vae_epoch_0000.pt")
-    if latent_dim != 2:
-        with pytest.raises(RuntimeError):
-            plotting.manifold(model)
-        return
+    config = replace(CONFIG, latent_dim=2, epochs=1, save_dir=str(tmp_path / "run"))
+    run = train(config, data, quiet=True)
+    model, _ = load(run.path)
     files.write_figure(tmp_path / "manifold.png", plotting.manifold(model))
-    assert (run / "traversals" / "epoch_0000.png").read_bytes() == (
-        tmp_path / "manifold.png"
-    ).read_bytes()
+    manifold = (tmp_path / "manifold.png").read_bytes()
+    assert run.pictures(0)["traversals"].read_bytes() == manifold
 
 
-def test_latest_is_a_file_where_links_fail(
+def test_three_latents_have_no_manifold(done: Path) -> None:
+    model, _ = load(done)
+    with pytest.raises(RuntimeError):
+        plotting.manifold(model)
+
+
+def test_latest_is_a_file_if_links_fail(
     data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -175,64 +161,51 @@ def test_latest_is_a_file_where_links_fail(
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
     group = tmp_path / "tensors"
+    config = replace(CONFIG, epochs=1, project_dir=str(tmp_path))
     for number in (1, 2):
-        run = train(
-            replace(CONFIG, epochs=1, project_dir=str(tmp_path)), data, quiet=True
-        )
+        run = train(config, data, quiet=True)
         assert run.path.name == f"run-00{number}"
         assert (group / "latest.txt").read_text() == f"run-00{number}\n"
         assert find(group / "latest") == run.path
-    assert sorted(path.name for path in group.iterdir()) == [
-        "latest.txt",
-        "run-001",
-        "run-002",
-    ]
+    names = sorted(path.name for path in group.iterdir())
+    assert names == ["latest.txt", "run-001", "run-002"]
     assert load(group / "latest")[1].project_dir == str(tmp_path)
 
 
-def test_save_dir_is_written_straight(data: ImageData, tmp_path: Path) -> None:
+def test_save_dir_is_the_folder_of_the_run(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("new", "empty"):
-        run = train(
-            replace(CONFIG, epochs=1, save_dir=str(tmp_path / name)), data, quiet=True
-        )
+        config = replace(CONFIG, epochs=1, save_dir=str(tmp_path / name))
+        run = train(config, data, quiet=True)
         assert run.path == tmp_path / name
         assert (tmp_path / name / "vae_epoch_0000.pt").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "new"]
 
 
-# Nothing overwritten
+# Nothing is overwritten
 
 
 def test_unnamed_runs_are_numbered(done: Path, copy: Path, data: ImageData) -> None:
     assert done.name == "run-001"
     config = replace(CONFIG, project_dir=str(copy.parents[1]), epochs=1)
-    assert [train(config, data, quiet=True).path.name for _ in range(2)] == [
-        "run-002",
-        "run-003",
-    ]
+    names = [train(config, data, quiet=True).path.name for _ in range(2)]
+    assert names == ["run-002", "run-003"]
     assert copy.with_name("latest").readlink() == Path("run-003")
 
 
 def test_an_existing_run_is_never_overwritten(
     copy: Path, data: ImageData, tree: Tree
 ) -> None:
-    config, before = (
-        replace(CONFIG, project_dir=str(copy.parents[1])),
-        tree(copy.parents[1]),
-    )
+    project = copy.parents[1]
+    config = replace(CONFIG, project_dir=str(project))
+    before, before_run = tree(project), tree(copy)
     for again in (replace(config, name="run-001"), replace(config, save_dir=str(copy))):
         with pytest.raises(RunError, match="--resume") as error:
             train(again, data, quiet=True)
         assert "\n" not in str(error.value)
-        assert tree(copy.parents[1]) == before
+        assert tree(project) == before
     train(replace(config, name="other", epochs=1), data, quiet=True)
-    assert (
-        tree(copy).items()
-        <= {
-            name.removeprefix("tensors/run-001/"): d for name, d in before.items()
-        }.items()
-    )
+    assert tree(copy) == before_run
 
 
 def test_files_in_save_dir_are_never_overwritten(
@@ -247,18 +220,15 @@ def test_files_in_save_dir_are_never_overwritten(
     assert tree(tmp_path) == before
 
 
-def test_a_folder_claimed_by_a_killed_process_can_be_begun(
+def test_a_folder_with_only_partial_files_can_be_used(
     data: ImageData, tmp_path: Path
 ) -> None:
-    """Killed while it wrote run_meta.json: the same command, or --resume, must get the user out of this."""
+    """If a process is killed while it writes run_meta.json, the same command works."""
     left = tmp_path / "tensors" / "mine"
     left.mkdir(parents=True)
     (left / ".run_meta.json.123.part").write_text('{"config": {"data')
-    run = train(
-        replace(CONFIG, epochs=1, project_dir=str(tmp_path), name="mine"),
-        data,
-        quiet=True,
-    )
+    config = replace(CONFIG, epochs=1, project_dir=str(tmp_path), name="mine")
+    run = train(config, data, quiet=True)
     assert run.path == left
     load(left)
 
@@ -280,17 +250,15 @@ def test_load_from_folder_latest_and_checkpoint(project: Path, done: Path) -> No
     ):
         model, config = load(path)
         assert config == replace(CONFIG, project_dir=str(project))
-        assert set(model.state_dict()) == set(weights)
-        assert all(
-            torch.equal(value, weights[name])
-            for name, value in model.state_dict().items()
-        )
-        assert all(value.device.type == "cpu" for value in model.state_dict().values())
+        loaded = model.state_dict()
+        assert set(loaded) == set(weights)
+        assert all(torch.equal(value, weights[name]) for name, value in loaded.items())
+        assert all(value.device.type == "cpu" for value in loaded.values())
     assert not torch.equal(first["fc_mu.weight"], last["fc_mu.weight"])
     assert model.images(torch.zeros(5, 3)).shape == (5, 1, 12, 12)
 
 
-def test_load_of_nothing_is_one_sentence(tmp_path: Path) -> None:
+def test_load_without_a_run_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "missing", tmp_path / "empty", tmp_path / "latest"):
         with pytest.raises(RunError, match=r"run_meta\.json") as error:
@@ -305,15 +273,17 @@ def test_load_before_the_first_epoch_is_one_sentence(copy: Path) -> None:
         load(copy)
 
 
-# Files whole or not there
+# Files are complete or absent
 
-# A training process that writes down every file it opens for writing, and every rename.
+# A training process that logs every file that it opens for writing.
 LOGGED = """
 import os, sys
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT)
 
 def note(event, args):
-    if event == "open" and isinstance(args[0], str) and args[2] & (os.O_WRONLY | os.O_RDWR):
+    if event != "open" or not isinstance(args[0], str):
+        return
+    if args[2] & (os.O_WRONLY | os.O_RDWR):
         os.write(log, f"{args[0]}\\n".encode())
 
 from vaelib.train import main
@@ -327,18 +297,10 @@ def test_no_partial_file_ever_has_a_final_name(
     tiny: list[str], damage: Callable[[Path], str], tmp_path: Path
 ) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
-    argv = [
-        *tiny,
-        "--epochs",
-        "3",
-        "--hidden-dim",
-        "2000",
-        "--save-dir",
-        str(run),
-    ]  # files of some megabytes
-    process = subprocess.Popen(
-        [sys.executable, "-c", LOGGED, str(log), *argv], stdout=subprocess.DEVNULL
-    )
+    large = ["--epochs", "3", "--hidden-dim", "2000"]  # files of some megabytes
+    argv = [str(log), *tiny, *large, "--save-dir", str(run)]
+    command = [sys.executable, "-c", LOGGED, *argv]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     seen: dict[tuple[Path, int, int], str] = {}
     while process.poll() is None:
         for file in [*run.glob("[!.]*"), *run.glob("*/[!.]*")]:
@@ -349,26 +311,22 @@ def test_no_partial_file_ever_has_a_final_name(
                     seen[key] = damage(file)
     assert process.returncode == 0
     assert not [what for what in seen.values() if what]
-    assert (
-        len({file for file, _, _ in seen}) >= 12
-    )  # 3 epochs: checkpoints, pictures, log and settings
+    # 3 epochs with checkpoint and pictures, log and settings
+    assert len({file for file, _, _ in seen}) >= 12
 
     opened = [Path(line) for line in log.read_text().splitlines()]
     written = [file for file in opened if run in file.parents]
     assert len(written) >= 21
-    assert not [
-        file.name
-        for file in written
-        if not re.fullmatch(r"\..*\.part|\.lock", file.name)
-    ]
+    names = [file.name for file in written]
+    assert not [n for n in names if not re.fullmatch(r"\..*\.part|\.lock", n)]
     assert not list(run.rglob("*.part"))
 
 
-# Damaged, foreign, malicious
+# Damaged files, files of other programs, malicious files
 
 
 class Evil:
-    """Unpickling it makes a file."""
+    """Object that creates a folder if it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -377,7 +335,7 @@ class Evil:
         return os.mkdir, (str(self.target),)
 
 
-def test_the_evil_pickle_is_evil(tmp_path: Path) -> None:
+def test_the_evil_pickle_does_harm(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Evil(tmp_path / "harm")))
     assert (tmp_path / "harm").exists()
 
@@ -386,13 +344,17 @@ Spoil = Callable[[Path, Path], object]
 
 
 def cut(share: float) -> Spoil:
-    return lambda file, _: file.write_bytes(
-        file.read_bytes()[: int(file.stat().st_size * share)]
-    )
+    """Keep only the first part of a file."""
+
+    def spoil(file: Path, _: Path) -> None:
+        content = file.read_bytes()
+        file.write_bytes(content[: int(len(content) * share)])
+
+    return spoil
 
 
 def edit_tensors(change: Callable[[dict[str, Any]], Any]) -> Spoil:
-    """Another content in a file that torch can read."""
+    """Change the content of a file that torch can still read."""
 
     def spoil(file: Path, _: Path) -> None:
         saved = torch.load(file, weights_only=True)
@@ -402,13 +364,19 @@ def edit_tensors(change: Callable[[dict[str, Any]], Any]) -> Spoil:
     return spoil
 
 
+def evil(target: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint or a state that does harm."""
+    return dict(config=Evil(target), state=Evil(target))
+
+
 def wider(saved: dict[str, Any]) -> None:
-    """Weights of another shape than the settings say."""
+    """Give a weight another shape than the settings say."""
     weights = saved["weights"] if "weights" in saved else saved["state"]["model"]
     weights["fc_mu.weight"] = torch.zeros(7, 7)
 
 
 def put(key: str, value: Any) -> Spoil:
+    """Replace one value in a file that torch can still read."""
     return edit_tensors(lambda saved: saved.__setitem__(key, value))
 
 
@@ -426,13 +394,9 @@ TENSOR_FILE: dict[str, Spoil] = {
     ),
     "a tensor": lambda file, _: torch.save(torch.zeros(3), file),
     "wrong shapes": edit_tensors(wider),
-    "malicious": lambda file, target: torch.save(
-        dict(config=Evil(target), state=Evil(target)), file
-    ),
+    "malicious": lambda file, target: torch.save(evil(target), file),
     "malicious, old format": lambda file, target: torch.save(
-        dict(config=Evil(target), state=Evil(target)),
-        file,
-        _use_new_zipfile_serialization=False,
+        evil(target), file, _use_new_zipfile_serialization=False
     ),
 }
 CHECKPOINT: dict[str, Spoil] = {
@@ -443,30 +407,37 @@ CHECKPOINT: dict[str, Spoil] = {
     "no shape": put("shape", None),
     "huge": put("config", dict(asdict(CONFIG), hidden_dim=(10**9,))),
 }
+
+
+def settings(**changed: Any) -> str:
+    """Return a run_meta.json with some settings changed."""
+    return json.dumps(dict(config=asdict(CONFIG) | changed))
+
+
+META_TEXTS = {
+    "no settings": "{}",
+    "a list": "[1, 2]",
+    "null": "null",
+    "deep": "[" * 100_000,
+    "unknown setting": settings(colour="red"),
+    "setting of another type": settings(epochs="many"),
+    "setting out of range": settings(lr=-1),
+    "nan": settings(lr=float("nan")),
+}
 META: dict[str, Spoil] = {
-    name: lambda file, _, text=text: file.write_text(text, encoding="utf-8") and None
-    for name, text in {
-        "no settings": "{}",
-        "a list": "[1, 2]",
-        "null": "null",
-        "deep": "[" * 100_000,
-        "unknown setting": json.dumps(dict(config=dict(asdict(CONFIG), colour="red"))),
-        "setting of another type": json.dumps(
-            dict(config=dict(asdict(CONFIG), epochs="many"))
-        ),
-        "setting out of range": json.dumps(dict(config=dict(asdict(CONFIG), lr=-1))),
-        "nan": json.dumps(dict(config=dict(asdict(CONFIG), lr=float("nan")))),
-    }.items()
+    name: lambda file, _, text=text: file.write_text(text, encoding="utf-8")
+    for name, text in META_TEXTS.items()
 }
 
 
 def cases(*tables: dict[str, Spoil]) -> Any:
+    """Parametrize a test with the ways to spoil a file."""
     both = {name: spoil for table in tables for name, spoil in table.items()}
     return pytest.mark.parametrize("spoil", both.values(), ids=both)
 
 
 def refuses(call: Callable[[], Any], run: Path, target: Path, tree: Tree) -> None:
-    """One sentence, no code run, nothing changed."""
+    """Check for an error of one sentence; no code is run and no file is changed."""
     before = tree(run.parent)
     with pytest.raises(RunError) as error:
         call()
@@ -492,12 +463,11 @@ def test_a_spoilt_state_is_refused(
 ) -> None:
     spoil(copy / "state.pt", tmp_path / "harm")
     run = runs.open_run(copy)
-    refuses(
-        lambda: train(run.config, data, resumed=run, quiet=True),
-        copy,
-        tmp_path / "harm",
-        tree,
-    )
+
+    def resume() -> None:
+        train(run.config, data, resumed=run, quiet=True)
+
+    refuses(resume, copy, tmp_path / "harm", tree)
 
 
 @cases(ANY_FILE, META)
@@ -509,25 +479,22 @@ def test_spoilt_settings_are_refused(
 
 
 @pytest.mark.parametrize("name", ["vae_epoch_0001.pt", "state.pt", "run_meta.json"])
-def test_the_command_line_tells_of_a_spoilt_file(
+def test_the_command_line_names_the_spoilt_file(
     name: str, run: Path, cli: Cli, tree: Tree, tmp_path: Path
 ) -> None:
     ANY_FILE["pickle"](run / name, tmp_path / "harm")
     before = tree(tmp_path)
-    answer = (
-        cli("evaluate", run)
-        if name.startswith("vae")
-        else cli("train", "--resume", run)
-    )
+    argv = ("evaluate", run) if name.startswith("vae") else ("train", "--resume", run)
+    answer = cli(*argv)
     assert name in answer.refusal
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["vae_epoch_0001.pt", "state.pt"])
-def test_a_few_random_bytes_are_never_believed(
+def test_random_bytes_are_refused_or_have_no_effect(
     name: str, copy: Path, data: ImageData
 ) -> None:
-    """At any offset: refused, or, where the bytes carry no meaning (padding), read as if nothing had happened."""
+    """Some bytes of a file, such as padding, carry no meaning."""
 
     def read() -> dict[str, torch.Tensor]:
         if name != "state.pt":
@@ -535,23 +502,16 @@ def test_a_few_random_bytes_are_never_believed(
         run = runs.open_run(copy)
         state = start(run.config, data)
         run.restore(state, data)
-        moments = {
-            f"{i}.{key}": v
-            for i, kept in state.optimizer.state_dict()["state"].items()
-            for key, v in kept.items()
-        }
-        return dict(
-            state.model.state_dict(),
-            rng=state.rng.get_state(),
-            losses=state.losses,
-            **moments,
-        )
+        others = dict(rng=state.rng.get_state(), losses=state.losses)
+        for i, moments in state.optimizer.state_dict()["state"].items():
+            others |= {f"{i}.{key}": value for key, value in moments.items()}
+        return state.model.state_dict() | others
 
     file, rng, believed, refused = copy / name, random.Random(7), [], 0
-    whole, truth = file.read_bytes(), read()
+    content, truth = file.read_bytes(), read()
     for i in range(10 if name == "state.pt" else 24):
-        offset = rng.randrange(len(whole) - 8) if i else 0
-        file.write_bytes(whole[:offset] + rng.randbytes(8) + whole[offset + 8 :])
+        offset = rng.randrange(len(content) - 8) if i else 0
+        file.write_bytes(content[:offset] + rng.randbytes(8) + content[offset + 8 :])
         try:
             got = read()
         except RunError:
@@ -559,13 +519,11 @@ def test_a_few_random_bytes_are_never_believed(
             continue
         if not all(torch.equal(got[key], value) for key, value in truth.items()):
             believed.append(offset)
-    assert not believed, (
-        f"other numbers were read after damage at {believed} of {len(whole)} bytes"
-    )
+    assert not believed, f"damage at {believed} of {len(content)} bytes was not noticed"
     assert refused
 
 
-# Two at once
+# Two processes at once
 
 
 @pytest.mark.skipif(
@@ -581,17 +539,15 @@ def test_a_second_process_on_the_same_run_is_refused(
         assert first.exitcode is None, (tmp_path / "log").read_text()
         time.sleep(0.01)
     assert first.pid
-    os.kill(
-        first.pid, signal.SIGSTOP
-    )  # now all is still, and any change is the second one's
+    # The first process is paused: any change is made by the second one.
+    os.kill(first.pid, signal.SIGSTOP)
     try:
         before = tree(run)
-        second = launch(["--resume", run], tmp_path / "told")
+        second = launch(["--resume", run], tmp_path / "second")
         second.join(60)
         assert second.exitcode == 2
-        assert re.fullmatch(
-            r"vaelib train: .* another process.*\n", (tmp_path / "told").read_text()
-        )
+        message = (tmp_path / "second").read_text()
+        assert re.fullmatch(r"vaelib train: .* another process.*\n", message)
         assert tree(run) == before
     finally:
         first.kill()

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and are read without ever running code."""
+"""Write files that are complete or absent, and read tensors without running code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from matplotlib.figure import Figure
 
 
 def write(file: Path, content: bytes) -> None:
-    """Written beside, then renamed. Raises: OSError, nothing left behind and the old file untouched."""
+    """Write a file so that its final name never stands for incomplete content.
+
+    The content goes to a temporary file (".NAME.PID.part") in the same folder, which
+    is then renamed. If this fails, an `OSError` is raised, the temporary file is
+    removed, and an older file of that name is unchanged.
+    """
     file.parent.mkdir(exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -30,27 +35,29 @@ def write(file: Path, content: bytes) -> None:
 
 
 def write_figure(file: Path, figure: Figure) -> None:
-    """A figure as PNG."""
+    """Write a figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(
-        buffer, format="png", pil_kwargs={"compress_level": 1}
-    )  # most of the time went into packing
+    # The default compression level took most of the time of an epoch's pictures.
+    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
     write(file, buffer.getvalue())
 
 
 def write_tensors(file: Path, saved: dict[str, Any]) -> None:
-    """Tensors and plain values, as torch.save writes them."""
+    """Write tensors and plain values in the format of `torch.save`."""
     buffer = io.BytesIO()
     torch.save(saved, buffer)
     write(file, buffer.getvalue())
 
 
 def read_tensors(file: Path) -> dict[str, Any]:
-    """What `write_tensors` wrote, on the CPU; never code. Raises: OSError; anything else where the content is damaged."""
+    """Return the content of a file of `write_tensors`, with all tensors on the CPU.
+
+    No code in the file is run. Raises `OSError` if the file cannot be opened, and
+    various other exceptions if its content is damaged.
+    """
     content = io.BytesIO(file.read_bytes())
-    if damaged := zipfile.ZipFile(
-        content
-    ).testzip():  # torch does not look at the checksums
+    # torch does not verify the checksums of the archive.
+    if damaged := zipfile.ZipFile(content).testzip():
         raise zipfile.BadZipFile(damaged)
     content.seek(0)
     return torch.load(content, map_location="cpu", weights_only=True)

@@ -1,6 +1,6 @@
-"""`python -m vaelib.train` and `vaelib train`: the flags of the reference implementation, and what they start.
+"""Train one model and write its run: `vaelib train` and `python -m vaelib.train`.
 
-torch is imported where it is first needed, so that `--help` and a mistyped flag are answered at once.
+torch is imported on first use, so that `--help` and a wrong flag are answered at once.
 """
 
 from __future__ import annotations
@@ -10,116 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 from vaelib import config as configs
 from vaelib.config import ConfigError, TrainConfig
+from vaelib.errors import Interrupted, exit_status
+from vaelib.flags import Parser, add_arguments
 
 if TYPE_CHECKING:
     from vaelib.data import ImageData
-    from vaelib.runs import Run
-
-
-class Interrupted(Exception):
-    """Training was stopped by Ctrl-C (or SIGTERM), and saved."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that refuses in one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def add_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
-    """A flag for every field of the config; only those that are given end up in the parsed arguments.
-
-    `many`: each takes a list, and those of the room "run", which say where one run goes, are left out.
-    """
-    rooms = dict.fromkeys(configs.section(name) for name in configs.field_types())
-    groups = {
-        room: parser.add_argument_group(room)
-        for room in rooms
-        if not (many and room == "run")
-    }
-    for name, hint in configs.field_types().items():
-        if configs.section(name) not in groups:
-            continue
-        flag, group = "--" + name.replace("_", "-"), groups[configs.section(name)]
-        if hint is bool and not many:
-            group.add_argument(
-                flag,
-                dest=name,
-                default=argparse.SUPPRESS,
-                action=argparse.BooleanOptionalAction,
-                help=help_of(name),
-            )
-            continue
-        choices = (
-            ("true", "false")
-            if hint is bool
-            else get_args(hint)
-            if get_origin(hint) is Literal
-            else ()
-        )
-        shown = (
-            "{" + ",".join(choices) + "}" if choices else name.split("_")[-1].upper()
-        )
-        lists: dict[str, Any] = dict(nargs="+") if many else {}
-        group.add_argument(
-            flag,
-            dest=name,
-            default=argparse.SUPPRESS,
-            type=reader(name),
-            metavar=shown,
-            help=help_of(name),
-            **lists,
-        )
-    parser.add_argument(
-        "--preset",
-        choices=configs.PRESETS,
-        help="the settings of another program; flags given beside it win",
-    )
-    if not many:
-        groups["run"].add_argument(
-            "--resume",
-            nargs="?",
-            const="",
-            metavar="RUN",
-            help="go on with a run: its folder, or the one the flags above name",
-        )
-
-
-def reader(name: str) -> Callable[[str], Any]:
-    """argparse's `type` for a field, with the config's own sentence when it refuses."""
-
-    def read(text: str) -> Any:
-        try:
-            return configs.parse(name, text)
-        except ConfigError as error:
-            raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
-
-    return read
-
-
-def help_of(name: str) -> str:
-    """A field's help with its default."""
-    meta, default = configs.field_of(name).metadata, configs.field_of(name).default
-    if default == "" or default is None:
-        return meta["help"]
-    shown = (
-        ",".join(map(str, default))
-        if isinstance(default, tuple)
-        else f"{default:g}"
-        if type(default) is float
-        else default
-    )
-    return f"{meta['help']} (default: {shown})"
+    from vaelib.runfiles import Run
 
 
 def train(
@@ -128,30 +32,40 @@ def train(
     resumed: Run | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Trains as `config` says and writes the run; `data` may be your own tensors.
+    """Train a model with the given settings, write its run and return it.
 
-    Raises: ConfigError, DataError, RunError, OSError, Diverged: one sentence each; Interrupted, once all is saved.
+    `data`: your own images instead of the data set of `config`. `resumed`: a run to
+    continue, from `vaelib.runs.open_run`. Raises ConfigError, DataError, RunError,
+    OSError or Diverged, each with a message of one sentence, and Interrupted if the
+    user stopped the training; its state is saved then.
+
+    Example:
+
+    >>> from vaelib import TrainConfig
+    >>> from vaelib.train import train
+    >>> config = TrainConfig(
+    ...     dataset="sprites", image_size=8, hidden_dim=(8,), latent_dim=2, epochs=2
+    ... )
+    >>> run = train(config, quiet=True)
+    >>> print(run.path.as_posix(), len(run.rows))
+    reports/sprites/run-001 2
+    >>> run.rows[1]["total"] < run.rows[0]["total"]
+    True
     """
     from vaelib.data import load_dataset
 
-    with ThreadPoolExecutor(
-        1
-    ) as pool:  # unpacking leaves Python free to import matplotlib
-        source = (
-            config.dataset,
-            config.binarize,
-            config.channels,
-            config.image_size,
-            config.data_dir,
-        )
+    # Decompressing the images releases the interpreter lock: import meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        source = data_source(config)
         loading = pool.submit(lambda given: given or load_dataset(*source), data)
         from vaelib import runs
         from vaelib.training import EpochEnd, start, updates
 
         data = loading.result()
+
     state = start(config, data)
     run = resumed or runs.create(config, data)
-    with run.lock(), until_stopped() as stopped:
+    with run.lock(), catch_signals() as stopped:
         if resumed:
             run.restore(state, data)
             if config != runs.open_run(run.path).config:  # more epochs
@@ -162,20 +76,29 @@ def train(
             if isinstance(event, EpochEnd):
                 run.record(event, state, data)
             if stopped.is_set():
-                run.save(state, data)
+                run.save_state(state, data)
                 raise Interrupted(
-                    f"stopped after step {state.step}, nothing is lost; go on: vaelib train --resume {run.path}"
+                    f"stopped after step {state.step}, nothing is lost; "
+                    f"continue: vaelib train --resume {run.path}"
                 )
     return run
 
 
+def data_source(config: TrainConfig) -> tuple[str, str, int, int, str]:
+    """Return the arguments of `load_dataset` that the settings contain."""
+    c = config
+    return c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
+
+
 @contextmanager
-def until_stopped():
-    """An event that Ctrl-C or SIGTERM sets, so that the current step is finished; a second Ctrl-C breaks off."""
+def catch_signals():
+    """Yield an event that is set by Ctrl-C or SIGTERM, so that a step can be finished.
+
+    A second Ctrl-C raises KeyboardInterrupt, as usual. Python handles signals in the
+    main thread only: in another thread the event is never set.
+    """
     stopped = threading.Event()
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only the main thread may listen to signals
+    if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
 
@@ -183,10 +106,9 @@ def until_stopped():
         stopped.set()
         signal.signal(number, previous[number])
 
-    previous: dict[int, Any] = {
-        number: signal.signal(number, stop)
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    previous: dict[int, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, stop)
     try:
         yield stopped
     finally:
@@ -195,7 +117,7 @@ def until_stopped():
 
 
 class Bar:
-    """A progress bar for each epoch (on a terminal), and a line when it ends."""
+    """Progress bar of an epoch, in a terminal, and a printed line when it ends."""
 
     def __init__(self, data: ImageData, quiet: bool) -> None:
         from tqdm import tqdm
@@ -208,26 +130,13 @@ class Bar:
             unit_scale=True,
             leave=False,
             dynamic_ncols=True,
-            disable=True if quiet else None,  # None: where there is no terminal
+            disable=True if quiet else None,  # None: unless there is a terminal
         )
 
     def show(self, event: Any) -> None:
-        """Takes what `updates` yields."""
+        """Show an event of `updates`: an Update in the bar, an EpochEnd as a line."""
         if hasattr(event, "images"):
-            self.bar = (
-                self.bar
-                if self.bar is not None
-                else self.new(desc=f"epoch {event.epoch}")
-            )
-            self.bar.update(event.images)
-            if (
-                not self.bar.disable and time.monotonic() - self.shown > 0.1
-            ):  # reading a tensor may wait for the GPU
-                self.shown = time.monotonic()
-                self.bar.set_postfix_str(
-                    f"recon {event.recon:.1f} KL {event.kl:.2f} beta {event.beta:.3g}",
-                    refresh=False,
-                )
+            self.show_update(event)
             return
         if self.bar is not None:
             self.bar.close()
@@ -235,19 +144,28 @@ class Bar:
         if not self.quiet:
             row = event.row
             print(
-                f"epoch {event.epoch}: test recon {row['recon']:.2f}, KL {row['kl']:.2f}, beta {event.beta:.3g}, "
+                f"epoch {event.epoch}: test recon {row['recon']:.2f}, "
+                f"KL {row['kl']:.2f}, beta {event.beta:.3g}, "
                 f"total {row['total']:.2f} nats per image ({event.seconds:.1f} s)",
                 flush=True,
             )
 
+    def show_update(self, event: Any) -> None:
+        """Move the bar by one mini-batch, and renew its numbers ten times a second."""
+        if self.bar is None:
+            self.bar = self.new(desc=f"epoch {event.epoch}")
+        self.bar.update(event.images)
+        # Not at each update: reading a tensor may have to wait for the GPU.
+        if not self.bar.disable and time.monotonic() - self.shown > 0.1:
+            self.shown = time.monotonic()
+            numbers = f"recon {event.recon:.1f} KL {event.kl:.2f} beta {event.beta:.3g}"
+            self.bar.set_postfix_str(numbers, refresh=False)
+
 
 def command(args: argparse.Namespace) -> int:
-    """`vaelib train`: the settings that were given, a new run or one that goes on."""
-    given = {
-        name: value
-        for name, value in vars(args).items()
-        if name in configs.field_types()
-    }
+    """Run `vaelib train`: start a new run, or continue one with --resume."""
+    settings = configs.field_types()
+    given = {name: value for name, value in vars(args).items() if name in settings}
     given = configs.PRESETS.get(args.preset, {}) | given
     resumed = None
     if args.resume is None:
@@ -260,82 +178,64 @@ def command(args: argparse.Namespace) -> int:
         }
         resumed = find_run(args.resume, TrainConfig(**where))
         resumed.config = config = same_settings(resumed.config, given)
+
     if given.get("num_workers"):
-        print(
-            "note: --num-workers has no effect, the data are in memory.",
-            file=sys.stderr,
-        )
+        note = "note: --num-workers has no effect, the data are in memory."
+        print(note, file=sys.stderr)
     if config.reduction == "mean":
-        print(effective(config), file=sys.stderr)
+        print(beta_note(config), file=sys.stderr)
     run = train(config, resumed=resumed)
-    print(
-        f"written to {run.path}; look at {run.pictures(config.epochs - 1)['reconstructions']} and beside it."
-    )
+    picture = run.pictures(config.epochs - 1)["reconstructions"]
+    print(f"written to {run.path}; look at {picture} and the pictures next to it.")
     return 0
 
 
-def effective(config: TrainConfig) -> str:
-    """What a pixel-mean reconstruction does to beta."""
+def beta_note(config: TrainConfig) -> str:
+    """Return a note on the beta that a reconstruction averaged over pixels implies."""
     d = config.channels * config.image_size**2
     return (
-        f"note: --reduction mean divides the reconstruction by its {d} pixels: beta {config.beta:g} "
-        f"acts as beta {config.beta * d:g} in nats per image."
+        f"note: --reduction mean divides the reconstruction by its {d} pixels: "
+        f"beta {config.beta:g} acts as beta {config.beta * d:g} in nats per image."
     )
 
 
 def find_run(path: str, config: TrainConfig) -> Run:
-    """The run that --resume means: its folder, else what --save-dir, --group and --name say, else the group's latest."""
+    """Return the run that --resume names.
+
+    It is the folder that --resume or --save-dir gives, or the run with the given name
+    in the group, or else the latest run of the group.
+    """
     from vaelib import runs
 
-    return runs.open_run(
-        path or config.save_dir or runs.group_folder(config) / (config.name or "latest")
-    )
+    named = runs.group_folder(config) / (config.name or "latest")
+    return runs.open_run(path or config.save_dir or named)
 
 
 def same_settings(saved: TrainConfig, given: dict[str, Any]) -> TrainConfig:
-    """The saved settings; of the flags given, only a larger --epochs may differ. Raises: ConfigError."""
+    """Return the saved settings of a run, with `epochs` raised if that is asked for.
+
+    Raises ConfigError if another setting that was given differs from the saved one, or
+    if a schedule depends on the number of epochs.
+    """
     for name, value in given.items():
         old = asdict(saved)[name]
         if value == old or configs.section(name) == "run" or name == "num_workers":
             continue
-        if name == "epochs" and value > saved.epochs and not saved.needs_total:
+        why = ""
+        if name == "epochs" and saved.needs_total:
+            why = " (its schedule depends on the total)"
+        elif name == "epochs" and value > saved.epochs:
             saved = replace(saved, epochs=value)
             continue
-        why = (
-            " (its schedule depends on the total)"
-            if name == "epochs" and saved.needs_total
-            else ""
-        )
         raise ConfigError(
-            f"{name} is {value!r}, but this run was begun with {old!r}{why}: leave the flag out, or start anew."
+            f"{name} is {value!r}, but this run was started with {old!r}{why}: "
+            "leave the flag out, or start a new run."
         )
     return saved
 
 
-def guarded(prog: str, run: Callable[[], int]) -> int:
-    """The exit status of `run`; what goes wrong is told in one sentence on standard error."""
-    try:
-        return run()
-    except (ValueError, OSError, ArithmeticError) as error:
-        told = type(error).__module__.startswith("vaelib") or isinstance(error, OSError)
-        if not told:
-            raise
-        if isinstance(error, OSError) and error.strerror:
-            where = f"{error.filename}: " if error.filename else ""
-            message = f"{where}{error.strerror}; nothing was overwritten."
-        else:
-            message = str(error)
-        print(f"{prog}: {message}", file=sys.stderr)
-        return 1 if isinstance(error, ArithmeticError) else 2
-    except Interrupted as error:
-        print(f"\n{prog}: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print(f"\n{prog}: stopped.", file=sys.stderr)
-    return 130
-
-
 def main(argv: list[str] | None = None) -> int:
-    """`python -m vaelib.train`"""
+    """Run `python -m vaelib.train` and return its exit status."""
     parser = Parser(
         prog="vaelib train",
         description="Train a variational auto-encoder.",
@@ -343,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_arguments(parser)
     args = parser.parse_args(argv)
-    return guarded(parser.prog, lambda: command(args))
+    return exit_status(parser.prog, lambda: command(args))
 
 
 if __name__ == "__main__":

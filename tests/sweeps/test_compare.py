@@ -1,4 +1,4 @@
-"""Comparisons: every figure against the run itself, and nothing ranked that is measured in different units."""
+"""Comparisons: figures are those of the runs, and different units are kept apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from PIL import Image
 from vaelib import runs
 from vaelib.data import ImageData, load_dataset, pixels
 from vaelib.sweeps import compare, grid
+from vaelib.sweeps.figures import RunStyles
 from vaelib.train import train
 
 if TYPE_CHECKING:
@@ -34,15 +36,11 @@ SPRITES: dict[str, Any] = dict(
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine runs: three losses, three seeds each."""
+    """Folder of nine runs: three losses, three seeds each."""
     folder = tmp_path_factory.mktemp("compared")
-    for config in grid(
-        **SPRITES,
-        latent_dim=3,
-        loss=["bce", "mse", "gaussian"],
-        seed=[1, 2, 3],
-        project_dir=str(folder),
-    ):
+    varied = dict(loss=["bce", "mse", "gaussian"], seed=[1, 2, 3])
+    configs = grid(**SPRITES, **varied, latent_dim=3, project_dir=str(folder))
+    for config in configs:
         train(config, quiet=True)
     return folder / "sprites-grid"
 
@@ -62,9 +60,8 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
         figures = result.figures
         for name in ("recon", "kl", "total", "neg_elbo"):
             assert figures[name] == pytest.approx(float(rows[-1][name]), abs=1e-6)
-        assert figures["seconds"] == pytest.approx(
-            sum(float(row["seconds"]) for row in rows), abs=1e-5
-        )
+        seconds = sum(float(row["seconds"]) for row in rows)
+        assert figures["seconds"] == pytest.approx(seconds, abs=1e-5)
         model, _ = runs.load(run)
         with torch.no_grad():
             spread = model.encode(pixels(test))[0].double().var(0)
@@ -72,18 +69,16 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
 
 
 def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result]):
-    kinds = compare.kinds(found)
-    assert {
-        kind: {r.config.loss for r in members} for kind, members in kinds.items()
-    } == {
+    blocks = compare.kinds(found)
+    losses = {kind: {r.config.loss for r in runs} for kind, runs in blocks.items()}
+    assert losses == {
         "sprites 1x8x8 grey, cross-entropy": {"bce"},
         "sprites 1x8x8 grey, density": {"mse", "gaussian"},
     }
-    for members in kinds.values():
+    for members in blocks.values():
         sums = [r.figures["neg_elbo"] for r in members]
         assert sums == sorted(sums)
-    blocks = compare.table(found).split("**")
-    for block in blocks[2::2]:
+    for block in compare.table(found).split("**")[2::2]:
         losses = set(re.findall(r"loss=(\w+)", block))
         assert losses in ({"bce"}, {"mse", "gaussian"})
 
@@ -98,40 +93,26 @@ def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result
     ],
     ids=str,
 )
-def test_what_cannot_be_compared_is_of_two_kinds(
+def test_runs_that_cannot_be_compared_have_different_kinds(
     one: dict[str, Any], other: dict[str, Any], found: list[compare.Result]
 ):
-    from dataclasses import replace
-
     made = []
     for settings in (one, other):
         config = replace(found[0].config, **dict(loss="bce") | settings)
         size = config.image_size
-        made.append(
-            replace(
-                found[0],
-                config=config,
-                test=torch.zeros(1, 1, size, size, dtype=torch.uint8),
-            )
-        )
+        test = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+        made.append(replace(found[0], config=config, test=test))
     assert made[0].kind != made[1].kind
-    same = replace(
-        made[0], config=replace(made[0].config, latent_dim=7, seed=9, beta=4.0)
-    )
-    assert same.kind == made[0].kind
+    config = replace(made[0].config, latent_dim=7, seed=9, beta=4.0)
+    assert replace(made[0], config=config).kind == made[0].kind
 
 
-def test_pixels_drawn_once_or_each_time_have_one_test_split_and_so_one_kind(
-    found: list[compare.Result],
-):
-    from dataclasses import replace
-
-    kinds = {
-        replace(found[0], config=replace(found[0].config, binarize=how)).kind
-        for how in ("fixed", "dynamic")
-    }
-    assert len(kinds) == 1
-    assert "black and white" in kinds.pop()
+def test_fixed_and_dynamic_binarization_are_of_one_kind(found: list[compare.Result]):
+    """Their test images are the same."""
+    configs = [replace(found[0].config, binarize=how) for how in ("fixed", "dynamic")]
+    first, second = (replace(found[0], config=config).kind for config in configs)
+    assert first == second
+    assert "black and white" in first
 
 
 def test_csv_has_a_line_for_each_run(found: list[compare.Result]):
@@ -139,10 +120,8 @@ def test_csv_has_a_line_for_each_run(found: list[compare.Result]):
     assert len(lines) == 9
     for line, result in zip(lines, found, strict=True):
         assert (line["kind"], line["run"]) == (result.kind, result.config.name)
-        assert (line["loss"], int(line["seed"])) == (
-            result.config.loss,
-            result.config.seed,
-        )
+        assert line["loss"] == result.config.loss
+        assert int(line["seed"]) == result.config.seed
         assert "latent_dim" not in line, "it does not vary"
         assert int(line["epochs_ended"]) == 2
         for name, value in result.figures.items():
@@ -160,22 +139,21 @@ def test_mean_and_standard_deviation_over_seeds(found: list[compare.Result]):
     assert "over seeds" not in single
 
 
-def test_runs_that_differ_in_their_seed_look_alike_and_others_do_not(
+def test_only_runs_that_differ_in_their_seed_look_the_same(
     found: list[compare.Result],
 ):
-    looks = compare.Looks(found)
-    kinds = {repr(looks.of(r.config)) for r in found}
-    assert len(kinds) == 3
-    assert len({repr(looks.of(r.config)) for r in found if r.config.loss == "mse"}) == 1
+    styles = RunStyles(found)
+    mse = [r for r in found if r.config.loss == "mse"]
+    assert len({repr(styles.of(r.config)) for r in found}) == 3
+    assert len({repr(styles.of(r.config)) for r in mse}) == 1
 
 
 def test_every_run_is_in_every_figure(found: list[compare.Result]):
     blocks = compare.kinds(found)
     figure = compare.curves(found)
     drawn = [axes.get_lines() for axes in figure.axes]
-    assert [len(lines) for lines in drawn] == [
-        len(members) for members in blocks.values() for _ in range(3)
-    ]
+    sizes = [len(members) for members in blocks.values() for _ in range(3)]
+    assert [len(lines) for lines in drawn] == sizes
     first: Any = drawn[0][0].get_ydata()
     assert list(first) == [row["neg_elbo"] for row in found[0].rows]
     assert all(axes.get_title(loc="left") and axes.get_xlabel() for axes in figure.axes)
@@ -194,11 +172,11 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
         assert len(axes.get_yticklabels()) == 1 + len(members)
 
 
-def test_command_writes_all_of_it_and_again(
+def test_the_command_writes_all_files_and_may_be_repeated(
     cli: Cli, group: Path, tmp_path: Path, tree: Tree, found: list[compare.Result]
 ):
     copy = Path(shutil.copytree(group, tmp_path / "reports" / "g", symlinks=True))
-    (copy / "begun").mkdir()  # by its first epoch: not yet to be seen
+    (copy / "begun").mkdir()  # a run in its first epoch is left out
     shutil.copy(copy / "latest" / "run_meta.json", copy / "begun")
     before = tree(copy)
     for name in ("g", str(copy)):
@@ -206,14 +184,12 @@ def test_command_writes_all_of_it_and_again(
         assert answer.code == 0
         assert compare.table(found) in answer.out
     new = {name for name in tree(copy) if name not in before}
-    names = "table.csv table.md curves.png rate_distortion.png contact_sheet_1.png contact_sheet_2.png"
-    assert new == {"comparison", *(f"comparison/{name}" for name in names.split())}
-    assert {
-        name: digest for name, digest in tree(copy).items() if name in before
-    } == before
-    assert (copy / "comparison" / "table.md").read_text(
-        encoding="utf-8"
-    ) == compare.table(found)
+    sheets = ["contact_sheet_1.png", "contact_sheet_2.png"]
+    names = ["table.csv", "table.md", "curves.png", "rate_distortion.png", *sheets]
+    assert new == {"comparison", *(f"comparison/{name}" for name in names)}
+    assert tree(copy).items() >= before.items()
+    text = (copy / "comparison" / "table.md").read_text(encoding="utf-8")
+    assert text == compare.table(found)
     for picture in (copy / "comparison").glob("*.png"):
         Image.open(picture).load()
 
@@ -221,13 +197,9 @@ def test_command_writes_all_of_it_and_again(
 def test_own_tensors(tmp_path: Path):
     sprites = load_dataset("sprites", image_size=8)
     data = ImageData(sprites.train[:100], sprites.test[:50])
+    where = dict(group="g", project_dir=str(tmp_path))
     for config in grid(
-        dataset="tensors",
-        hidden_dim=(8,),
-        seed=[1, 2],
-        epochs=1,
-        group="g",
-        project_dir=str(tmp_path),
+        dataset="tensors", hidden_dim=(8,), seed=[1, 2], epochs=1, **where
     ):
         train(config, data, quiet=True)
     assert len(compare.results(tmp_path / "g", data)) == 2
@@ -238,11 +210,10 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
 ):
     before = tree(group)
     for name in ("nowhere", tmp_path):
-        assert "holds no run that has ended an epoch" in cli("compare", name).refusal
+        message = cli("compare", name).refusal
+        assert "contains no run that has finished an epoch" in message
     (tmp_path / "mine").mkdir()
-    assert (
-        "mine exists already: give another --output"
-        in cli("compare", group, "--output", tmp_path / "mine").refusal
-    )
+    message = cli("compare", group, "--output", tmp_path / "mine").refusal
+    assert "mine exists already: give another --output" in message
     assert tree(tmp_path) == {"mine": "folder"}
     assert tree(group) == before

@@ -1,4 +1,4 @@
-"""Grids: every field a list, all combinations or side by side, from flags, from a file, from Python."""
+"""Grids: lists for any field, combined or paired, from flags, a file or Python."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vaelib import config as configs
 from vaelib.config import ConfigError, TrainConfig
+from vaelib.flags import Parser, add_arguments
 from vaelib.sweeps import grid, grids
 
 if TYPE_CHECKING:
@@ -54,10 +55,9 @@ SPRITES_ONLY = dict(channels=(1, 3), image_size=(8, 28))
 RUN = ("project_dir", "group", "name", "save_dir")
 
 
-def test_the_pairs_are_of_every_field():
-    assert {*PAIRS, *SPRITES_ONLY, *RUN} == {
-        field.name for field in fields(TrainConfig)
-    }
+def test_there_is_a_pair_for_every_field():
+    names = {field.name for field in fields(TrainConfig)}
+    assert {*PAIRS, *SPRITES_ONLY, *RUN} == names
 
 
 @pytest.mark.parametrize("name", [*PAIRS, *SPRITES_ONLY])
@@ -75,8 +75,6 @@ def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(
         ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         for value in pair
     ]
-    from vaelib.train import Parser, add_arguments
-
     parser = Parser(allow_abbrev=False)
     add_arguments(parser, many=True)
     flags = [part for key, value in fixed.items() for part in (f"--{key}", value)]
@@ -84,87 +82,67 @@ def test_every_field_can_be_a_list_in_python_on_the_command_line_and_in_a_file(
     preset = given.pop("preset")
     assert grids.from_flags(given, preset) == python
 
-    def toml(value: Any) -> str:
-        return (
-            str(list(value))
-            if isinstance(value, tuple)
-            else repr(value).lower()
-            if type(value) is bool
-            else repr(value)
-        )
-
     file = tmp_path / "sweep.toml"
-    lines = [f"{key} = {value!r}" for key, value in fixed.items()] + [
-        f"{name} = [{', '.join(map(toml, pair))}]"
-    ]
+    lines = [f"{key} = {value!r}" for key, value in fixed.items()]
+    lines.append(f"{name} = [{', '.join(map(toml, pair))}]")
     file.write_text("\n".join(lines))
     assert grids.from_flags({}, file=str(file)) == python
 
 
+def toml(value: Any) -> str:
+    """Return a value as it is written in TOML."""
+    if isinstance(value, tuple):
+        return str(list(value))
+    return repr(value).lower() if type(value) is bool else repr(value)
+
+
 def test_all_combinations_in_the_order_of_the_config():
     runs = grid(seed=range(2), latent_dim=[2, 8], epochs=3)
-    assert [(run.latent_dim, run.seed, run.epochs) for run in runs] == [
-        (2, 0, 3),
-        (2, 1, 3),
-        (8, 0, 3),
-        (8, 1, 3),
-    ]
+    found = [(run.latent_dim, run.seed, run.epochs) for run in runs]
+    assert found == [(2, 0, 3), (2, 1, 3), (8, 0, 3), (8, 1, 3)]
     assert runs[0].name == "latent_dim=2-seed=0"
     assert {run.group for run in runs} == {"mnist-grid"}
 
 
-def test_zip_pairs_the_lists_and_repeats_what_is_single():
+def test_zip_pairs_the_lists_and_repeats_single_values():
     runs = grid(zipped=True, latent_dim=[2, 8], lr=[1e-3, 1e-4], seed=[3])
-    assert [(run.latent_dim, run.lr, run.seed) for run in runs] == [
-        (2, 1e-3, 3),
-        (8, 1e-4, 3),
-    ]
+    found = [(run.latent_dim, run.lr, run.seed) for run in runs]
+    assert found == [(2, 1e-3, 3), (8, 1e-4, 3)]
 
 
 def test_the_reference_grid_is_the_default():
     runs = grids.from_flags({"epochs": [2]})
-    wanted = itertools.product(
-        (2, 8, 20), ("bce", "bce_logits", "mse"), ("none", "linear", "cyclic")
-    )
-    assert [(run.latent_dim, run.loss, run.beta_schedule) for run in runs] == list(
-        wanted
-    )
-    assert {(run.epochs, run.seed, run.group) for run in runs} == {
-        (2, 42, "mnist-grid")
-    }
+    found = [(run.latent_dim, run.loss, run.beta_schedule) for run in runs]
+    losses, schedules = ("bce", "bce_logits", "mse"), ("none", "linear", "cyclic")
+    assert found == list(itertools.product((2, 8, 20), losses, schedules))
+    common = {(run.epochs, run.seed, run.group) for run in runs}
+    assert common == {(2, 42, "mnist-grid")}
     assert len(grids.from_flags({"latent_dim": [2]})) == 9
-    assert [run.name for run in grids.from_flags({"seed": [1, 2]})] == [
-        "seed=1",
-        "seed=2",
-    ]
-    assert {
-        run.loss
-        for run in grids.from_flags({"seed": [1, 2]}, preset="pytorch-examples")
-    } == {"bce"}
 
 
-def test_a_flag_wins_over_the_file_and_the_file_over_a_preset(tmp_path: Path):
+def test_a_list_replaces_the_reference_grid():
+    seeds = {"seed": [1, 2]}
+    assert [run.name for run in grids.from_flags(seeds)] == ["seed=1", "seed=2"]
+    runs = grids.from_flags(seeds, preset="pytorch-examples")
+    assert {run.loss for run in runs} == {"bce"}
+
+
+def test_flags_override_the_file_and_the_file_overrides_a_preset(tmp_path: Path):
     file = tmp_path / "sweep.toml"
-    file.write_text(
-        'zip = true\nlatent-dim = [2, 8]\nseed = [1, 2]\nloss = "mse"\nhidden_dim = "400,200"\n'
-    )
+    lines = ["zip = true", "latent-dim = [2, 8]", "seed = [1, 2]"]
+    lines += ['loss = "mse"', 'hidden_dim = "400,200"']
+    file.write_text("\n".join(lines))
     runs = grids.from_flags({"seed": [5, 6]}, "pytorch-examples", str(file))
-    assert [(run.latent_dim, run.seed, run.loss, run.batch_size) for run in runs] == [
-        (2, 5, "mse", 128),
-        (8, 6, "mse", 128),
-    ]
+    found = [(run.latent_dim, run.seed, run.loss, run.batch_size) for run in runs]
+    assert found == [(2, 5, "mse", 128), (8, 6, "mse", 128)]
     assert runs[0].hidden_dim == (400, 200)
 
 
-@given(
-    st.lists(
-        st.text(min_size=1).map("folder:{}".format), min_size=2, max_size=5, unique=True
-    ),
-    st.booleans(),
-)
-def test_different_settings_have_different_names_that_are_names(
-    datasets: list[str], more: bool
-):
+FOLDERS = st.text(min_size=1).map("folder:{}".format)
+
+
+@given(st.lists(FOLDERS, min_size=2, max_size=5, unique=True), st.booleans())
+def test_different_settings_have_different_valid_names(datasets: list[str], more: bool):
     runs = grid(dataset=datasets, **({"lr": [1e-3, 1.0000000001e-3]} if more else {}))
     assert len({run.name for run in runs}) == len(runs)
     for run in runs:
@@ -172,18 +150,10 @@ def test_different_settings_have_different_names_that_are_names(
         assert run.name
 
 
-def test_a_long_name_is_cut_and_still_its_own():
-    many = {
-        name: list(pair)
-        for name, pair in PAIRS.items()
-        if name in ("activation", "beta", "beta_cycles", "beta_ratio")
-    }
-    runs = grid(
-        **many,
-        output_bias=["random", "data"],
-        gradient=["mean", "sum"],
-        adam_beta2=[0.98, 0.999],
-    )
+def test_long_names_are_shortened_and_still_different():
+    names = ["activation", "beta", "beta_cycles", "beta_ratio"]
+    names += ["output_bias", "gradient", "adam_beta2"]
+    runs = grid(**{name: list(PAIRS[name]) for name in names})
     assert len({run.name for run in runs}) == len(runs) == 128
     assert max(len(run.name) for run in runs) == 100
 
@@ -191,8 +161,8 @@ def test_a_long_name_is_cut_and_still_its_own():
 def test_varying_fields_are_those_that_differ():
     runs = grid(latent_dim=[2, 8], seed=[1], loss=["bce", "mse"])
     assert grids.varying(runs) == ["latent_dim", "loss"]
-    assert grids.shown((400, 200)) == "400x200"
-    assert grids.shown(()) == "0"
+    assert grids.format_value((400, 200)) == "400x200"
+    assert grids.format_value(()) == "0"
 
 
 @pytest.mark.parametrize(
@@ -201,8 +171,8 @@ def test_varying_fields_are_those_that_differ():
         (dict(latent_dim=[2, 0]), "latent_dim is 0"),
         (dict(latent_dims=[2]), "latent_dims is not a setting"),
         (dict(latent_dim=[]), "latent_dim is []"),
-        (dict(latent_dim=[2, 2]), "latent_dim=2 stands in the grid twice"),
-        (dict(beta=[1, 1.0]), "stands in the grid twice"),
+        (dict(latent_dim=[2, 2]), "latent_dim=2 is in the grid twice"),
+        (dict(beta=[1, 1.0]), "is in the grid twice"),
         (
             dict(zipped=True, latent_dim=[2, 8], seed=[1, 2, 3]),
             "latent_dim has 2, seed has 3",
@@ -230,7 +200,7 @@ def test_bad_grid(settings: dict[str, Any], words: str):
         (["--lantent-dim", "2"], "unrecognized arguments: --lantent-dim 2"),
         (
             ["--zip", "--latent-dim", "2", "8", "--seed", "1", "2", "3"],
-            "zip wants lists of one length",
+            "zip needs lists of the same length",
         ),
         (["--group", "a/b"], "group is 'a/b'"),
         (["--name", "x"], "unrecognized arguments: --name x"),
@@ -277,7 +247,7 @@ def test_a_bad_file_gets_one_sentence(
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
 
 
-def test_a_run_of_a_grid_is_an_ordinary_one():
+def test_a_config_of_a_grid_can_be_saved_and_read():
     [run, _] = grid(seed=[1, 2], group="g", project_dir="p")
     assert configs.from_dict(asdict(run)) == run
     assert (run.project_dir, run.group, run.name) == ("p", "g", "seed=1")

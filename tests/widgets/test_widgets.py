@@ -129,7 +129,7 @@ def test_explorer_refuses_in_one_sentence(tmp_path: Path):
         LatentExplorer(VAE(), digits())
     with pytest.raises(ConfigError, match="bits is 4: give 8 or 32"):
         LatentExplorer(VAE(), bits=4)
-    with pytest.raises(runs.RunError, match="holds no run_meta"):
+    with pytest.raises(runs.RunError, match="contains no run_meta"):
         LatentExplorer(tmp_path)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vaelib.sweeps.grids import grid as grid
     from vaelib.sweeps.runner import sweep as sweep
 
-# Imported on first use, so that a grid can be made without torch and Dask.
+# Imported on first use: a grid needs neither torch nor Dask.
 HOMES = {"grid": "grids", "sweep": "runner"}
 
 

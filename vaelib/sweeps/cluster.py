@@ -1,7 +1,8 @@
-"""What a sweep needs of Dask: the task that its workers do, one epoch of one run, and the workers that do it.
+"""Dask for sweeps: the task of a worker, one epoch of one run, and clusters of workers.
 
-The task is a function of settings, data and state.pt, and returns the files that the epoch writes. So Dask may do it anywhere,
-and again where a worker was killed; workers and client need no folder in common.
+A task is a function of settings, data and the content of state.pt, and returns the
+files that the epoch writes. So Dask may run it on any worker, and again if a worker was
+killed; workers and client need no common folder.
 """
 
 from __future__ import annotations
@@ -24,138 +25,157 @@ from distributed.system import MEMORY_LIMIT
 
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData
-from vaelib.runs import Run
+from vaelib.runfiles import Run
 from vaelib.training import EpochEnd, start, steps_per_epoch, updates
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 10.0  # seconds, with a scheduler that does not answer or has no workers
-SILENT: Any = (
-    logging.CRITICAL
-)  # what Dask has to say of a killed worker is not for the user
+TIMEOUT = 10.0  # seconds, for a scheduler to answer and for its first worker
+# Dask's messages about workers that were killed would only confuse the user.
+LOG_LEVEL: Any = logging.CRITICAL
 
-# On a worker
+# In a worker process
 
-STOPPED: set[str] = set()  # the sweeps that were told to stop
-DRAWING = threading.Lock()  # matplotlib's settings belong to the whole process
+STOPPED: set[str] = set()  # sweeps that were stopped
+DRAWING = threading.Lock()  # matplotlib's settings are global
 
 
 def stop(sweep: str) -> None:
-    """Has this process give back what is done of a sweep."""
+    """Make the tasks of a sweep in this process return after their current update."""
     STOPPED.add(sweep)
 
 
 def dask_setup(worker: Any) -> None:
-    """Dask calls this in each worker process of `local_cluster`: Ctrl-C is for the client, which asks for what is done."""
+    """Ignore Ctrl-C in a worker process: the client handles it, and stops the tasks.
+
+    Dask calls this function when a worker of `local_cluster` starts.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def one_epoch(
     config: TrainConfig, data: ImageData, state: bytes | None, sweep: str, new: bool
 ) -> tuple[dict[str, bytes], list[dict[str, float]]]:
-    """Goes on with a run to the end of an epoch: the files that it writes, by their place in its folder, and its log.
+    """Train a run to the end of its next epoch; return its new files and its log.
 
-    `state`: the content of its state.pt, or None at its start. `new`: run_meta.json is to be written. A sweep that is
-    stopped gets back what is done. Raises: Diverged.
+    `state`: content of state.pt, or None for a new run. `new`: also write
+    run_meta.json. If the sweep is stopped, the task returns after the current update.
+    Raises Diverged if the loss is not finite.
     """
-    with TemporaryDirectory(dir=get_worker().local_directory) as scratch:
-        run = Run(Path(scratch), config)
+    with TemporaryDirectory(dir=get_worker().local_directory) as folder:
+        run = Run(Path(folder), config)
         if state is None:
-            now = start(config, data)
+            current = start(config, data)
         else:
-            now = start(
-                replace(config, output_bias="random"), data
-            )  # the mean image would take time, and is in the state
+            # The saved weights follow: computing the mean image would be wasted time.
+            current = start(replace(config, output_bias="random"), data)
             (run.path / "state.pt").write_bytes(state)
-            run.recall(now)
+            run.load_state(current)
         if new:
             run.write_meta(data)
-        for event in updates(now, data, config):
+
+        for event in updates(current, data, config):
             if isinstance(event, EpochEnd):
                 with DRAWING:
-                    run.record(event, now, data)
+                    run.record(event, current, data)
                 break
             if sweep in STOPPED:
-                run.save(now, data)
+                run.save_state(current, data)
                 break
-        written = [path for path in run.path.rglob("*") if path.is_file()]
-        written.sort(
-            key=lambda path: (
-                path.name == "state.pt",
-                path.name != "run_meta.json",
-                path,
-            )
-        )
-        return {
-            path.relative_to(run.path).as_posix(): path.read_bytes() for path in written
-        }, run.rows
+        return read_files(run.path), run.rows
 
 
-# Where workers come from
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return all files of a run by their paths in its folder, in writing order.
+
+    run_meta.json comes first and state.pt last, because state.pt makes an epoch count.
+    """
+
+    def order(path: Path) -> tuple[bool, bool, Path]:
+        return path.name == "state.pt", path.name != "run_meta.json", path
+
+    found = sorted(filter(Path.is_file, folder.rglob("*")), key=order)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+# Clusters
 
 
 def local_cluster(workers: int) -> SpecCluster:
-    """`workers` processes on this machine that share its cores, reached from this machine only, each with a GPU of its own."""
+    """Return a Dask cluster of worker processes on this machine.
+
+    They share its cores and accept connections from this machine only. If there are
+    GPUs, each worker uses one.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = (
-        visible.split(",")
-        if visible
-        else [str(i) for i in range(torch.cuda.device_count())]
+    gpus = [str(i) for i in range(torch.cuda.device_count())]
+    if visible:
+        gpus = visible.split(",")
+    common = dict(
+        host=LOOPBACK,
+        nthreads=1,
+        dashboard=False,
+        preload=["vaelib.sweeps.cluster"],
+        silence_logs=LOG_LEVEL,
     )
     spec = {}
     for i in range(workers):
         env = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
-        options = dict(
-            host=LOOPBACK,
-            nthreads=1,
-            dashboard=False,
-            preload=["vaelib.sweeps.cluster"],
-            env=env,
-            silence_logs=SILENT,
-        )
-        spec[i] = dict(cls=Nanny, options=options)
-    head = dict(
-        cls=Scheduler,
-        options=dict(
-            host=LOOPBACK, port=0, dashboard=True, dashboard_address=f"{LOOPBACK}:0"
-        ),
+        spec[i] = dict(cls=Nanny, options=dict(common, env=env))
+    options = dict(
+        host=LOOPBACK, port=0, dashboard=True, dashboard_address=f"{LOOPBACK}:0"
     )
-    # instead of Dask's own, which has malloc hand back all memory at once: an epoch takes 1.3 times as long
+    scheduler = dict(cls=Scheduler, options=options)
+
+    # This replaces Dask's own environment, in which malloc returns memory to the system
+    # at once: an epoch would take 1.3 times as long.
     environ = {"OMP_NUM_THREADS": max(1, CPU_COUNT // workers)}
     with dask_config.set({"distributed.nanny.pre-spawn-environ": environ}):
-        return SpecCluster(spec, head, silence_logs=SILENT)
+        return SpecCluster(spec, scheduler, silence_logs=LOG_LEVEL)
 
 
-def workers_for(runs: int) -> int:
-    """As many processes as there are GPUs, or cores, each with a gigabyte of memory; no more than runs."""
-    return max(
-        1, min(torch.cuda.device_count() or CPU_COUNT, MEMORY_LIMIT // 2**30, runs)
-    )
+def default_workers(runs: int) -> int:
+    """Return how many worker processes to start on this machine for so many runs.
+
+    One for each GPU or, without GPUs, each core, but at least a gigabyte of memory for
+    each, and no more than there are runs.
+    """
+    devices = torch.cuda.device_count() or CPU_COUNT
+    return max(1, min(devices, MEMORY_LIMIT // 2**30, runs))
 
 
 def connect(address: str) -> Client:
-    """A client of the scheduler at `address`. Raises: ConfigError where none answers, or it has no workers."""
+    """Return a client of the scheduler at `address`.
+
+    Raises ConfigError if no scheduler answers or if it has no workers.
+    """
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=TIMEOUT)
     except (OSError, ValueError) as error:
-        reason = f"no Dask scheduler answers there ({error}): start one with `dask scheduler`"
-        raise ConfigError(f"scheduler is {address!r}, but {reason}.") from None
+        raise ConfigError(
+            f"scheduler is {address!r}, but no Dask scheduler answers there ({error}): "
+            "start one with `dask scheduler`."
+        ) from None
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=TIMEOUT)
     except TimeoutError:
         client.close()
         raise ConfigError(
-            f"the scheduler at {address} has no workers: start some with `dask worker {address}`."
+            f"the scheduler at {address} has no workers: "
+            f"start some with `dask worker {address}`."
         ) from None
     return client
 
 
-def slots(client: Any) -> int:
-    """How many tasks a cluster has in hand at once."""
+def count_threads(client: Any) -> int:
+    """Return how many tasks a cluster can run at the same time."""
     return max(1, sum(client.nthreads().values()))
 
 
-def seconds_of(config: TrainConfig, data: ImageData, steps: int = 20) -> float:
-    """What an epoch takes on one thread, by the clock: some updates, then all that ends an epoch, the test and its pictures."""
+def measure_epoch(config: TrainConfig, data: ImageData, steps: int = 20) -> float:
+    """Return an estimate of the seconds that an epoch takes on one thread.
+
+    It times some updates, and the end of an epoch with its test and its pictures.
+    """
     few = replace(data, train=data.train[: steps * config.batch_size])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -170,6 +190,6 @@ def seconds_of(config: TrainConfig, data: ImageData, steps: int = 20) -> float:
             ended = time.perf_counter()
     finally:
         torch.set_num_threads(threads)
-    first, last = ticks[0], ticks[-2]  # the first update warms up
-    each = (last - first) / max(1, len(ticks) - 2)
-    return each * steps_per_epoch(config, data) + ended - last
+    first, last = ticks[0], ticks[-2]  # the first update is slower, as a warm-up
+    per_update = (last - first) / max(1, len(ticks) - 2)
+    return per_update * steps_per_epoch(config, data) + ended - last

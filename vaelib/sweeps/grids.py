@@ -1,4 +1,7 @@
-"""Grids of settings: a list for any field, their product or their pairs; from flags, a TOML file or Python. No torch."""
+"""Grids of settings: any field may be a list; combine the lists, or pair them.
+
+A grid comes from Python, from the command line or from a TOML file. No torch is needed.
+"""
 
 from __future__ import annotations
 
@@ -13,98 +16,117 @@ from typing import Any
 from vaelib import config as configs
 from vaelib.config import PRESETS, ConfigError, TrainConfig
 
-# The grid of the reference implementation: three latent sizes, three losses, three schedules.
+# The grid of the reference implementation: three latent sizes, losses and schedules.
 REFERENCE: dict[str, Any] = dict(
     latent_dim=[2, 8, 20],
     loss=["bce", "bce_logits", "mse"],
     beta_schedule=["none", "linear", "cyclic"],
 )
-SINGLE = ("project_dir", "group")  # where the whole sweep goes
+SINGLE = ("project_dir", "group")  # all runs of a sweep go to one folder
 
 
 def grid(*, zipped: Any = False, **settings: Any) -> list[TrainConfig]:
-    """A config for each run: fields that are lists or ranges vary, as their product or, `zipped`, side by side.
+    """Return one `TrainConfig` for each run of a grid.
 
-    Each run is named after its settings that vary; all are in one group. Raises: ConfigError.
+    Fields that are lists or ranges vary: all their combinations or, if `zipped`, their
+    first values together, then their second values, and so on. Each run is named after
+    its settings that vary, and all runs are in one group. Raises ConfigError if a
+    setting is unknown or out of range.
+
+    Example:
+
+    >>> from vaelib.sweeps import grid
+    >>> runs = grid(latent_dim=[2, 8], seed=range(2), epochs=1)
+    >>> [run.name for run in runs]
+    ['latent_dim=2-seed=0', 'latent_dim=2-seed=1',
+     'latent_dim=8-seed=0', 'latent_dim=8-seed=1']
+    >>> [run.name for run in grid(zipped=True, latent_dim=[2, 8], beta=[1.0, 4.0])]
+    ['latent_dim=2-beta=1.0', 'latent_dim=8-beta=4.0']
     """
     for name, value in settings.items():
-        if name not in configs.field_types():
-            raise ConfigError(
-                f"{name} is not a setting: `vaelib sweep --help` lists them."
-            )
-        if name in ("name", "save_dir"):
-            raise configs.invalid(
-                name, value, "a sweep names its runs itself, leave it out"
-            )
-        if isinstance(value, list | range) and (name in SINGLE or not value):
-            raise configs.invalid(
-                name,
-                list(value),
-                "give one value" if value else "give at least one value",
-            )
+        check(name, value)
     lists = {
-        name: settings[name] for name in configs.field_types() if name in settings
-    }  # in the order of the config
-    lists = {
-        name: list(value) if isinstance(value, list | range) else [value]
-        for name, value in lists.items()
+        name: as_list(settings[name])
+        for name in configs.field_types()
+        if name in settings
     }
     varied = [name for name, values in lists.items() if len(values) > 1]
-    if zipped and len(sizes := {len(lists[name]) for name in varied}) > 1:
-        found = ", ".join(f"{name} has {len(lists[name])}" for name in varied)
-        raise ConfigError(
-            f"zip wants lists of one length, but {found} values: make them {max(sizes)} each."
-        )
-
-    if zipped and varied:
-        rows = zip(
-            *(
-                lists[name] * (1 if name in varied else len(lists[varied[0]]))
-                for name in lists
-            ),
-            strict=True,
-        )
-    else:
-        rows = itertools.product(*lists.values())
+    paired = zipped and varied
+    rows = pairs(lists) if paired else itertools.product(*lists.values())
     runs = [configs.from_dict(dict(zip(lists, row, strict=True))) for row in rows]
-    group = (
-        runs[0].group
-        or "-".join(dict.fromkeys(run.dataset.partition(":")[0] for run in runs))
-        + "-grid"
-    )
+
+    datasets = dict.fromkeys(run.dataset.partition(":")[0] for run in runs)
+    group = runs[0].group or "-".join(datasets) + "-grid"
     fields = varied or [name for name in lists if name not in SINGLE]
-    runs = [replace(run, group=group, name=name_of(run, fields)) for run in runs]
-    for before, run in (
-        itertools.combinations(runs, 2)
-        if len({run.name for run in runs}) < len(runs)
-        else ()
-    ):
-        if before.name == run.name:
-            raise ConfigError(
-                f"{run.name} stands in the grid twice: give each value once."
-            )
+    runs = [replace(run, group=group, name=run_name(run, fields)) for run in runs]
+    names: set[str] = set()
+    for run in runs:
+        if run.name in names:
+            raise ConfigError(f"{run.name} is in the grid twice: give each value once.")
+        names.add(run.name)
     return runs
 
 
-def name_of(config: TrainConfig, fields: list[str]) -> str:
-    """A run's name: its settings of these fields, as latent_dim=2-loss=bce; different settings have different names."""
-    text = (
-        "-".join(f"{name}={shown(getattr(config, name))}" for name in fields)
-        or "default"
-    )
+def check(name: str, value: Any) -> None:
+    """Raise ConfigError if a grid cannot take this setting."""
+    if name not in configs.field_types():
+        raise ConfigError(f"{name} is not a setting: `vaelib sweep --help` lists them.")
+    if name in ("name", "save_dir"):
+        advice = "a sweep names its runs itself, leave it out"
+        raise configs.invalid(name, value, advice)
+    if isinstance(value, list | range):
+        if not value:
+            raise configs.invalid(name, [], "give at least one value")
+        if name in SINGLE:
+            raise configs.invalid(name, list(value), "give one value")
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return the values of a field, which may be a list, a range or one value."""
+    return list(value) if isinstance(value, list | range) else [value]
+
+
+def pairs(lists: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
+    """Return the values of each run if the lists are paired.
+
+    Single values are repeated. Raises ConfigError if the lists differ in length.
+    """
+    lengths = {name: len(values) for name, values in lists.items() if len(values) > 1}
+    longest = max(lengths.values())
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise ConfigError(
+            f"zip needs lists of the same length, but {found} values: "
+            f"make them {longest} each."
+        )
+    columns = [
+        values if name in lengths else values * longest
+        for name, values in lists.items()
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def run_name(config: TrainConfig, fields: list[str]) -> str:
+    """Return a name made of the settings of `fields`, such as latent_dim=2-loss=bce.
+
+    Different settings have different names: a name that has to be shortened, or that
+    has characters which are not allowed, ends with a hash of the settings.
+    """
+    parts = [f"{name}={format_value(getattr(config, name))}" for name in fields]
+    text = "-".join(parts) or "default"
     clean = re.sub(r"[^\w.+=-]", "_", text)
     if clean == text and len(text) <= 100:
         return text
     return f"{clean[:91]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def shown(value: Any) -> str:
-    """A setting's value in a name or a table: hidden layers as 400x200."""
+def format_value(value: Any) -> str:
+    """Return the text of a setting in names and tables; layers become 400x200."""
     return "x".join(map(str, value)) or "0" if isinstance(value, tuple) else str(value)
 
 
 def varying(runs: list[TrainConfig]) -> list[str]:
-    """The fields in which runs differ, but for where they are written."""
+    """Return the fields in which runs differ, without those of the section "run"."""
     names = [name for name in configs.field_types() if configs.section(name) != "run"]
     return [name for name in names if len({getattr(run, name) for run in runs}) > 1]
 
@@ -115,24 +137,32 @@ def from_flags(
     file: str | None = None,
     zipped: bool = False,
 ) -> list[TrainConfig]:
-    """The grid that the command line asks for; where no field has several values, the reference's. Raises: ConfigError."""
-    found = read(Path(file)) if file else {}
+    """Return the grid that the command line describes.
+
+    Flags override the file, and the file overrides the preset. If no field has several
+    values, the grid is `REFERENCE`. Raises ConfigError.
+    """
+    found = read_toml(Path(file)) if file else {}
     zipped = found.pop("zip", False) or zipped
     settings = PRESETS.get(preset or "", {}) | found | given
-    if not any(
-        isinstance(value, list) and len(value) > 1 for value in settings.values()
-    ):
+    lists = [value for value in settings.values() if isinstance(value, list)]
+    if not any(len(values) > 1 for values in lists):
         settings = REFERENCE | settings
     return grid(zipped=zipped, **settings)
 
 
-def read(file: Path) -> dict[str, Any]:
-    """Settings of a TOML file, a value or a list for each, spelled as on the command line; zip = true. Raises: ConfigError."""
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file, each with one value or a list of values.
+
+    Names and values are spelled as on the command line; `zip = true` pairs the lists.
+    Raises ConfigError if the file is not TOML or has an unknown setting.
+    """
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} is not a TOML file ({error}): give lines such as latent_dim = [2, 8]."
+            f"{file} is not a TOML file ({error}): "
+            "give lines such as latent_dim = [2, 8]."
         ) from None
     settings: dict[str, Any] = {}
     for name, value in found.items():
@@ -145,17 +175,14 @@ def read(file: Path) -> dict[str, Any]:
             raise ConfigError(
                 f"{name} in {file} is not a setting: `vaelib sweep --help` lists them."
             )
+        elif isinstance(value, list):
+            settings[name] = [parse_value(name, one) for one in value]
         else:
-            settings[name] = (
-                [parsed(name, one) for one in value]
-                if isinstance(value, list)
-                else parsed(name, value)
-            )
+            settings[name] = parse_value(name, value)
     return settings
 
 
-def parsed(name: str, value: Any) -> Any:
-    """One value of a TOML file, as its flag reads it; hidden layers may be a list too."""
-    return configs.parse(
-        name, ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    )
+def parse_value(name: str, value: Any) -> Any:
+    """Return one value of a TOML file, read as a flag is; layers may be a list."""
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return configs.parse(name, text)

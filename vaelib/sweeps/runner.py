@@ -1,6 +1,8 @@
-"""Sweeps: many runs at once, on this machine's cores or a cluster, stopped at any moment and started again.
+"""Sweeps: train a grid of runs on the cores of this machine or on a Dask cluster.
 
-Workers train (`cluster.one_epoch`); only this process writes, and holds the lock of each run that is in hand.
+Workers train, one epoch in each task (`cluster.one_epoch`). Only this process writes to
+the folders of the runs, and it locks those that are in training. A sweep can be stopped
+at any time; the same command continues it.
 """
 
 from __future__ import annotations
@@ -12,180 +14,109 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dask import config as dask_config
 from distributed import Client, Future, wait
 from tqdm import tqdm
 
-from vaelib import config as configs
-from vaelib import files, runs
-from vaelib.config import ConfigError, TrainConfig
+from vaelib import runs
+from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset
-from vaelib.runs import Held, Run, RunError
+from vaelib.errors import Interrupted, error_message, is_user_error
+from vaelib.runfiles import RunError, RunLocked
 from vaelib.sweeps import cluster
-from vaelib.train import Interrupted, same_settings, until_stopped
+from vaelib.sweeps.jobs import Job, plan, summary
+from vaelib.train import catch_signals, data_source
 
+# The state of a run may have some megabytes, about which Dask would warn.
+NO_SIZE_WARNING = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
 LOST = RunError(
-    "Dask lost it, perhaps with its scheduler: give the same command to go on."
+    "Dask lost the task, perhaps with its scheduler: repeat the command to continue."
 )
 
 
-@dataclass
-class Job:
-    """A run of a sweep, and how far it is."""
-
-    run: Run
-    new: bool = True  # run_meta.json is to be written
-    state: bytes | None = None
-    lock: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def name(self) -> str:
-        """Its run's."""
-        return self.run.config.name
-
-    @property
-    def ended(self) -> int:
-        """Epochs that its log knows."""
-        return len(self.run.rows)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are ended."""
-        return self.ended >= self.run.config.epochs
-
-    def look(self) -> None:
-        """Reads how far its run is. Raises: RunError, ConfigError where the folder is another's or has other settings."""
-        path, config = self.run.path, self.run.config
-        if (path / "run_meta.json").exists():
-            begun = runs.open_run(path)
-            given = {
-                name: value
-                for name, value in asdict(config).items()
-                if configs.section(name) != "run"
-            }
-            try:
-                self.new = same_settings(begun.config, given) != begun.config
-            except ConfigError as error:
-                wanted = str(error).partition(":")[0]
-                raise ConfigError(
-                    f"in {path} {wanted}: give another --group, or the settings of that run."
-                ) from None
-            begun.recall()
-            self.run.rows = begun.rows
-        elif path.exists() and (not path.is_dir() or runs.visible(path)):
-            raise RunError(
-                f"{path} is not an empty folder, and no run: give another --group."
-            )
-
-    def take(self) -> None:
-        """Takes its run's folder, and reads where to go on. Raises: Held, RunError, OSError."""
-        self.run.path.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            stack.enter_context(self.run.lock())
-            self.run.sweep_up()
-            self.look()  # another sweep may have had it
-            file = self.run.path / "state.pt"
-            self.state = file.read_bytes() if file.exists() else None
-            self.lock = stack.pop_all()
-
-    def write(self, written: dict[str, bytes], rows: list[dict[str, float]]) -> None:
-        """Writes what came back from a worker, state.pt last."""
-        for place, content in written.items():
-            files.write(self.run.path / place, content)
-        self.run.rows, self.state, self.new = rows, written["state.pt"], False
-
-
-def plan(grid: Sequence[TrainConfig]) -> list[Job]:
-    """How far each run is; nothing is written. Raises: ConfigError where a folder holds a run with other settings."""
-    jobs = [
-        Job(Run(runs.group_folder(config) / config.name, config)) for config in grid
-    ]
-    for job in jobs:
-        with suppress(
-            RunError
-        ):  # that run will fail, when its turn comes, and no other
-            job.look()
-    return jobs
-
-
 class Sweep:
-    """One walk through a grid: what is to do, what the workers have in hand, what failed and why."""
+    """Training of a grid: waiting runs, runs in training, and failed runs."""
 
     def __init__(
         self, jobs: list[Job], client: Any, data: ImageData | None, quiet: bool = False
     ) -> None:
         self.client, self.quiet, self.token = client, quiet, uuid.uuid4().hex
-        self.todo = deque(job for job in jobs if not job.finished)
+        self.waiting = deque(job for job in jobs if not job.finished)
         self.running: dict[Future, Job] = {}
         self.failed: dict[str, str] = {}
-        self.done, self.total = len(jobs) - len(self.todo), len(jobs)
-        self.data = {
-            source: self.load(source, data)
-            for source in dict.fromkeys(source_of(job) for job in self.todo)
-        }
-        epochs = sum(job.run.config.epochs for job in jobs)
-        ended = sum(min(job.ended, job.run.config.epochs) for job in jobs)
-        disable = True if quiet else None  # None: where there is no terminal
+        self.done, self.total = len(jobs) - len(self.waiting), len(jobs)
+
+        sources = dict.fromkeys(data_source(job.run.config) for job in self.waiting)
+        self.data = {source: self.load(source, data) for source in sources}
         self.bar = tqdm(
-            total=epochs,
-            initial=ended,
+            total=sum(job.run.config.epochs for job in jobs),
+            initial=sum(min(job.ended, job.run.config.epochs) for job in jobs),
             unit=" epochs",
             dynamic_ncols=True,
-            disable=disable,
+            disable=True if quiet else None,  # None: unless there is a terminal
         )
 
     def load(self, source: tuple[Any, ...], data: ImageData | None) -> Any:
-        """The data set, held by the workers. Raises: what they raise where it cannot be had."""
+        """Return a future of a data set, which stays in the memory of the workers.
+
+        Raises the error of a worker that cannot load it.
+        """
         if data:
             return self.client.scatter(data, broadcast=True)
-        future = self.client.submit(
-            load_dataset, *source
-        )  # a task: loaded again where its worker is killed
-        if error := future.exception():
-            if told(error):
-                raise error
-            raise RunError(
-                f"no worker can load {source[0]} ({reason(error)}): all need the client's version of vaelib."
-            )
-        return future
+        # A task, so that Dask loads it again if its worker is killed.
+        future = self.client.submit(load_dataset, *source)
+        error = future.exception()
+        if not error:
+            return future
+        if is_user_error(error):
+            raise error
+        raise RunError(
+            f"no worker can load {source[0]} ({error_message(error)}): "
+            "all need the client's version of vaelib."
+        )
 
     def run(self) -> dict[str, str]:
-        """Goes on until nothing is left. Returns the failures. Raises: Interrupted, once all is saved."""
-        with until_stopped() as stopped, self.bar:
+        """Train until no run is left; return the failed runs with their errors.
+
+        Raises Interrupted if the user stops it, after the state of all runs is saved.
+        """
+        with catch_signals() as stopped, self.bar:
             try:
-                while (self.todo or self.running) and not stopped.is_set():
-                    self.hand_out()
+                while (self.waiting or self.running) and not stopped.is_set():
+                    self.start_waiting()
                     self.collect()
                 if stopped.is_set():
                     self.client.run(cluster.stop, self.token, on_error="ignore")
                     while self.running:
                         self.collect(go_on=False)
                     raise Interrupted(
-                        "stopped, nothing is lost: give the same command to go on."
+                        "stopped, nothing is lost: repeat the command to continue."
                     )
             finally:
                 for job in self.running.values():
                     job.lock.close()
         return self.failed
 
-    def hand_out(self) -> None:
-        """Begins runs, two for each worker: one that it trains, one that waits while the other's files come in."""
-        for _ in range(len(self.todo)):
-            if len(self.running) >= 2 * cluster.slots(self.client):
+    def start_waiting(self) -> None:
+        """Start waiting runs, until there are two for each worker thread.
+
+        A worker trains one while the files of the other are written.
+        """
+        for _ in range(len(self.waiting)):
+            if len(self.running) >= 2 * cluster.count_threads(self.client):
                 break
-            job = self.todo.popleft()
+            job = self.waiting.popleft()
             before = job.ended
             try:
-                job.take()
-            except Held:  # by another sweep: later
-                self.todo.append(job)
+                job.acquire()
+            except RunLocked:  # another sweep trains it: try again later
+                self.waiting.append(job)
             except RunError as error:
                 self.failed[job.name] = str(error)
             else:
-                self.bar.update(job.ended - before)  # by another sweep
+                self.bar.update(job.ended - before)  # epochs of another sweep
                 if job.finished:
                     self.finish(job, "finished by another sweep")
                 else:
@@ -193,19 +124,22 @@ class Sweep:
                     self.submit(job)
 
     def submit(self, job: Job) -> None:
-        """Gives a run's next epoch to a worker."""
-        with dask_config.set(
-            {"distributed.admin.large-graph-warning-threshold": "1 GB"}
-        ):  # the state may be some megabytes
+        """Submit the next epoch of a run to the cluster."""
+        config = job.run.config
+        data = self.data[data_source(config)]
+        arguments = (config, data, job.state, self.token, job.new)
+        with dask_config.set(NO_SIZE_WARNING):
             future = self.client.submit(
-                cluster.one_epoch, job.run.config, self.data[source_of(job)], job.state, self.token, job.new,
-                key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}", priority=job.ended,
-            )  # fmt: skip
+                cluster.one_epoch,
+                *arguments,
+                key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}",
+                priority=job.ended,
+            )
         self.running[future] = job
 
     def collect(self, go_on: bool = True) -> None:
-        """Writes what came back, and hands out the next epochs."""
-        if not self.running:  # all are held by another sweep
+        """Write the files of finished tasks and, if `go_on`, submit the next epochs."""
+        if not self.running:  # other sweeps train all the runs that are left
             time.sleep(0.2)
             return
         with suppress(TimeoutError):
@@ -214,7 +148,7 @@ class Sweep:
             job = self.running.pop(future)
             if future.status != "finished":
                 error: Any = future.exception() if future.status == "error" else LOST
-                self.failed[job.name] = reason(error)
+                self.failed[job.name] = error_message(error)
                 job.lock.close()
                 continue
             before = job.ended
@@ -227,40 +161,20 @@ class Sweep:
             else:
                 job.lock.close()
 
-    def finish(self, job: Job, how: str = "") -> None:
-        """Says how a run ended."""
+    def finish(self, job: Job, note: str = "") -> None:
+        """Release a finished run and print `note` or its last test figures."""
         job.lock.close()
         self.done += 1
-        if not self.quiet:
-            row, seconds = job.run.rows[-1], sum(row["seconds"] for row in job.run.rows)
-            figures = f"test recon {row['recon']:.2f}, KL {row['kl']:.2f}, total {row['total']:.2f} nats per image"
-            self.bar.write(
-                f"{job.name}: {how or f'{figures} ({seconds:.1f} s)'}  [{self.done} of {self.total}]"
-            )
-            sys.stdout.flush()
-
-
-def source_of(job: Job) -> tuple[Any, ...]:
-    """The arguments of `load_dataset`."""
-    config = job.run.config
-    return (
-        config.dataset,
-        config.binarize,
-        config.channels,
-        config.image_size,
-        config.data_dir,
-    )
-
-
-def told(error: BaseException) -> bool:
-    """Whether an exception's message is a sentence for the user."""
-    return type(error).__module__.startswith("vaelib") or isinstance(error, OSError)
-
-
-def reason(error: BaseException) -> str:
-    """Why a task failed, in one line."""
-    first = (str(error).splitlines() or [""])[0]
-    return first if told(error) else f"{type(error).__name__}: {first}"
+        if self.quiet:
+            return
+        row, seconds = job.run.rows[-1], sum(row["seconds"] for row in job.run.rows)
+        figures = (
+            f"test recon {row['recon']:.2f}, KL {row['kl']:.2f}, "
+            f"total {row['total']:.2f} nats per image ({seconds:.1f} s)"
+        )
+        count = f"[{self.done} of {self.total}]"
+        self.bar.write(f"{job.name}: {note or figures}  {count}")
+        sys.stdout.flush()
 
 
 def sweep(
@@ -270,10 +184,22 @@ def sweep(
     workers: int | None = None,
     quiet: bool = False,
 ) -> dict[str, str]:
-    """Trains what is not finished of a grid, on `client`'s cluster or on `workers` processes of this machine.
+    """Train all runs of a grid that are not finished; return the failed runs.
 
-    `data` may be your own tensors. Returns the runs that failed, and why; all others are finished then. Raises: ConfigError,
-    DataError, RunError, OSError before anything is begun; Interrupted on Ctrl-C, once all is saved.
+    The result maps the name of a failed run to its error message. `client`: a client of
+    a running Dask cluster. Without one, `workers` processes are started on this machine
+    (default: one for each core): a script needs `if __name__ == "__main__":` around the
+    call, because each process imports the script. `data`: your own images.
+
+    Raises ConfigError, DataError, RunError or OSError before anything is written, and
+    Interrupted if the user stops it, after the state of all runs is saved.
+
+    Example:
+
+    >>> from vaelib.sweeps import grid, sweep
+    >>> common = dict(dataset="sprites", image_size=8, hidden_dim=(8,), epochs=1)
+    >>> sweep(grid(**common, latent_dim=[2, 3]), workers=1, quiet=True)
+    {}
     """
     jobs = plan(grid)
     left = sum(not job.finished for job in jobs)
@@ -283,41 +209,37 @@ def sweep(
         return {}
     with ExitStack() as stack:
         if client is None:
-            workers = workers or cluster.workers_for(left)
-            client = stack.enter_context(
-                Client(stack.enter_context(cluster.local_cluster(workers)))
-            )
+            count = workers or cluster.default_workers(left)
+            local = stack.enter_context(cluster.local_cluster(count))
+            client = stack.enter_context(Client(local))
         if not quiet:
             print(f"dashboard: {client.dashboard_link}", flush=True)
         return Sweep(jobs, client, data, quiet).run()
 
 
-def summary(jobs: list[Job]) -> str:
-    """How many runs there are, and how many of them are finished or begun."""
-    finished = sum(job.finished for job in jobs)
-    begun = sum(not job.new and not job.finished for job in jobs)
-    return f"{len(jobs)} runs, {finished} finished, {begun} begun,"
-
-
 def preview(grid: Sequence[TrainConfig], workers: int, probes: int = 4) -> str:
-    """The table of runs, and how long they will take by a short measurement of some. Writes nothing. Raises: as `sweep`."""
+    """Return a table of the runs and an estimate of their time; write nothing.
+
+    The estimate measures an epoch of at most `probes` runs. Raises as `sweep` does.
+    """
     jobs = plan(grid)
-    wide = max(len(job.name) for job in jobs)
-    lines = [f"{'run':{wide}}  epochs  ended"]
-    lines += [
-        f"{job.name:{wide}}  {job.run.config.epochs:6}  {job.ended:5}" for job in jobs
-    ]
+    width = max(len(job.name) for job in jobs)
+    lines = [f"{'run':{width}}  epochs  ended"]
+    for job in jobs:
+        lines.append(f"{job.name:{width}}  {job.run.config.epochs:6}  {job.ended:5}")
+
     left = [job for job in jobs if not job.finished]
-    chosen = left[:: math.ceil(len(left) / probes)] if left else []
-    data = {
-        source: load_dataset(*source)
-        for source in dict.fromkeys(map(source_of, chosen))
-    }
+    chosen = [job.run.config for job in left[:: math.ceil(len(left) / probes) or 1]]
+    sources = dict.fromkeys(map(data_source, chosen))
+    data = {source: load_dataset(*source) for source in sources}
+    seconds = [cluster.measure_epoch(c, data[data_source(c)]) for c in chosen]
+
     epochs = sum(job.run.config.epochs - job.ended for job in left)
-    each = [cluster.seconds_of(job.run.config, data[source_of(job)]) for job in chosen]
-    about = epochs * sum(each) / max(1, len(each)) / min(workers, max(1, len(left)))
-    time = f"about {about / 60:.0f} min" if about > 90 else f"about {about:.0f} s"
+    mean = sum(seconds) / max(1, len(seconds))
+    total = epochs * mean / min(workers, max(1, len(left)))
+    time = f"about {total / 60:.0f} min" if total > 90 else f"about {total:.0f} s"
+    plural = "s" if workers > 1 else ""
     lines.append(
-        f"{summary(jobs)} {epochs} epochs to go: {time} on {workers} worker{'s' if workers > 1 else ''}"
+        f"{summary(jobs)} {epochs} epochs to go: {time} on {workers} worker{plural}"
     )
     return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""What the commands `vaelib sweep`, `compare`, `evaluate`, `traverse` and `lab` do.
+
+Each function takes the parsed arguments and returns the exit status. torch and Dask
+are imported on first use, so that `--help` is answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from vaelib.config import ConfigError, field_types, invalid
+from vaelib.sweeps import grids
+from vaelib.train import data_source
+
+
+def sweep(args: argparse.Namespace) -> int:
+    """Run `vaelib sweep`."""
+    given = {name: value for name, value in vars(args).items() if name in field_types()}
+    grid = grids.from_flags(given, args.preset, args.file, args.zip)
+    if args.workers and args.scheduler:
+        advice = "a cluster has its own, leave out --workers or --scheduler"
+        raise invalid("workers", args.workers, advice)
+    try:
+        from vaelib.sweeps import cluster, runner
+    except ModuleNotFoundError as error:
+        if error.name not in ("dask", "distributed"):
+            raise
+        raise ConfigError(
+            "Dask is not installed: run pip install 'vaelib[sweep]'."
+        ) from None
+
+    client = cluster.connect(args.scheduler) if args.scheduler else None
+    if args.dry_run:
+        if client:
+            workers = cluster.count_threads(client)
+        else:
+            workers = args.workers or cluster.default_workers(len(grid))
+        print(runner.preview(grid, workers))
+        return 0
+    failed = runner.sweep(grid, client, workers=args.workers)
+    if not failed:
+        return 0
+    lines = [f"{len(failed)} of {len(grid)} runs failed:"]
+    lines += [f"{name}: {why}" for name, why in failed.items()]
+    print("\n  ".join(lines), file=sys.stderr)
+    return 1
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Run `vaelib compare GROUP`."""
+    from vaelib import runs
+    from vaelib.sweeps import compare
+
+    group = Path(args.group)
+    if not group.is_dir():
+        group = Path(args.project_dir) / args.group
+    output = Path(args.output) if args.output else group / "comparison"
+    if (output.exists() and args.output) or (output / "run_meta.json").exists():
+        raise runs.RunError(f"{output} exists already: give another --output.")
+    found = compare.results(group)
+    written = compare.write(found, output)
+    print(compare.table(found))
+    print(f"written to {output}: {', '.join(file.name for file in written)}")
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Run `vaelib evaluate RUN`."""
+    import torch
+    from tqdm import tqdm
+
+    from vaelib import evaluation, losses, runs
+    from vaelib.data import load_dataset
+
+    model, config = runs.load(args.path)
+    data = load_dataset(*data_source(config))
+    nats = losses.reconstruction(config.loss, config.sigma)
+    rng = torch.Generator().manual_seed(args.seed)
+    recon, kl = evaluation.average_terms(model, nats, data.test, rng)
+    active = evaluation.active_units(model, data.test)
+    criterion = f"the posterior mean varies by more than {evaluation.ACTIVE}"
+    order = kl.argsort(descending=True).tolist()
+
+    print(f"{len(data.test)} test images, nats per image, z sampled")
+    print(f"  reconstruction  {recon:9.2f}   {losses.title(config.loss, data.binary)}")
+    print(f"  KL              {kl.sum():9.2f}")
+    print(f"  negative ELBO   {recon + kl.sum():9.2f}   their sum")
+    print(f"  active units    {active:6d}      of {config.latent_dim}: {criterion}")
+    print(f"  KL per latent   {', '.join(f'z{j + 1} {kl[j]:.2f}' for j in order)}")
+    if losses.LOSSES[config.loss].title == "cross-entropy" and not data.binary:
+        print(
+            "  no likelihood: pixels are grey; "
+            "train with --binarize fixed or dynamic for one"
+        )
+        return 0
+
+    nll, k = [], args.samples
+    with tqdm(total=len(data.test), unit=" images", leave=False, disable=None) as bar:
+        for batch in evaluation.importance_nll(model, nats, data.test, rng, k):
+            nll.append(batch.double())
+            bar.update(len(batch))
+    print(f"  NLL             {torch.cat(nll).mean():9.2f}   {k} importance samples")
+    return 0
+
+
+def traverse(args: argparse.Namespace) -> int:
+    """Run `vaelib traverse RUN`."""
+    import torch
+
+    from vaelib import evaluation, files, losses, plotting, runs
+    from vaelib.data import load_dataset, pixels
+
+    output = Path(args.output)
+    if output.exists():
+        raise runs.RunError(f"{output} exists already: give another --output.")
+    model, config = runs.load(args.path)
+    data = load_dataset(*data_source(config))
+    if not 0 <= args.image < len(data.test):
+        last = len(data.test) - 1
+        raise ConfigError(f"image is {args.image}: give a number from 0 to {last}.")
+    with torch.no_grad():
+        mu, _ = model.encode(pixels(data.test[args.image, None]))
+    nats = losses.reconstruction(config.loss, config.sigma)
+    _, kl = evaluation.average_terms(model, nats, data.test, torch.Generator())
+    files.write_figure(output, plotting.traversals(model, mu[0], kl))
+    print(f"written to {output}")
+    return 0
+
+
+def lab(args: argparse.Namespace) -> int:
+    """Run `vaelib lab`: open JupyterLab, at the first notebook if it is here."""
+    here = str(Path(sys.executable).parent)
+    jupyter = shutil.which("jupyter-lab", path=here) or shutil.which("jupyter-lab")
+    if jupyter is None:
+        raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
+    command = [jupyter]
+    first = Path("notebooks/00_quick_start.ipynb")
+    if first.is_file():
+        command.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
+    if os.name == "posix":
+        # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
+        os.execv(jupyter, command)
+    return subprocess.call(command)
