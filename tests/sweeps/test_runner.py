@@ -446,12 +446,12 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def example(readme: str, address: str, flags: list[str]) -> list[str]:
-    """Return the commands of a README's cluster example, with another address.
+def example(address: str, flags: list[str]) -> list[str]:
+    """Return the commands of the book's cluster example, with another address.
 
     `flags` are added to its last command, the sweep.
     """
-    text = (ROOT / readme).read_text(encoding="utf-8")
+    text = (ROOT / "book/many-runs.md").read_text(encoding="utf-8")
     text = text.partition("<!-- cluster -->")[2].partition("<!-- /cluster -->")[0]
     host, port = address.removeprefix("tcp://").split(":")
     text = text.replace("127.0.0.1", host).replace("8786", port)
@@ -460,7 +460,7 @@ def example(readme: str, address: str, flags: list[str]) -> list[str]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="The example is for a shell.")
-def test_the_cluster_of_the_readme(
+def test_the_cluster_of_the_book(
     start: Start,
     cli: Cli,
     reference: Path,
@@ -473,14 +473,14 @@ def test_the_cluster_of_the_readme(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
     address = f"tcp://127.0.0.1:{free_port()}"
-    lines = example("README.md", address, [*FLAGS, "--group", "g"])
-    export, mkdir, scheduler, one, two, command = lines
+    lines = example(address, [*FLAGS, "--group", "g"])
+    export, mkdir, scheduler, worker, one, two, command = lines
 
     start("scheduler", "bash", "-c", f"{mkdir}\n{scheduler.rstrip('&')}")
     message = cli("sweep", "--scheduler", address).refusal
     assert f"the scheduler at {address} has no workers" in message
     workers = [
-        start(name, "bash", "-c", f"{export}\n{line.rstrip('&')}")
+        start(name, "bash", "-c", f"{export}\n{worker}\n{line.rstrip('&')}")
         for name, line in (("one", one), ("two", two))
     ]
 
@@ -501,14 +501,6 @@ def test_the_cluster_of_the_readme(
     assert_same_group(group, reference)
     for name in ("one", "two", "scheduler"):
         assert not list((tmp_path / name).rglob("*.pt"))
-
-
-def test_the_readmes_show_the_same_cluster():
-    def commands(readme: str) -> list[str]:
-        lines = example(readme, "tcp://127.0.0.1:8786", [])
-        return [line.partition("  #")[0] for line in lines]
-
-    assert commands("README.md") == commands("README.ja.md")
 
 
 def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):
