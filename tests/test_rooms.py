@@ -18,9 +18,13 @@ import pytest
 import vaelib
 
 ROOMS = (
+    "checks",
     "config",
     "schedules",
     "sprites",
+    "images",
+    "datasets",
+    "pictures",
     "data",
     "model",
     "losses",
@@ -28,6 +32,8 @@ ROOMS = (
     "exact",
     "gradients",
     "evaluation",
+    "state",
+    "events",
     "training",
     "plotting",
     "chapter",
@@ -161,7 +167,9 @@ def test_the_package_is_asked_for_its_version_only(room: str):
     } <= {"__version__"}
 
 
-@pytest.mark.parametrize("room", ["data", "model", "losses", "schedules"])
+@pytest.mark.parametrize(
+    "room", ["data", "datasets", "images", "losses", "model", "pictures", "schedules"]
+)
 def test_plain_rooms_know_no_config(room: str):
     assert "config" not in rooms_of(room)
     assert "TrainConfig" not in text(room)
