@@ -141,7 +141,7 @@ def test_images_are_pictures(shape: tuple[int, ...], output: str):
 def built_by_constructors(
     seed: int, d: int, hidden: tuple[int, ...], j: int, out: int
 ) -> list[Tensor]:
-    """Return the parameters that PyTorch gives: a seed, then one nn.Linear at a time."""
+    """Return PyTorch's own parameters: a seed, then one nn.Linear at a time."""
     up, down = [d, *hidden], [j, *reversed(hidden)]
     top = up[-1]
     with torch.random.fork_rng():
