@@ -75,7 +75,7 @@ def test_chapters_draw_in_the_style_of_the_library():
     import matplotlib.pyplot as plt
 
     with plt.rc_context(fname=plotting.STYLE):
-        expected: dict[str, Any] = dict(plt.rcParams)
-    found: dict[str, Any] = dict(plt.rcParams)
+        expected: dict[Any, Any] = dict(plt.rcParams)
+    found: dict[Any, Any] = dict(plt.rcParams)
     keys = [key for key in found if "backend" not in key]
     assert [key for key in keys if found[key] != expected[key]] == []

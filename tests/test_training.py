@@ -472,11 +472,11 @@ def test_fixed_pixels_are_drawn_once():
 
 
 @pytest.mark.parametrize(
-    ("binarize", "anew", "values"),
+    ("binarize", "differs", "values"),
     [("none", False, 200), ("fixed", False, 2), ("dynamic", True, 2)],
 )
 def test_minibatches_have_the_pixels_of_the_config(
-    binarize: str, anew: bool, values: int
+    binarize: str, differs: bool, values: int
 ):
     config = settings(binarize=binarize)
     state = start(config, data(binarize))
@@ -484,7 +484,7 @@ def test_minibatches_have_the_pixels_of_the_config(
     list(updates(state, data(binarize), config))
     first = torch.cat([x for x, _ in seen[:STEPS]])
     second = torch.cat([x for x, _ in seen[STEPS:]])
-    assert (sorted(first.tolist()) != sorted(second.tolist())) == anew
+    assert (sorted(first.tolist()) != sorted(second.tolist())) == differs
     assert (len(first.unique()) == 2) == (values == 2)
     assert 0 <= first.min() < first.max() <= 1
 

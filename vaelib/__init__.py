@@ -1,6 +1,6 @@
 """The variational auto-encoder of Kingma & Welling (arXiv:1312.6114).
 
-Every equation of the paper is one function, written to be read beside the paper.
+It implements the equations of the paper, one by one, to be read beside it.
 """
 
 from __future__ import annotations

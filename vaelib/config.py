@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
-from vaelib.checks import (
-    EXPECTED,
-    ConfigError,
-    check,
-    check_name,
-    convert,
-    invalid,
-)
+from vaelib.checks import EXPECTED, ConfigError, check, check_name, convert, invalid
 
 DATASETS = ("mnist", "fashion_mnist", "sprites")
 
@@ -125,7 +118,7 @@ class TrainConfig:
 
     epochs: int = option(4, "number of passes over the data", "training", least=1)
     batch_size: int = option(256, "images in a mini-batch, M", "training", least=1)
-    lr: float = option(1.2e-2, "learning rate of Adam, its peak", "training", above=0)
+    lr: float = option(1.2e-2, "peak learning rate of Adam", "training", above=0)
     lr_schedule: Literal["none", "linear"] = option(
         "linear", "none: constant; linear: up to lr, then down to 0", "training"
     )
@@ -157,8 +150,8 @@ class TrainConfig:
     project_dir: str = option(
         "reports", "runs are written to PROJECT_DIR/GROUP/NAME", "run"
     )
-    group: str = option("", "(default: the data set's name)", "run")
-    name: str = option("", "(default: run-001, run-002, ...)", "run")
+    group: str = option("", "group of runs (default: the data set's name)", "run")
+    name: str = option("", "name of the run (default: run-001, run-002, ...)", "run")
     save_dir: str = option("", "write to this folder instead", "run")
 
     def __post_init__(self) -> None:
@@ -171,7 +164,7 @@ class TrainConfig:
         self.beta_by_step()
 
     def check_dataset(self) -> None:
-        """Raise ConfigError if the data set is unknown or does not have that shape."""
+        """Raise ConfigError if the data set is unknown or has another shape."""
         is_folder = re.fullmatch(r"folder:.+", self.dataset, re.DOTALL)
         if not is_folder and self.dataset not in (*DATASETS, "tensors"):
             advice = f"give one of {', '.join(DATASETS)}, or folder:PATH"

@@ -71,7 +71,7 @@ class ImageData:
     def batch(self, index: Tensor, rng: torch.Generator) -> Tensor:
         """Return training images (B, D) in [0, 1].
 
-        Under dynamic binarization their pixels are drawn anew, with noise from `rng`.
+        Under dynamic binarization their pixels are drawn again, with noise from `rng`.
         """
         x = self.train.index_select(0, index)
         return pixels(draw_binary(x, rng) if self.binarize == "dynamic" else x)

@@ -22,7 +22,7 @@ def cyclic(step: int, total: int, cycles: int = 4, ratio: float = 0.5) -> float:
     In each of M = `cycles` cycles the factor rises linearly from 0 to 1 during the
     share R = `ratio` of the cycle, and is 1 for the rest of it.
 
-    Source: Fu et al. 2019 (arXiv:1903.10145), equations (6) and (7), where t = step + 1.
+    Source: Fu et al. 2019 (arXiv:1903.10145), (6) and (7), where t = step + 1.
     """
     tau = (step % math.ceil(total / cycles)) / (total / cycles)
     return min(1.0, tau / ratio)
@@ -37,7 +37,7 @@ def beta_at(
     cycles: int,
     ratio: float,
 ) -> float:
-    """Return the weight of the KL term at `step`: `beta` times the schedule's factor."""
+    """Return the weight of the KL term: `beta` times the factor of the schedule."""
     match schedule:
         case "linear":
             return beta * linear(step, warmup)

@@ -19,6 +19,8 @@ from vaelib.events import EpochEnd, Update
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
 from vaelib.schedules import beta_at, learning_rate
+
+# "build as build" keeps the name importable from this module.
 from vaelib.state import Adam as Adam
 from vaelib.state import State, steps_per_epoch
 from vaelib.state import build as build
@@ -109,7 +111,8 @@ def updates(
     n, steps = len(data.train), steps_per_epoch(config, data)
 
     while state.epoch < config.epochs:
-        began, first = time.perf_counter(), state.epoch * steps
+        began = time.perf_counter()
+        first = state.epoch * steps
         order = epoch_order(state, n, is_new=state.step == first).to(device)
 
         for i in range(state.step - first, steps):
@@ -120,7 +123,7 @@ def updates(
             sums = update(x, eps.to(device, non_blocking=True), beta_now)
             state.losses[i] = sums
             state.step += 1
-            # On a GPU this check would wait for the device: there, once an epoch.
+            # On a GPU this check would wait for the device, so it follows the epoch.
             if device.type == "cpu" and not sums.isfinite().all():
                 break
             yield Update(state.step, state.epoch, beta_now, sums, len(x))
