@@ -1,4 +1,7 @@
-"""The estimators of the bound, on a linear-Gaussian model: there log p(x), the posterior and the bound are exact."""
+"""The estimators of the bound, on a linear-Gaussian model.
+
+Of this model log p(x), the posterior and the bound are known exactly.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,26 @@ NATS = partial(losses.mse, sigma=SIGMA)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers in double precision, from a stream of their own."""
-    return torch.randn(
-        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
+    """Return standard normal numbers in double precision."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
 @pytest.fixture
 def x() -> Tensor:
-    """Three data points."""
+    """Return three data points."""
     return noise(3, D, seed=1)
 
 
 @pytest.fixture
 def model() -> VAE:
-    """x = W z + b + sigma noise, W's columns orthogonal, and an encoder that is near the posterior but wider."""
+    """Return a model x = W z + b + sigma eps, whose encoder is not the exact posterior.
+
+    The columns of W are orthogonal; q is close to the posterior, but wider.
+    """
     model = VAE((1, 1, D), (), J, output="identity").double().requires_grad_(False)
-    model.fc_out.weight.copy_(
-        torch.linalg.qr(noise(D, J, seed=20)).Q * torch.tensor([1.5, 0.7])
-    )
+    directions = torch.linalg.qr(noise(D, J, seed=20)).Q
+    model.fc_out.weight.copy_(directions * torch.tensor([1.5, 0.7]))
     model.fc_out.bias.copy_(0.3 * noise(D, seed=21))
     with_exact_posterior(model)
     model.fc_mu.weight.add_(0.1 * noise(J, D, seed=22))
@@ -49,7 +53,7 @@ def model() -> VAE:
 
 
 def with_exact_posterior(model: VAE) -> VAE:
-    """The same model with p(z|x) as its encoder; it is diagonal because W^T W is."""
+    """Return the model, changed in place: q is p(z|x), diagonal because W^T W is."""
     w, b = model.fc_out.weight, model.fc_out.bias
     variance = SIGMA**2 / ((w * w).sum(0) + SIGMA**2)
     model.fc_mu.weight.copy_(variance[:, None] / SIGMA**2 * w.T)
@@ -60,29 +64,29 @@ def with_exact_posterior(model: VAE) -> VAE:
 
 
 def log_evidence(model: VAE, x: Tensor) -> Tensor:
-    """log p(x), exactly: x is normal with covariance W W^T + sigma^2 I."""
+    """Return the exact log p(x): x is normal with covariance W W^T + sigma^2 I."""
     w = model.fc_out.weight
-    return MultivariateNormal(
-        model.fc_out.bias, w @ w.T + SIGMA**2 * torch.eye(D, dtype=w.dtype)
-    ).log_prob(x)
+    covariance = w @ w.T + SIGMA**2 * torch.eye(D, dtype=w.dtype)
+    return MultivariateNormal(model.fc_out.bias, covariance).log_prob(x)
 
 
 def exact_elbo(model: VAE, x: Tensor) -> Tensor:
-    """The bound in closed form: the expected squared error is that of the mean and the variance that W carries to x."""
+    """Return the bound in closed form.
+
+    The expected squared error is that of the mean, plus the variance of W z.
+    """
     w, b = model.fc_out.weight, model.fc_out.bias
     mu = x @ model.fc_mu.weight.T + model.fc_mu.bias
     variance = (x @ model.fc_logvar.weight.T + model.fc_logvar.bias).exp()
     squared = (x - mu @ w.T - b).pow(2).sum(1) + variance @ (w * w).sum(0)
-    log_likelihood = -squared / (2 * SIGMA**2) - D / 2 * math.log(
-        2 * math.pi * SIGMA**2
-    )
-    return log_likelihood - kl_divergence(
-        Normal(mu, variance.sqrt()), Normal(0.0, 1.0)
-    ).sum(1)
+    constant = D / 2 * math.log(2 * math.pi * SIGMA**2)
+    log_likelihood = -squared / (2 * SIGMA**2) - constant
+    kl = kl_divergence(Normal(mu, variance.sqrt()), Normal(0.0, 1.0)).sum(1)
+    return log_likelihood - kl
 
 
 def one_draw_each(estimator, model: VAE, x: Tensor, n: int) -> Tensor:
-    """`n` independent estimates, each of one draw, of the bound at every x: (n, B)."""
+    """Return `n` independent estimates, each of one draw, for every x: (n, B)."""
     eps = noise(1, n * len(x), J, seed=2)
     return estimator(model, NATS, x.repeat(n, 1), eps).view(n, len(x))
 
@@ -97,7 +101,7 @@ def test_estimators_are_unbiased(estimator, model: VAE, x: Tensor):
     draws = one_draw_each(estimator, model, x, 50_000)
     error = draws.std(0) / len(draws) ** 0.5
     assert ((draws.mean(0) - exact_elbo(model, x)).abs() < 4.5 * error).all()
-    assert (error < 0.02).all(), "otherwise this test would see nothing"
+    assert (error < 0.02).all(), "too few draws to detect an error"
 
 
 @ESTIMATORS
@@ -124,17 +128,14 @@ def test_a_has_no_variance_at_the_exact_posterior_and_b_has(model: VAE, x: Tenso
 
 
 def test_evidence_is_bound_plus_kl_from_the_true_posterior(model: VAE, x: Tensor):
-    w, b, eye = (
-        model.fc_out.weight,
-        model.fc_out.bias,
-        torch.eye(J, dtype=torch.float64),
-    )
-    precision = w.T @ w / SIGMA**2 + eye
-    true = MultivariateNormal(
-        (x - b) @ w @ torch.linalg.inv(precision) / SIGMA**2, precision_matrix=precision
-    )
+    w, b = model.fc_out.weight, model.fc_out.bias
+    precision = w.T @ w / SIGMA**2 + torch.eye(J, dtype=torch.float64)
+    mean = (x - b) @ w @ torch.linalg.inv(precision) / SIGMA**2
+    posterior = MultivariateNormal(mean, precision_matrix=precision)
+
     mu, logvar = model.encode(x)
-    gap = kl_divergence(MultivariateNormal(mu, torch.diag_embed(logvar.exp())), true)
+    q = MultivariateNormal(mu, torch.diag_embed(logvar.exp()))
+    gap = kl_divergence(q, posterior)
     torch.testing.assert_close(exact_elbo(model, x) + gap, log_evidence(model, x))
 
 
@@ -143,9 +144,9 @@ def test_log_weights_are_joint_minus_log_q(model: VAE, x: Tensor):
     mu, logvar = model.encode(x)
     q = Normal(mu, logvar.exp().sqrt())
     z = mu + q.scale * eps
-    joint = Normal(z @ model.fc_out.weight.T + model.fc_out.bias, SIGMA).log_prob(
-        x
-    ).sum(-1) + Normal(0, 1).log_prob(z).sum(-1)
+    mean = z @ model.fc_out.weight.T + model.fc_out.bias
+    log_likelihood = Normal(mean, SIGMA).log_prob(x).sum(-1)
+    joint = log_likelihood + Normal(0, 1).log_prob(z).sum(-1)
     log_w = bounds.log_weights(model, NATS, x, eps)
     assert log_w.shape == (4, 3)
     torch.testing.assert_close(log_w, joint - q.log_prob(z).sum(-1))
@@ -159,35 +160,28 @@ def test_one_importance_sample_is_estimator_a(model: VAE, x: Tensor):
 
 def test_importance_weighted_bound_is_log_mean_weight():
     log_w = noise(9, 4)
-    torch.testing.assert_close(
-        bounds.importance_weighted_bound(log_w), log_w.exp().mean(0).log()
-    )
-    torch.testing.assert_close(
-        bounds.importance_weighted_bound(log_w - 5000), log_w.exp().mean(0).log() - 5000
-    )
+    bound, shifted = map(bounds.importance_weighted_bound, (log_w, log_w - 5000))
+    expected = log_w.exp().mean(0).log()
+    torch.testing.assert_close(bound, expected)
+    torch.testing.assert_close(shifted, expected - 5000)
 
 
 def test_importance_weighted_bound_grows_with_k(model: VAE, x: Tensor):
     log_w = one_draw_each(bounds.estimator_a, model, x, 2**15)
-    means = []
+    evidence, means = log_evidence(model, x), []
     for k in (1, 4, 16, 64, 256):
-        means.append(
-            bounds.importance_weighted_bound(log_w.view(k, -1)).view(-1, 3).mean(0)
-        )
-    rises = torch.stack(means).diff(dim=0)
-    assert (rises > 0).all()
-    assert (torch.stack(means) < log_evidence(model, x) + 0.01).all()
-    assert (means[0] < log_evidence(model, x) - 0.1).all(), (
-        "there must be something to gain"
-    )
+        bound = bounds.importance_weighted_bound(log_w.view(k, -1))
+        means.append(bound.view(-1, 3).mean(0))
+    assert (torch.stack(means).diff(dim=0) > 0).all()
+    assert (torch.stack(means) < evidence + 0.01).all()
+    assert (means[0] < evidence - 0.1).all(), "no gap that could become smaller"
 
 
 def test_importance_weighted_bound_converges_to_the_evidence(model: VAE, x: Tensor):
     log_w = bounds.log_weights(model, NATS, x, noise(200_000, 3, J))
     w = (log_w - log_evidence(model, x)).exp()
-    error = (
-        w.std(0) / len(w) ** 0.5
-    )  # of the mean weight, which is 1; so of its logarithm too
+    # The standard error of the mean weight; it is 1, so also that of its logarithm.
+    error = w.std(0) / len(w) ** 0.5
     assert (error < 0.03).all()
     gap = bounds.importance_weighted_bound(log_w) - log_evidence(model, x)
     assert (gap.abs() < 4.5 * error).all()
@@ -197,31 +191,25 @@ def test_importance_weighted_bound_converges_to_the_evidence(model: VAE, x: Tens
 @given(m=st.integers(1, 8), batches=st.integers(1, 8), seed=st.integers(0, 99))
 def test_minibatch_bounds_average_to_the_full_sum(m: int, batches: int, seed: int):
     n = m * batches
-    each, order = (
-        noise(n, seed=seed),
-        torch.randperm(n, generator=torch.Generator().manual_seed(seed)),
-    )
-    parts = torch.stack(
-        [bounds.minibatch_bound(part, n) for part in each[order].split(m)]
-    )
-    torch.testing.assert_close(parts.mean(), each.sum())
+    each = noise(n, seed=seed)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    minibatches = each[order].split(m)
+    estimates = torch.stack([bounds.minibatch_bound(part, n) for part in minibatches])
+    torch.testing.assert_close(estimates.mean(), each.sum())
 
 
 def test_log_normal_is_that_of_torch_distributions():
     mu, logvar, z = noise(3, 4), noise(3, 4, seed=1), noise(6, 3, 4, seed=2)
-    torch.testing.assert_close(
-        bounds.log_normal(z), Normal(0.0, 1.0).log_prob(z).sum(-1)
-    )
-    torch.testing.assert_close(
-        bounds.log_normal(z, mu, logvar),
-        Normal(mu, (logvar / 2).exp()).log_prob(z).sum(-1),
-    )
+    prior, q = Normal(0.0, 1.0), Normal(mu, (logvar / 2).exp())
+    log_p, log_q = bounds.log_normal(z), bounds.log_normal(z, mu, logvar)
+    torch.testing.assert_close(log_p, prior.log_prob(z).sum(-1))
+    torch.testing.assert_close(log_q, q.log_prob(z).sum(-1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_log_normal_keeps_precision(dtype: torch.dtype):
     z = noise(3, 4).to(dtype)
-    assert bounds.log_normal(z).dtype == bounds.log_normal(z, 1.0, -2.0).dtype == dtype
-    torch.testing.assert_close(
-        bounds.log_normal(z, 1.0, -2.0), Normal(1.0, math.exp(-1)).log_prob(z).sum(-1)
-    )
+    log_p, log_q = bounds.log_normal(z), bounds.log_normal(z, 1.0, -2.0)
+    assert log_p.dtype == log_q.dtype == dtype
+    expected = Normal(1.0, math.exp(-1)).log_prob(z).sum(-1)
+    torch.testing.assert_close(log_q, expected)

@@ -1,9 +1,10 @@
-"""What notebooks show: the library's source as it is, masked numbers, sliders that draw."""
+"""Tools of the notebooks: listings, checked numbers, figures with sliders."""
 
 from __future__ import annotations
 
 import inspect
 import io
+from typing import Any
 
 import pytest
 from ipywidgets import FloatSlider, Image
@@ -14,17 +15,15 @@ from vaelib import TrainConfig, chapter, load_dataset, losses, plotting
 from vaelib.model import VAE
 
 
-def test_source_is_the_librarys_own():
+def test_source_is_that_of_the_library():
     shown = chapter.source(losses.kl_per_latent, VAE.reparameterize).data or ""
     assert inspect.getsource(losses.kl_per_latent).rstrip() in shown
-    assert (
-        "`vaelib.model.VAE.reparameterize`\n```python\n@staticmethod\ndef reparameterize("
-        in shown
-    )
+    heading, code = "`vaelib.model.VAE.reparameterize`\n", "```python\n@staticmethod\n"
+    assert f"{heading}{code}def reparameterize(" in shown
     assert shown.count("```") == 4
 
 
-def test_near_masks_what_it_has_checked():
+def test_near_marks_a_number_that_it_has_checked():
     assert chapter.near(105.44, 104, 107) == "~105.4"
     assert chapter.near(-0.126, -1, 0, digits=2) == "~-0.13"
     with pytest.raises(AssertionError, match=r"107\.3 is not between 104 and 107"):
@@ -34,14 +33,14 @@ def test_near_masks_what_it_has_checked():
 
 
 def line(height: float = 2.0, name: str = "a") -> Figure:
-    """A figure that shows its arguments."""
+    """Return a figure that shows its arguments."""
     figure, axes = chapter.subplots(size=(2, 2))
     axes.plot([0, height])
     axes.set_title(name)
     return figure
 
 
-def test_explore_starts_at_the_defaults_and_draws_what_is_set():
+def test_explore_starts_at_the_defaults_and_follows_its_controls():
     panel = chapter.explore(line, height=(0.0, 5.0, 0.5), name=["a", "b"])
     slider, menu, image = panel.children
     assert isinstance(slider, FloatSlider)
@@ -64,23 +63,19 @@ def test_an_error_while_drawing_is_not_lost():
 
 def test_fit_trains_and_writes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    model, rows = chapter.fit(
-        TrainConfig(dataset="sprites", hidden_dim=(8,), latent_dim=2, epochs=2),
-        load_dataset("sprites"),
-    )
+    config = TrainConfig(dataset="sprites", hidden_dim=(8,), latent_dim=2, epochs=2)
+    model, rows = chapter.fit(config, load_dataset("sprites"))
     assert [row["epoch"] for row in rows] == [0, 1]
     assert rows[1]["total"] < rows[0]["total"]
     assert model.latent_dim == 2
     assert not list(tmp_path.iterdir())
 
 
-def test_chapters_draw_in_the_style_of_the_house():
+def test_chapters_draw_in_the_style_of_the_library():
     import matplotlib.pyplot as plt
 
     with plt.rc_context(fname=plotting.STYLE):
-        expected = dict(plt.rcParams)
-    assert {
-        key: value
-        for key, value in plt.rcParams.items()
-        if "backend" not in key and expected[key] != value
-    } == {}
+        expected: dict[Any, Any] = dict(plt.rcParams)
+    found: dict[Any, Any] = dict(plt.rcParams)
+    keys = [key for key in found if "backend" not in key]
+    assert [key for key in keys if found[key] != expected[key]] == []

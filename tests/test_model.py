@@ -1,4 +1,4 @@
-"""The networks: shapes, the reparameterization, the three kinds of output, and PyTorch's own initialisation."""
+"""The networks: shapes, reparameterization, kinds of output, initialisation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PARTS = ("encoder", "fc_mu", "fc_logvar", "decoder", "fc_out")
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Standard normal numbers from a stream of their own."""
+    """Return standard normal numbers."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def new(*args, seed: int = 0, **kwargs) -> VAE:
-    """A model whose weights are the same in every run."""
+    """Return a model whose weights depend on `seed` only."""
     model = VAE(*args, **kwargs)
     initialise(model, torch.Generator().manual_seed(seed))
     return model
@@ -59,27 +59,22 @@ def test_decode_treats_each_draw_alike(output: str):
 )
 def test_forward_is_what_the_appendix_writes(activation: str, f):
     model = new((1, 3, 3), (8, 6), 2, activation)
-    x, eps, w = (
-        noise(5, 9).sigmoid(),
-        noise(5, 2, seed=1),
-        [p.detach() for p in model.parameters()],
-    )
+    x, eps = noise(5, 9).sigmoid(), noise(5, 2, seed=1)
+    w = [p.detach() for p in model.parameters()]
     h = f(f(x @ w[0].T + w[1]) @ w[2].T + w[3])
     mu, logvar = h @ w[4].T + w[5], h @ w[6].T + w[7]
     z = mu + logvar.exp().sqrt() * eps
     y = f(f(z @ w[8].T + w[9]) @ w[10].T + w[11]) @ w[12].T + w[13]
-    for got, expected in zip(
-        model(x, eps), (1 / (1 + (-y).exp()), mu, logvar), strict=True
-    ):
-        torch.testing.assert_close(got, expected)
+    x_hat = 1 / (1 + (-y).exp())
+    for found, expected in zip(model(x, eps), (x_hat, mu, logvar), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 def test_no_hidden_layers_is_linear():
     model, z = new((1, 3, 3), (), 2, output="identity"), noise(5, 2)
     at_zero = model.decode(torch.zeros(5, 2))
-    torch.testing.assert_close(
-        model.decode(3 * z) - at_zero, 3 * (model.decode(z) - at_zero)
-    )
+    change = model.decode(z) - at_zero
+    torch.testing.assert_close(model.decode(3 * z) - at_zero, 3 * change)
     assert not list(model.encoder) + list(model.decoder)
 
 
@@ -91,20 +86,16 @@ def test_reparameterize_is_mu_plus_sigma_eps():
 
 @pytest.mark.parametrize(("mu", "sigma"), [(0.0, 1.0), (3.0, 0.2), (-1.0, 5.0)])
 def test_reparameterized_draws_follow_q(mu: float, sigma: float):
-    z = VAE.reparameterize(
-        torch.tensor(mu), torch.tensor(2 * math.log(sigma)), noise(20_000)
-    ).double()
+    logvar = torch.tensor(2 * math.log(sigma))
+    z = VAE.reparameterize(torch.tensor(mu), logvar, noise(20_000)).double()
     assert stats.kstest(z.numpy(), stats.norm(mu, sigma).cdf).pvalue > 0.001
     assert z.mean().item() == pytest.approx(mu, abs=4.5 * sigma / len(z) ** 0.5)
     assert z.var().item() == pytest.approx(sigma**2, rel=4.5 * (2 / len(z)) ** 0.5)
 
 
 def test_gradients_flow_through_mu_and_logvar():
-    mu, logvar, eps = (
-        noise(4).requires_grad_(),
-        noise(4, seed=1).requires_grad_(),
-        noise(4, seed=2),
-    )
+    mu, logvar = (noise(4, seed=seed).requires_grad_() for seed in (0, 1))
+    eps = noise(4, seed=2)
     VAE.reparameterize(mu, logvar, eps).sum().backward()
     torch.testing.assert_close(mu.grad, torch.ones(4))
     torch.testing.assert_close(logvar.grad, 0.5 * eps * logvar.detach().exp().sqrt())
@@ -119,14 +110,14 @@ def test_gaussian_output_stays_above_min_sigma(min_sigma: float, scale: float):
     assert ((mean >= 0) & (mean <= 1)).all()
 
 
-def test_gaussian_output_can_come_down_to_min_sigma():
+def test_gaussian_output_can_reach_min_sigma():
     model = new((1, 3, 3), (), 2, output="gaussian", min_sigma=0.05)
     model.fc_out.bias.data[9:] = -100
     sigma = (model.decode(noise(20, 2))[1] / 2).exp()
     torch.testing.assert_close(sigma, torch.full_like(sigma, 0.05))
 
 
-def test_gaussian_output_is_free_far_above_its_floor():
+def test_gaussian_output_is_unchanged_far_above_min_sigma():
     model, z = new((1, 3, 3), (), 2, output="gaussian", min_sigma=1e-6), noise(20, 2)
     raw = z @ model.fc_out.weight[9:].T + model.fc_out.bias[9:]
     torch.testing.assert_close(model.decode(z)[1], raw)
@@ -150,7 +141,7 @@ def test_images_are_pictures(shape: tuple[int, ...], output: str):
 def built_by_constructors(
     seed: int, d: int, hidden: tuple[int, ...], j: int, out: int
 ) -> list[Tensor]:
-    """The parameters that plain PyTorch gives: seed, then one nn.Linear after the other."""
+    """Return PyTorch's own parameters: a seed, then one nn.Linear at a time."""
     up, down = [d, *hidden], [j, *reversed(hidden)]
     top = up[-1]
     with torch.random.fork_rng():
@@ -169,15 +160,14 @@ def test_initialise_is_pytorch_bit_for_bit(
     hidden: tuple[int, ...], output: str, seed: int
 ):
     model = new((1, 4, 5), hidden, 3, output=output, seed=seed)
-    expected = built_by_constructors(
-        seed, 20, hidden, 3, 40 if output == "gaussian" else 20
-    )
-    got = [p for part in PARTS for p in model.get_submodule(part).parameters()]
-    assert len(got) == len(expected) == len(list(model.parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+    n_out = 40 if output == "gaussian" else 20
+    expected = built_by_constructors(seed, 20, hidden, 3, n_out)
+    found = [p for part in PARTS for p in model.get_submodule(part).parameters()]
+    assert len(found) == len(expected) == len(list(model.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_initialise_leaves_the_global_stream_alone():
+def test_initialise_does_not_use_the_global_generator():
     model, before = VAE((1, 4, 5)), torch.get_rng_state()
     initialise(model, torch.Generator().manual_seed(1))
     assert torch.equal(torch.get_rng_state(), before)
@@ -186,8 +176,5 @@ def test_initialise_leaves_the_global_stream_alone():
 def test_default_model_is_784_400_20_400_784():
     encoder, heads = 784 * 400 + 400, 2 * (400 * 20 + 20)
     decoder = (20 * 400 + 400) + (400 * 784 + 784)
-    assert (
-        sum(p.numel() for p in VAE().parameters())
-        == encoder + heads + decoder
-        == 652_824
-    )
+    size = sum(p.numel() for p in VAE().parameters())
+    assert size == encoder + heads + decoder == 652_824

@@ -1,4 +1,7 @@
-"""A linear VAE is probabilistic PCA: trained, it must reach the maximum-likelihood evidence that Tipping & Bishop give."""
+"""A trained linear VAE reaches the maximum likelihood of probabilistic PCA.
+
+Tipping & Bishop (1999) give that maximum in closed form.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +17,23 @@ from vaelib import bounds, losses
 from vaelib.model import VAE, initialise
 
 D, J, N = 8, 2, 2000
-STEPS, BATCH = (
-    1500,
-    250,
-)  # a minibatch small enough that torch computes it on one core, which is faster here
+# A small mini-batch, which torch computes on one core: that is faster here.
+STEPS, BATCH = 1500, 250
 
 
 def data(rng: torch.Generator) -> Tensor:
-    """x = W z + b + 0.5 noise, with two latents of unlike strength."""
+    """Return x = W z + b + 0.5 eps, with a strong and a weak latent."""
     directions = torch.linalg.qr(torch.randn(D, J, generator=rng)).Q
     z, noise = torch.randn(N, J, generator=rng), torch.randn(N, D, generator=rng)
-    return (
-        z @ (directions * torch.tensor([3.0, 1.0])).T
-        + torch.randn(D, generator=rng)
-        + 0.5 * noise
-    )
+    w, b = directions * torch.tensor([3.0, 1.0]), torch.randn(D, generator=rng)
+    return z @ w.T + b + 0.5 * noise
 
 
 def maximum_likelihood(x: Tensor) -> tuple[float, Tensor, float]:
-    r"""The best $\sigma^2$, the principal axes (D, J), and the best mean log evidence in nats per point.
+    """Return the best sigma^2, the principal axes (D, J) and the best log evidence.
 
-    Source: Tipping & Bishop 1999, equations (8) and (3) with C = W W^T + sigma^2 I put in at its best.
+    The evidence is a mean, in nats per point. Source: Tipping & Bishop 1999, equation
+    (8), and (3) at the best C = W W^T + sigma^2 I.
     """
     centred = (x - x.mean(0)).double()
     values, axes = torch.linalg.eigh(centred.T @ centred / len(x))  # ascending
@@ -44,7 +43,7 @@ def maximum_likelihood(x: Tensor) -> tuple[float, Tensor, float]:
 
 
 def fit(x: Tensor, nats, rng: torch.Generator) -> VAE:
-    """A linear VAE, trained by Adam on minibatches with a step that falls to zero."""
+    """Return a linear VAE trained by Adam, with a step size that decays to 0."""
     model = VAE((1, 1, D), (), J, output="identity")
     initialise(model, rng)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
@@ -66,7 +65,7 @@ def x() -> Tensor:
 
 @pytest.fixture(scope="module")
 def nats(x: Tensor):
-    """Gaussian pixels with the maximum-likelihood sigma."""
+    """Return the term of Gaussian pixels with the maximum-likelihood sigma."""
     return partial(losses.mse, sigma=maximum_likelihood(x)[0] ** 0.5)
 
 
@@ -76,25 +75,22 @@ def model(x: Tensor, nats) -> VAE:
 
 
 def log_evidence(model: VAE, x: Tensor) -> Tensor:
-    """log p(x) of each point under what the model has learned, exactly: N(b, W W^T + sigma^2 I)."""
+    """Return the exact log p(x) of each point: x is N(b, W W^T + sigma^2 I)."""
     w, variance = model.fc_out.weight.double(), maximum_likelihood(x)[0]
     covariance = w @ w.T + variance * torch.eye(D, dtype=torch.float64)
-    return MultivariateNormal(model.fc_out.bias.double(), covariance).log_prob(
-        x.double()
-    )
+    p = MultivariateNormal(model.fc_out.bias.double(), covariance)
+    return p.log_prob(x.double())
 
 
 def test_closed_form_is_the_evidence_of_the_best_gaussian(x: Tensor):
-    """The truth held against itself: the likelihood of N(mean, W W^T + sigma^2 I) at Tipping & Bishop's W, point by point."""
+    """It equals the mean log density of N(mean, W W^T + sigma^2 I) at their best W."""
     variance, axes, best = maximum_likelihood(x)
     points = x.double()
     along = ((points - points.mean(0)) @ axes).var(0, correction=0)
-    covariance = axes @ torch.diag(along - variance) @ axes.T + variance * torch.eye(
-        D, dtype=torch.float64
-    )
-    assert MultivariateNormal(points.mean(0), covariance).log_prob(
-        points
-    ).mean().item() == pytest.approx(best, rel=1e-9)
+    noise = variance * torch.eye(D, dtype=torch.float64)
+    covariance = axes @ torch.diag(along - variance) @ axes.T + noise
+    p = MultivariateNormal(points.mean(0), covariance)
+    assert p.log_prob(points).mean().item() == pytest.approx(best, rel=1e-9)
 
 
 def test_learned_evidence_reaches_maximum_likelihood(x: Tensor, model: VAE):
@@ -105,35 +101,20 @@ def test_learned_evidence_reaches_maximum_likelihood(x: Tensor, model: VAE):
 @pytest.mark.parametrize("estimator", [bounds.estimator_a, bounds.estimator_b])
 def test_elbo_reaches_maximum_likelihood(x: Tensor, model: VAE, nats, estimator):
     best = maximum_likelihood(x)[2]
-    elbo = (
-        estimator(
-            model,
-            nats,
-            x,
-            torch.randn(100, N, J, generator=torch.Generator().manual_seed(3)),
-        )
-        .mean()
-        .item()
-    )
-    assert best * 1.005 < elbo < best * 0.998, (
-        "above the best evidence (but for noise) there is no bound"
-    )
+    eps = torch.randn(100, N, J, generator=torch.Generator().manual_seed(3))
+    elbo = estimator(model, nats, x, eps).mean().item()
+    # Not above the best evidence, apart from the noise of the estimate.
+    assert best * 1.005 < elbo < best * 0.998
 
 
 def test_importance_sampling_converges_to_the_exact_evidence(
     x: Tensor, model: VAE, nats
 ):
     some, exact = x[:200], log_evidence(model, x)[:200]
-    log_w = bounds.log_weights(
-        model,
-        nats,
-        some,
-        torch.randn(2000, 200, J, generator=torch.Generator().manual_seed(4)),
-    )
-    gaps = [
-        (exact - bounds.importance_weighted_bound(log_w[:k])).abs().mean().item()
-        for k in (1, 40, 2000)
-    ]
+    eps = torch.randn(2000, 200, J, generator=torch.Generator().manual_seed(4))
+    log_w = bounds.log_weights(model, nats, some, eps)
+    estimates = [bounds.importance_weighted_bound(log_w[:k]) for k in (1, 40, 2000)]
+    gaps = [(exact - estimate).abs().mean().item() for estimate in estimates]
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 0.002
 
@@ -141,26 +122,23 @@ def test_importance_sampling_converges_to_the_exact_evidence(
 def test_decoder_spans_the_principal_subspace_with_orthogonal_columns(
     x: Tensor, model: VAE
 ):
-    """Lucas et al. 2019: a diagonal posterior also fixes the rotation that PPCA leaves open."""
+    """A diagonal q also fixes the rotation, which PPCA does not (Lucas et al. 2019)."""
     variance, axes, _ = maximum_likelihood(x)
     w = model.fc_out.weight.double()
     torch.testing.assert_close(axes @ (axes.T @ w), w, atol=0.05, rtol=0)
     lengths = w.square().sum(0)
     assert (w[:, 0] @ w[:, 1]).abs() < 0.05 * lengths.prod().sqrt()
     strengths = ((x.double() - x.double().mean(0)) @ axes).var(0) - variance
-    torch.testing.assert_close(
-        lengths.sort().values, strengths.sort().values, rtol=0.03, atol=0
-    )
+    found, expected = lengths.sort().values, strengths.sort().values
+    torch.testing.assert_close(found, expected, rtol=0.03, atol=0)
 
 
 def test_encoder_is_the_exact_posterior(x: Tensor, model: VAE):
     w, variance = model.fc_out.weight, maximum_likelihood(x)[0]
     precision = w.T @ w / variance + torch.eye(J)
-    mean = torch.linalg.solve(
-        precision, (x - model.fc_out.bias) @ w / variance, left=False
-    )
+    covariance = torch.linalg.inv(precision)
+    mean = (x - model.fc_out.bias) @ w / variance @ covariance
     mu, logvar = model.encode(x)
     torch.testing.assert_close(mu, mean, atol=0.05, rtol=0)
-    torch.testing.assert_close(
-        logvar.exp().mean(0), torch.linalg.inv(precision).diagonal(), rtol=0.05, atol=0
-    )
+    found, expected = logvar.exp().mean(0), covariance.diagonal()
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0)

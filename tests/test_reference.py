@@ -1,4 +1,7 @@
-"""The preset pytorch-examples is the example, number for number; the reference is a plain loop of our own beside it."""
+"""The preset pytorch-examples gives the numbers of that example.
+
+The reference, in tests/benchmarks, is a plain loop that does the same without vaelib.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,20 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import reference
 
-PUBLISHED = (
-    128.43,
-    116.31,
-    112.18,
-)  # the real example, seed 1, on a CPU: epochs 1 to 3
+# Test losses of the original example, seed 1, on a CPU, in epochs 1 to 3.
+PUBLISHED = (128.43, 116.31, 112.18)
 
 
 def preset(seed: int, epochs: int) -> TrainConfig:
-    """The preset with another seed or length."""
+    """Return the preset with another seed and number of epochs."""
     return from_dict(PRESETS["pytorch-examples"] | dict(seed=seed, epochs=epochs))
 
 
 def ours(config: TrainConfig) -> list[float]:
-    """Test losses of the one loop."""
+    """Return the test loss of each epoch of vaelib's training loop."""
     data = load_dataset()
-    return [
-        e.row["total"]
-        for e in updates(start(config, data), data, config)
-        if isinstance(e, EpochEnd)
-    ]
+    events = updates(start(config, data), data, config)
+    return [event.row["total"] for event in events if isinstance(event, EpochEnd)]
 
 
 @pytest.mark.slow
@@ -42,27 +39,25 @@ def ours(config: TrainConfig) -> list[float]:
 def test_preset_is_the_reference_to_four_decimals(
     seed: int, epochs: int, tmp_path: Path
 ) -> None:
-    theirs = [
-        loss for loss, _ in reference.train(reference.prepare(tmp_path), epochs, seed)
-    ]
+    expected = reference.train(reference.prepare(tmp_path), epochs, seed)
     found = ours(preset(seed, epochs))
-    assert found == pytest.approx(theirs, abs=5e-5)
+    assert found == pytest.approx([loss for loss, _ in expected], abs=5e-5)
     if seed == 1:
-        assert found == pytest.approx(
-            PUBLISHED, abs=0.3
-        )  # processors differ in the last bits, and these grow
+        # Processors differ in the last bits, and training amplifies the difference.
+        assert found == pytest.approx(PUBLISHED, abs=0.3)
 
 
 def test_samples_are_the_references_samples(tmp_path: Path) -> None:
-    """After an epoch both streams stand at the same place: the noise for the sheet of samples is equal bit for bit."""
+    """After an epoch both generators are in the same state.
+
+    So the noise for the sheet of samples is equal bit for bit.
+    """
     data = load_dataset()
     small = type(data)(data.train[:256], data.test[:128])
     config = preset(3, 1)
-    (end,) = (
-        e
-        for e in updates(start(config, small), small, config)
-        if isinstance(e, EpochEnd)
-    )
+    *_, end = updates(start(config, small), small, config)
+    assert isinstance(end, EpochEnd)
+
     torch.manual_seed(3)
     reference.PlainVAE()
     torch.empty((), dtype=torch.int64).random_()

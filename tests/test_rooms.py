@@ -18,11 +18,15 @@ import pytest
 import vaelib
 
 ROOMS = (
+    "checks",
     "config",
     "errors",
     "flags",
     "schedules",
     "sprites",
+    "images",
+    "datasets",
+    "pictures",
     "data",
     "model",
     "losses",
@@ -30,6 +34,8 @@ ROOMS = (
     "exact",
     "gradients",
     "evaluation",
+    "state",
+    "events",
     "training",
     "plotting",
     "chapter",
@@ -169,7 +175,9 @@ def test_the_package_is_asked_for_its_version_only(room: str):
     } <= {"__version__"}
 
 
-@pytest.mark.parametrize("room", ["data", "model", "losses", "schedules"])
+@pytest.mark.parametrize(
+    "room", ["data", "datasets", "images", "losses", "model", "pictures", "schedules"]
+)
 def test_plain_rooms_know_no_config(room: str):
     assert "config" not in rooms_of(room)
     assert "TrainConfig" not in text(room)

@@ -1,4 +1,4 @@
-"""Beta and the learning rate step by step, against the published formulas in exact fractions."""
+"""Beta and the learning rate at each step, compared with the published formulas."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ ratios = st.fractions(Fraction(1, 20), 1, max_denominator=40)
 
 
 def fu(t: int, total: int, cycles: int, ratio: Fraction) -> Fraction:
-    """Fu et al. 2019, equations (6) and (7), with f(tau) = tau / R; t counts from 1."""
+    """Return beta by Fu et al. 2019, (6) and (7), with f(tau) = tau / R, t from 1."""
     length = Fraction(total, cycles)
     tau = Fraction((t - 1) % math.ceil(length)) / length
     return tau / ratio if tau <= ratio else Fraction(1)
 
 
 def betas(schedule: str, steps: int, **settings: Any) -> list[float]:
-    """Beta of the first `steps` steps."""
-    known: dict[str, Any] = dict(beta=2.5, total=100, warmup=30.0, cycles=4, ratio=0.5)
-    return [
-        schedules.beta_at(step, schedule, **(known | settings)) for step in range(steps)
-    ]
+    """Return beta at each of the first `steps` steps."""
+    given: dict[str, Any] = dict(beta=2.5, total=100, warmup=30.0, cycles=4, ratio=0.5)
+    given |= settings
+    return [schedules.beta_at(step, schedule, **given) for step in range(steps)]
 
 
 def test_none_is_constant():
@@ -41,10 +40,10 @@ def test_linear_reaches_beta_at_warmup_and_stays():
 
 
 def test_linear_warmup_may_end_between_steps():
-    assert betas("linear", 5, beta=1.0, warmup=2.5) == pytest.approx(
-        [0, 0.4, 0.8, 1, 1]
-    )
-    assert betas("linear", 3, beta=1.0, warmup=0.5) == pytest.approx([0, 1, 1])
+    slow = betas("linear", 5, beta=1.0, warmup=2.5)
+    fast = betas("linear", 3, beta=1.0, warmup=0.5)
+    assert slow == pytest.approx([0, 0.4, 0.8, 1, 1])
+    assert fast == pytest.approx([0, 1, 1])
 
 
 @settings(deadline=None, derandomize=True)
@@ -58,14 +57,10 @@ def test_linear_is_monotone_within_its_bounds(warmup: float, beta: float):
 
 
 def test_cyclic_as_published():
-    """M = 4, R = 0.5, T = 40, written out: five steps up, five at beta, four times."""
-    cycle = [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1]
-    assert betas("cyclic", 40, beta=1.0, total=40) == pytest.approx(
-        4 * cycle, rel=1e-12
-    )
-    assert [schedules.cyclic(step, 40) for step in range(40)] == pytest.approx(
-        4 * cycle, rel=1e-12
-    )
+    """With M = 4, R = 0.5, T = 40: four times, five steps up and five at beta."""
+    expected = pytest.approx(4 * [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1], rel=1e-12)
+    assert betas("cyclic", 40, beta=1.0, total=40) == expected
+    assert [schedules.cyclic(step, 40) for step in range(40)] == expected
 
 
 @settings(deadline=None, derandomize=True)
@@ -74,10 +69,9 @@ def test_cyclic_is_the_formula_of_fu(
     total: int, cycles: int, ratio: Fraction, beta: float
 ):
     expected = [beta * float(fu(t, total, cycles, ratio)) for t in range(1, total + 1)]
-    got = betas(
-        "cyclic", total, beta=beta, total=total, cycles=cycles, ratio=float(ratio)
-    )
-    assert got == pytest.approx(expected, rel=1e-9, abs=1e-300)
+    given = dict(beta=beta, total=total, cycles=cycles, ratio=float(ratio))
+    found = betas("cyclic", total, **given)
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
 @settings(deadline=None, derandomize=True)
@@ -85,9 +79,8 @@ def test_cyclic_is_the_formula_of_fu(
 def test_cyclic_rises_within_a_cycle_and_restarts_at_zero(
     total: int, cycles: int, ratio: Fraction, beta: float
 ):
-    values = betas(
-        "cyclic", total, beta=beta, total=total, cycles=cycles, ratio=float(ratio)
-    )
+    given = dict(beta=beta, total=total, cycles=cycles, ratio=float(ratio))
+    values = betas("cyclic", total, **given)
     length = -(-total // cycles)
     for start in range(0, total, length):
         cycle = values[start : start + length]
@@ -98,57 +91,36 @@ def test_cyclic_rises_within_a_cycle_and_restarts_at_zero(
 
 @settings(deadline=None, derandomize=True)
 @given(length=st.integers(2, 60), cycles=counts, ratio=ratios)
-def test_cyclic_holds_beta_for_the_rest_of_each_cycle(
+def test_cyclic_stays_at_beta_for_the_rest_of_each_cycle(
     length: int, cycles: int, ratio: Fraction
 ):
-    values = betas(
-        "cyclic",
-        length * cycles,
-        beta=1.0,
-        total=length * cycles,
-        cycles=cycles,
-        ratio=float(ratio),
-    )
+    total = length * cycles
+    given = dict(beta=1.0, total=total, cycles=cycles, ratio=float(ratio))
+    values = betas("cyclic", total, **given)
     full = sum(value >= 1 - 1e-9 for value in values)
     assert full == cycles * sum(Fraction(i, length) >= ratio for i in range(length))
 
 
 def test_learning_rate_may_be_constant():
-    assert [schedules.learning_rate(step, 7, "none", 0.3) for step in range(7)] == [
-        1
-    ] * 7
+    rates = [schedules.learning_rate(step, 7, "none", 0.3) for step in range(7)]
+    assert rates == [1] * 7
 
 
 def test_learning_rate_rises_then_falls():
-    """Ten steps, four of them up, written out: the middle of step i is at (2 i + 1) / 20."""
-    expected = [
-        1 / 8,
-        3 / 8,
-        5 / 8,
-        7 / 8,
-        11 / 12,
-        9 / 12,
-        7 / 12,
-        5 / 12,
-        3 / 12,
-        1 / 12,
-    ]
-    assert [
-        schedules.learning_rate(step, 10, "linear", 0.4) for step in range(10)
-    ] == pytest.approx(expected)
+    """Ten steps, the first four up; the middle of step i is at (2 i + 1) / 20."""
+    up, down = [i / 8 for i in (1, 3, 5, 7)], [i / 12 for i in (11, 9, 7, 5, 3, 1)]
+    rates = [schedules.learning_rate(step, 10, "linear", 0.4) for step in range(10)]
+    assert rates == pytest.approx(up + down)
 
 
 @settings(deadline=None, derandomize=True)
 @given(total=totals, warmup=ratios)
 def test_learning_rate_is_a_triangle_of_mean_one_half(total: int, warmup: Fraction):
-    rates = [
-        schedules.learning_rate(step, total, "linear", float(warmup))
-        for step in range(total)
-    ]
+    share = float(warmup)
+    rates = [schedules.learning_rate(i, total, "linear", share) for i in range(total)]
     top = rates.index(max(rates))
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert sum(rates) / total == pytest.approx(0.5, abs=1 / total), (
-        "but for the tip, the midpoint rule is exact"
-    )
+    # The midpoint rule is exact, except in the step that contains the peak.
+    assert sum(rates) / total == pytest.approx(0.5, abs=1 / total)

@@ -1,4 +1,4 @@
-"""The one loop: same seed, same weights; exact resume; what it reports, and what it back-propagates."""
+"""The training loop: seeds, exact resume, the terms it reports and their gradients."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from vaelib.training import (
 )
 
 N, PIXELS = 300, 144
-SIZES = [64, 64, 64, 64, 44]  # of an epoch's minibatches
+SIZES = [64, 64, 64, 64, 44]  # of the mini-batches of an epoch
 STEPS = len(SIZES)
 LOSSES = pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
 
 
 @cache
 def data(binarize: str = "none") -> ImageData:
-    """A few small sprites."""
+    """Return a data set of a few small sprites."""
     return binarized(sprites(n_train=N, n_test=100, size=12), binarize)
 
 
 def settings(**given: Any) -> TrainConfig:
-    """A config that trains in a moment, at a constant step size unless told otherwise."""
+    """Return a config that trains quickly; its learning rate is constant by default."""
     small: dict[str, Any] = dict(
         dataset="sprites",
         image_size=12,
@@ -62,49 +62,46 @@ def settings(**given: Any) -> TrainConfig:
 def trained(
     config: TrainConfig, beta: Callable[[int], float] | None = None
 ) -> tuple[State, list[Update | EpochEnd]]:
-    """A new state, run to its end, and all that was yielded."""
+    """Return a new state, trained to its end, and all events."""
     state = start(config, data(config.binarize))
     return state, list(updates(state, data(config.binarize), config, beta))
 
 
 def weights(state: State) -> list[Tensor]:
-    """A copy of every parameter."""
+    """Return a copy of every parameter."""
     return [p.detach().clone() for p in state.model.parameters()]
 
 
 def same(a: list[Tensor], b: list[Tensor]) -> bool:
-    """Whether two lists of tensors are equal bit for bit."""
+    """Return whether two lists of tensors are equal bit for bit."""
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def steps_of(events: Iterable[Update | EpochEnd]) -> list[Update]:
-    """The updates alone."""
+    """Return the events of updates."""
     return [event for event in events if isinstance(event, Update)]
 
 
 def ends_of(events: Iterable[Update | EpochEnd]) -> list[EpochEnd]:
-    """The epochs' ends alone."""
+    """Return the events of finished epochs."""
     return [event for event in events if isinstance(event, EpochEnd)]
 
 
 def rows(events: Iterable[Update | EpochEnd]) -> list[dict[str, float]]:
-    """The log, without what the clock says."""
-    return [
-        {k: v for k, v in end.row.items() if k != "seconds"} for end in ends_of(events)
-    ]
+    """Return the rows of the log, without durations."""
+    found = [end.row for end in ends_of(events)]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in found]
 
 
 def inputs(state: State) -> list[tuple[Tensor, Tensor]]:
-    """A list that fills with the x and the noise of each training step."""
+    """Return a list to which every training step adds its x and noise."""
     seen = []
 
-    def note(_: torch.nn.Module, given: tuple[Tensor, Tensor]) -> None:
-        if (
-            torch.is_grad_enabled()
-        ):  # the test split goes through the model too, without gradients
+    def record(_: torch.nn.Module, given: tuple[Tensor, Tensor]) -> None:
+        if torch.is_grad_enabled():  # not for the test split
             seen.append(given)
 
-    state.model.register_forward_pre_hook(note)
+    state.model.register_forward_pre_hook(record)
     return seen
 
 
@@ -116,13 +113,12 @@ def test_same_seed_same_weights():
 
 def test_other_seed_other_weights():
     (one, _), (other, _) = trained(settings()), trained(settings(seed=43))
-    assert not any(
-        torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True)
-    )
+    for a, b in zip(weights(one), weights(other), strict=True):
+        assert not torch.equal(a, b)
 
 
-def test_no_listener_can_change_a_result():
-    """One that draws from, and seeds, every global stream."""
+def test_the_consumer_of_events_cannot_change_a_result():
+    """Here it draws from every global generator and seeds it."""
     quiet, _ = trained(settings(binarize="dynamic"))
     config = settings(binarize="dynamic")
     state = start(config, data("dynamic"))
@@ -135,21 +131,17 @@ def test_no_listener_can_change_a_result():
 
 
 def numpy_state() -> str:
-    """NumPy's global stream, as text."""
+    """Return the state of NumPy's global generator, as text."""
     return repr(np.random.get_state(legacy=False)["state"])  # noqa: NPY002
 
 
-def test_updates_leave_the_global_streams_alone():
+def test_updates_do_not_use_the_global_generators():
     state = start(settings(), data())
-    before, numpy_before, python_before = (
-        torch.get_rng_state(),
-        numpy_state(),
-        random.getstate(),
-    )
+    torch_before = torch.get_rng_state()
+    others_before = numpy_state(), random.getstate()
     list(updates(state, data(), settings()))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert numpy_state() == numpy_before
-    assert random.getstate() == python_before
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert (numpy_state(), random.getstate()) == others_before
 
 
 @LOSSES
@@ -163,7 +155,10 @@ def test_losses_fall(loss: str):
 @pytest.mark.parametrize("stop", [1, 2, STEPS, STEPS + 1, STEPS + 3, 2 * STEPS + 1])
 @pytest.mark.parametrize("binarize", ["none", "dynamic"])
 def test_resume_is_exact(stop: int, binarize: str):
-    """After `stop` yields: mid-epoch, just before a test, at an epoch's end; through a file and into a foreign state."""
+    """After `stop` events: within an epoch, just before a test, at the end of an epoch.
+
+    The checkpoint passes through a file, and is loaded into a state of another seed.
+    """
     config = settings(binarize=binarize, beta_schedule="cyclic", beta_cycles=2)
     whole, events = trained(config)
     begun = start(config, data(binarize))
@@ -181,8 +176,8 @@ def test_resume_is_exact(stop: int, binarize: str):
     assert same(*noises)
 
 
-def test_abandoning_a_loop_at_a_yield_loses_nothing():
-    """Pausing is not asking for the next one; a new generator on the same state goes on."""
+def test_a_new_generator_continues_from_the_same_state():
+    """A paused loop can be dropped after any event."""
     config = settings()
     whole, _ = trained(config)
     state = start(config, data())
@@ -191,28 +186,25 @@ def test_abandoning_a_loop_at_a_yield_loses_nothing():
     assert same(weights(state), weights(whole))
 
 
-def test_resume_in_the_middle_of_a_falling_step_size():
+def test_resume_in_the_middle_of_a_falling_learning_rate():
     config = settings(lr_schedule="linear", lr_warmup=0.3, lr=8e-3)
     whole, _ = trained(config)
     state = start(config, data())
     list(itertools.islice(updates(state, data(), config), STEPS + 2))
-    saved, resumed = (
-        copy.deepcopy(state.state_dict()),
-        start(replace(config, seed=9), data()),
-    )
-    resumed.load_state_dict(saved)
+    resumed = start(replace(config, seed=9), data())
+    resumed.load_state_dict(copy.deepcopy(state.state_dict()))
     list(updates(resumed, data(), config))
     assert same(weights(resumed), weights(whole))
 
 
-def test_more_epochs_go_on_from_fewer():
+def test_training_can_be_extended_by_more_epochs():
     whole, _ = trained(settings(epochs=3))
     state, _ = trained(settings(epochs=1))
     list(updates(state, data(), settings(epochs=3)))
     assert same(weights(state), weights(whole))
 
 
-def test_every_yield_counts():
+def test_every_event_counts_steps_and_epochs():
     config = settings()
     state, step, epoch = start(config, data()), 0, 0
     for event in updates(state, data(), config):
@@ -229,15 +221,12 @@ def test_every_yield_counts():
 def test_every_image_is_used_once_an_epoch_in_a_new_order():
     config = settings()
     state = start(config, data())
-    seen, images = (
-        inputs(state),
-        [e.images for e in steps_of(updates(state, data(), config))],
-    )
+    seen = inputs(state)
+    images = [update.images for update in steps_of(updates(state, data(), config))]
     assert images == SIZES * 2
     assert [len(x) for x, _ in seen] == images
-    first, second = (
-        torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:])
-    )
+    first = torch.cat([x for x, _ in seen[:STEPS]])
+    second = torch.cat([x for x, _ in seen[STEPS:]])
     whole = data().train.flatten(1).float() / 255
     assert not torch.equal(first, second)
     assert not torch.equal(first, whole)
@@ -259,29 +248,31 @@ def test_noise_is_standard_normal_and_never_the_same():
 def objective(
     model: VAE, x: Tensor, eps: Tensor, config: TrainConfig, beta: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Reconstruction, KL and what is minimised, means over the minibatch, written out with torch.distributions."""
+    """Return reconstruction, KL and objective by torch.distributions.
+
+    They are means over the mini-batch.
+    """
     mu, logvar = model.encode(x)
     q = Normal(mu, (logvar / 2).exp())
     x_hat = model.decode(mu + q.scale * eps)
+
+    def cross_entropy(y: Tensor) -> Tensor:
+        return -(x * y.log() + (1 - x) * (1 - y).log())
+
     pixels = {
-        "bce": lambda: -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()),
-        "bce_logits": lambda: (
-            -(x * x_hat.sigmoid().log() + (1 - x) * (1 - x_hat.sigmoid()).log())
-        ),
+        "bce": lambda: cross_entropy(x_hat),
+        "bce_logits": lambda: cross_entropy(x_hat.sigmoid()),
         "mse": lambda: -Normal(x_hat, config.sigma).log_prob(x),
         "gaussian": lambda: -Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
     }[config.loss]()
     kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
     recon = pixels.sum(1).mean()
-    return (
-        recon,
-        kl,
-        (pixels.mean() if config.reduction == "mean" else recon) + beta * kl,
-    )
+    minimised = pixels.mean() if config.reduction == "mean" else recon
+    return recon, kl, minimised + beta * kl
 
 
 def assert_gradient(model: VAE, before: VAE, scale: float = 1.0) -> None:
-    """The gradient that `model` stepped along is `scale` times the one just computed at `before`."""
+    """Assert that the gradient of `model` is `scale` times that of `before`."""
     for p, expected in zip(model.parameters(), before.parameters(), strict=True):
         assert p.grad is not None
         assert expected.grad is not None
@@ -292,7 +283,7 @@ def assert_gradient(model: VAE, before: VAE, scale: float = 1.0) -> None:
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @LOSSES
 def test_gradient_is_that_of_the_objective(loss: str, reduction: str, gradient: str):
-    """At every step, the last of the epoch among them, whose minibatch is smaller."""
+    """At every step of an epoch, including the last, whose mini-batch is smaller."""
     config = settings(
         loss=loss, reduction=reduction, gradient=gradient, beta=2.5, epochs=1, sigma=0.5
     )
@@ -311,73 +302,64 @@ def test_gradient_is_that_of_the_objective(loss: str, reduction: str, gradient: 
 
 
 def test_first_step_is_adams():
-    """Adam's first step moves every weight by lr against the sign of its gradient, but for its epsilon of 1e-8."""
+    """It moves every weight by lr against the sign of its gradient.
+
+    The epsilon of Adam, 1e-8, makes the step a little smaller.
+    """
     config = settings(lr=0.01)
     state = start(config, data())
     before = weights(state)
     next(updates(state, data(), config))
     for p, old in zip(state.model.parameters(), before, strict=True):
         assert p.grad is not None
-        torch.testing.assert_close(
-            p.detach(), old - 0.01 * p.grad / (p.grad.abs() + 1e-8), rtol=0, atol=1e-6
-        )
+        expected = old - 0.01 * p.grad / (p.grad.abs() + 1e-8)
+        torch.testing.assert_close(p.detach(), expected, rtol=0, atol=1e-6)
 
 
-def test_step_size_rises_and_falls_as_planned():
-    """Adam's first step is its step size in every weight: half a step into a rise over half of ten steps, a tenth of lr."""
+def test_learning_rate_rises_and_falls():
+    """Adam's first step moves every weight by the learning rate.
+
+    It rises for five of ten steps; in the middle of the first it is a tenth of lr.
+    """
     config = settings(lr=0.01, lr_schedule="linear", lr_warmup=0.5)
     state = start(config, data())
     before, loop = weights(state), updates(state, data(), config)
     next(loop)
-    moved = torch.cat(
-        [(a - b).abs().flatten() for a, b in zip(weights(state), before, strict=True)]
-    )
-    assert moved.max().item() == pytest.approx(0.001, rel=1e-3)
+    pairs = zip(weights(state), before, strict=True)
+    moved = max((new - old).abs().max().item() for new, old in pairs)
+    assert moved == pytest.approx(0.001, rel=1e-3)
     list(loop)
-    assert [group["lr"] for group in state.optimizer.param_groups] == pytest.approx(
-        [0.001]
-    )
+    rates = [group["lr"] for group in state.optimizer.param_groups]
+    assert rates == pytest.approx([0.001])
 
 
 @LOSSES
-def test_output_bias_may_begin_at_the_mean_image(loss: str):
+def test_output_bias_may_start_at_the_mean_image(loss: str):
+    def bias(kind: str) -> Tensor:
+        state = start(settings(loss=loss, output_bias=kind), data())
+        return state.model.fc_out.bias.detach()
+
     grey = data().train.flatten(1).double().mean(0) / 255
-    bias = start(
-        settings(loss=loss, output_bias="data"), data()
-    ).model.fc_out.bias.detach()[:PIXELS]
-    torch.testing.assert_close(
-        1 / (1 + (-bias.double()).exp()), grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0
-    )
-    random_bias = start(
-        settings(loss=loss, output_bias="random"), data()
-    ).model.fc_out.bias.detach()
-    assert random_bias.abs().max() <= 16**-0.5
+    found = 1 / (1 + (-bias("data")[:PIXELS].double()).exp())
+    torch.testing.assert_close(found, grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0)
+    assert bias("random").abs().max() <= 16**-0.5
 
 
-def test_reduction_mean_is_a_beta_of_all_pixels():
-    """Dividing by D is, up to Adam's epsilon, the same as a beta D times as large; and it is reported so."""
-    mean, shown = trained(settings(reduction="mean", beta=0.5))
-    summed, expected = trained(settings(beta=0.5 * PIXELS))
-    assert (
-        effective_beta(settings(reduction="mean", beta=0.5), data().shape)
-        == 0.5 * PIXELS
-    )
-    assert effective_beta(settings(beta=0.5), data().shape) == 0.5
-    assert (
-        {event.beta for event in shown}
-        == {event.beta for event in expected}
-        == {0.5 * PIXELS}
-    )
-    for name in (
-        "fc_mu",
-        "fc_logvar",
-    ):  # pixels that are always black have gradients near that epsilon
-        torch.testing.assert_close(
-            getattr(mean.model, name).weight,
-            getattr(summed.model, name).weight,
-            rtol=0,
-            atol=1e-5,
-        )
+def test_reduction_mean_multiplies_beta_by_the_number_of_pixels():
+    """Beta is reported so, and the weights are equal, up to the epsilon of Adam.
+
+    The gradients of pixels that are always black are near that epsilon, so only layers
+    that do not see pixels are compared.
+    """
+    config, shape = settings(reduction="mean", beta=0.5), data().shape
+    mean, mean_events = trained(config)
+    summed, sum_events = trained(settings(beta=0.5 * PIXELS))
+    assert effective_beta(config, shape) == 0.5 * PIXELS
+    assert effective_beta(settings(beta=0.5), shape) == 0.5
+    assert {event.beta for event in mean_events + sum_events} == {0.5 * PIXELS}
+    for name in ("fc_mu", "fc_logvar"):
+        found, expected = (getattr(s.model, name).weight for s in (mean, summed))
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_effective_beta_counts_colours():
@@ -385,7 +367,7 @@ def test_effective_beta_counts_colours():
 
 
 def break_after(state: State, config: TrainConfig, good: int) -> None:
-    """Trains, and makes the weights nan after `good` updates."""
+    """Train, and set weights to nan after `good` updates."""
     for event in updates(state, data(), config):
         if isinstance(event, Update) and event.step == good:
             state.model.fc_out.weight.data.fill_(math.nan)
@@ -394,28 +376,28 @@ def break_after(state: State, config: TrainConfig, good: int) -> None:
 @LOSSES
 @pytest.mark.parametrize("good", [1, 3, STEPS + 2])
 def test_diverged_names_the_step(loss: str, good: int):
-    """The update after the weights broke is the first without a finite loss."""
+    """The update after the weights broke is the first whose loss is not finite."""
     config = settings(loss=loss)
     with pytest.raises(Diverged, match=rf"step {good + 1}\b"):
         break_after(start(config, data()), config, good)
 
 
 @LOSSES
-def test_diverged_for_a_huge_step_size(loss: str):
+def test_diverged_for_a_huge_learning_rate(loss: str):
     config, done = settings(loss=loss, lr=1e6), []
     loop = updates(start(config, data()), data(), config)
-    with pytest.raises(Diverged) as told:
+    with pytest.raises(Diverged) as error:
         done.extend(loop)
-    assert f"step {len(done) + 1}:" in str(told.value)
-    assert isinstance(told.value, ArithmeticError)
+    assert f"step {len(done) + 1}:" in str(error.value)
+    assert isinstance(error.value, ArithmeticError)
 
 
 @LOSSES
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_diverged_also_where_the_last_update_of_an_epoch_broke_the_weights(
+def test_diverged_if_the_last_update_of_an_epoch_broke_the_weights(
     loss: str, epochs: int
 ):
-    """Its own loss is finite, what it leaves behind is not: no epoch may end with figures that are not numbers."""
+    """Its own loss is finite, but the test terms of the epoch are not."""
     config = settings(loss=loss, epochs=epochs)
     state = start(config, data())
     with pytest.raises(Diverged):
@@ -423,8 +405,8 @@ def test_diverged_also_where_the_last_update_of_an_epoch_broke_the_weights(
     assert state.epoch == epochs - 1
 
 
-def test_live_beta_is_honoured_step_by_step():
-    """A slider moved between two updates; each gradient is that of the beta then shown."""
+def test_live_beta_is_used_at_each_step():
+    """A slider moves between updates; each gradient is that of the current beta."""
     config, slider = settings(epochs=1), {"beta": 0.0}
     state = start(config, data())
     seen, before = inputs(state), copy.deepcopy(state.model)
@@ -441,7 +423,7 @@ def test_live_beta_is_honoured_step_by_step():
     assert shown == asked
 
 
-def test_live_beta_is_asked_for_each_step_from_zero():
+def test_live_beta_is_called_with_each_step_from_zero():
     steps = []
 
     def beta(step: int) -> float:
@@ -450,33 +432,28 @@ def test_live_beta_is_asked_for_each_step_from_zero():
 
     _, events = trained(settings(), beta)
     assert list(dict.fromkeys(steps)) == list(range(2 * STEPS))
-    assert [e.beta for e in steps_of(events)] == pytest.approx(
-        [0.1 * i for i in range(2 * STEPS)]
-    )
+    expected = [0.1 * step for step in range(2 * STEPS)]
+    assert [event.beta for event in steps_of(events)] == pytest.approx(expected)
 
 
 def test_schedule_of_the_config_counts_in_epochs():
-    """Linear over one epoch and a half: 7.5 steps."""
+    """A linear warm-up of 1.5 epochs takes 7.5 steps."""
     _, events = trained(settings(beta=3.0, beta_schedule="linear", beta_warmup=1.5))
     expected = [3 * min(1.0, step / 7.5) for step in range(2 * STEPS)]
-    assert [e.beta for e in steps_of(events)] == pytest.approx(expected)
-    assert [e.beta for e in ends_of(events)] == pytest.approx(
-        [expected[STEPS - 1], expected[-1]]
-    )
+    assert [event.beta for event in steps_of(events)] == pytest.approx(expected)
+    ends = [event.beta for event in ends_of(events)]
+    assert ends == pytest.approx([expected[STEPS - 1], expected[-1]])
 
 
-def test_live_beta_and_schedule_are_one_thing():
+def test_live_beta_and_schedule_give_the_same_weights():
     planned, _ = trained(settings(beta_schedule="linear", beta_warmup=2.0))
     by_hand, _ = trained(settings(), lambda step: min(1.0, step / (2 * STEPS)))
     assert same(weights(planned), weights(by_hand))
 
 
 def test_dynamic_pixels_are_drawn_anew_with_the_grey_value_as_probability():
-    grey, index, rng = (
-        data("dynamic"),
-        torch.arange(50),
-        torch.Generator().manual_seed(1),
-    )
+    grey, index = data("dynamic"), torch.arange(50)
+    rng = torch.Generator().manual_seed(1)
     draws = torch.stack([grey.batch(index, rng) for _ in range(600)])
     p = grey.train[index].flatten(1).float() / 255
     assert set(draws.unique().tolist()) == {0, 1}
@@ -488,28 +465,26 @@ def test_dynamic_pixels_are_drawn_anew_with_the_grey_value_as_probability():
 
 
 def test_fixed_pixels_are_drawn_once():
-    fixed, index, rng = (
-        data("fixed"),
-        torch.arange(50),
-        torch.Generator().manual_seed(1),
-    )
+    fixed, index = data("fixed"), torch.arange(50)
+    rng = torch.Generator().manual_seed(1)
     assert torch.equal(fixed.batch(index, rng), fixed.batch(index, rng))
     assert set(fixed.train.unique().tolist()) == {0, 255}
 
 
 @pytest.mark.parametrize(
-    ("binarize", "anew", "values"),
+    ("binarize", "differs", "values"),
     [("none", False, 200), ("fixed", False, 2), ("dynamic", True, 2)],
 )
-def test_minibatches_hold_the_pixels_asked_for(binarize: str, anew: bool, values: int):
+def test_minibatches_have_the_pixels_of_the_config(
+    binarize: str, differs: bool, values: int
+):
     config = settings(binarize=binarize)
     state = start(config, data(binarize))
     seen = inputs(state)
     list(updates(state, data(binarize), config))
-    first, second = (
-        torch.cat([x for x, _ in half]) for half in (seen[:STEPS], seen[STEPS:])
-    )
-    assert (sorted(first.tolist()) != sorted(second.tolist())) == anew
+    first = torch.cat([x for x, _ in seen[:STEPS]])
+    second = torch.cat([x for x, _ in seen[STEPS:]])
+    assert (sorted(first.tolist()) != sorted(second.tolist())) == differs
     assert (len(first.unique()) == 2) == (values == 2)
     assert 0 <= first.min() < first.max() <= 1
 
@@ -527,49 +502,42 @@ PRESETS = [
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=str)
-def test_figures_of_an_epoch_add_up(preset: dict):
+def test_terms_of_an_epoch_add_up(preset: dict):
     _, events = trained(settings(**preset))
-    ends = ends_of(events)
-    for number, (end, part) in enumerate(
-        zip(ends, (events[:STEPS], events[STEPS + 1 : -1]), strict=True)
-    ):
+    parts = events[:STEPS], events[STEPS + 1 : -1]
+    for number, (end, part) in enumerate(zip(ends_of(events), parts, strict=True)):
         row, steps = end.row, steps_of(part)
         assert row["epoch"] == number
         assert row["beta"] == steps[-1].beta
         assert row["total"] == pytest.approx(row["recon"] + row["beta"] * row["kl"])
         assert row["neg_elbo"] == pytest.approx(row["recon"] + row["kl"])
-        assert row["train_total"] == pytest.approx(
-            row["train_recon"] + row["beta"] * row["train_kl"]
-        )
-        assert row["train_recon"] == pytest.approx(
-            sum(float(e.recon) * e.images for e in steps) / N, rel=1e-5
-        )
-        assert row["train_kl"] == pytest.approx(
-            sum(float(e.kl) * e.images for e in steps) / N, rel=1e-5
-        )
+        total = row["train_recon"] + row["beta"] * row["train_kl"]
+        assert row["train_total"] == pytest.approx(total)
+        recon = sum(step.recon * step.images for step in steps) / N
+        assert row["train_recon"] == pytest.approx(recon, rel=1e-5)
+        kl = sum(step.kl * step.images for step in steps) / N
+        assert row["train_kl"] == pytest.approx(kl, rel=1e-5)
         assert row["kl"] == pytest.approx(end.kl_per_latent.sum().item())
         assert end.noise.shape == (64, 3)
 
 
 @torch.no_grad()
 def posterior(state: State, x: Tensor) -> Normal:
-    """q(z|x) of the trained model."""
+    """Return q(z|x) of the trained model."""
     mu, logvar = state.model.encode(x)
     return Normal(mu, (logvar / 2).exp())
 
 
 @torch.no_grad()
 def decoded(state: State, q: Normal) -> Tensor:
-    """What 300 draws from `q` decode to."""
-    return state.model.decode(
-        q.mean
-        + q.stddev
-        * torch.randn(300, *q.mean.shape, generator=torch.Generator().manual_seed(1))
-    )
+    """Return `x_hat` of 300 draws from `q`."""
+    rng = torch.Generator().manual_seed(1)
+    eps = torch.randn(300, *q.mean.shape, generator=rng)
+    return state.model.decode(q.mean + q.stddev * eps)
 
 
-def test_test_figures_are_of_the_whole_test_split():
-    """The KL needs no noise, so it can be computed anew; the reconstruction is one draw of a known mean."""
+def test_test_terms_are_those_of_the_whole_test_split():
+    """The KL has no noise; the reconstruction is compared with 300 draws."""
     config = settings(epochs=1, loss="bce")
     state, events = trained(config)
     x = data().test.flatten(1).float() / 255
@@ -582,21 +550,18 @@ def test_test_figures_are_of_the_whole_test_split():
     assert abs(end.row["recon"] - draws.mean()) < 4.5 * draws.std()
 
 
-def test_test_figures_on_binary_pixels_are_a_likelihood():
+def test_test_terms_on_binary_pixels_are_a_likelihood():
     state, events = trained(settings(epochs=1, binarize="fixed", loss="bce"))
     x = data("fixed").test.flatten(1).float() / 255
-    draws = -Bernoulli(decoded(state, posterior(state, x))).log_prob(x).sum(-1).mean(1)
+    p = Bernoulli(decoded(state, posterior(state, x)))
+    draws = -p.log_prob(x).sum(-1).mean(1)
     assert abs(ends_of(events)[-1].row["recon"] - draws.mean()) < 4.5 * draws.std()
 
 
 @LOSSES
 def test_build_follows_the_config(loss: str):
-    model = build(
-        settings(
-            loss=loss, hidden_dim=(9, 7), activation="tanh", latent_dim=5, min_sigma=0.2
-        ),
-        (1, 12, 12),
-    )
+    given = dict(hidden_dim=(9, 7), activation="tanh", latent_dim=5, min_sigma=0.2)
+    model = build(settings(loss=loss, **given), (1, 12, 12))
     assert model.shape == (1, 12, 12)
     assert model.latent_dim == 5
     assert [p.shape[0] for p in model.encoder.parameters()] == [9, 9, 7, 7]
@@ -604,13 +569,13 @@ def test_build_follows_the_config(loss: str):
     assert model.fc_out.out_features == PIXELS * (2 if loss == "gaussian" else 1)
 
 
-def test_device_that_is_missing_is_refused_in_one_sentence():
+def test_a_missing_device_is_refused_in_one_sentence():
     assert pick_device("cpu").type == "cpu"
-    missing = [
-        ("cuda", torch.cuda.is_available()),
-        ("mps", torch.backends.mps.is_available()),
-    ]
-    for name, here in missing:
-        if not here:
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    for name in available:
+        if not available[name]:
             with pytest.raises(ConfigError, match=f"device is '{name}'"):
                 pick_device(name)

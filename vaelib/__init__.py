@@ -1,4 +1,7 @@
-"""The variational auto-encoder of Kingma & Welling (arXiv:1312.6114), to be read beside the paper."""
+"""The variational auto-encoder of Kingma & Welling (arXiv:1312.6114).
+
+It implements the equations of the paper, one by one, to be read beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vaelib.config import TrainConfig as TrainConfig
-    from vaelib.data import ImageData as ImageData
     from vaelib.data import load_dataset as load_dataset
+    from vaelib.events import EpochEnd as EpochEnd
+    from vaelib.events import Update as Update
+    from vaelib.images import ImageData as ImageData
     from vaelib.model import VAE as VAE
     from vaelib.runs import load as load
-    from vaelib.training import EpochEnd as EpochEnd
-    from vaelib.training import State as State
-    from vaelib.training import Update as Update
-    from vaelib.training import start as start
+    from vaelib.state import State as State
+    from vaelib.state import start as start
     from vaelib.training import updates as updates
 
 __version__ = "0.2.0.dev0"
 
-# What a reader needs, imported from its room only when it is asked for: `vaelib --help` does not wait for torch.
+# The public names and their modules. A module is imported when a name of it is first
+# used, so that `vaelib --help` does not wait for torch.
 HOMES = {
     "TrainConfig": "config",
-    "ImageData": "data",
+    "ImageData": "images",
     "load_dataset": "data",
     "VAE": "model",
     "load": "runs",
-    "State": "training",
-    "Update": "training",
-    "EpochEnd": "training",
-    "start": "training",
+    "State": "state",
+    "start": "state",
+    "Update": "events",
+    "EpochEnd": "events",
     "updates": "training",
 }
 

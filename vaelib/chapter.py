@@ -1,4 +1,4 @@
-"""What the notebooks show: the library's own source, numbers that depend on training, and sliders beside a figure."""
+"""Tools of the notebooks: listings, checked numbers, and figures with sliders."""
 
 from __future__ import annotations
 
@@ -15,71 +15,72 @@ from ipywidgets import Image, VBox, interactive
 from matplotlib.figure import Figure
 
 from vaelib.config import TrainConfig
-from vaelib.data import ImageData
+from vaelib.events import EpochEnd
+from vaelib.images import ImageData
 from vaelib.model import VAE
 from vaelib.plotting import STYLE
-from vaelib.training import EpochEnd, start, updates
+from vaelib.state import start
+from vaelib.training import updates
 
-plt.style.use(STYLE)  # a chapter's own figures look like the library's
+plt.style.use(STYLE)  # figures of a chapter look like those of the library
 if shell := get_ipython():
-    shell.run_line_magic(
-        "matplotlib", "inline"
-    )  # figures made without pyplot are shown too
+    # Also show figures that are made without pyplot.
+    shell.run_line_magic("matplotlib", "inline")
 
 
 def subplots(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 3.5), **kwargs: Any
 ) -> tuple[Figure, Any]:
-    """A figure of `size` inches and its axes, as `plt.subplots` makes them; it is shown only where a cell ends with it."""
+    """Return a figure of `size` inches and its axes, as `plt.subplots` does.
+
+    pyplot does not know the figure: it is shown only if it is the last value of a cell.
+    """
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def source(*things: Any) -> Markdown:
-    """The source of functions or classes of this library, as it is at this moment, each under its full name."""
+    """Return the source of functions or classes of vaelib, each under its name."""
     listings = []
     for thing in things:
         text = textwrap.dedent(inspect.getsource(thing)).rstrip()
-        listings.append(
-            f"`{thing.__module__}.{thing.__qualname__}`\n```python\n{text}\n```"
-        )
+        name = f"{thing.__module__}.{thing.__qualname__}"
+        listings.append(f"`{name}`\n```python\n{text}\n```")
     return Markdown("\n\n".join(listings))
 
 
 def near(value: float, low: float, high: float, digits: int = 1) -> str:
-    """A number that depends on training, as ~105.4: its last digits differ between machines, its interval does not.
+    """Return a number that depends on training as text, such as ~105.4.
 
-    Raises: AssertionError where it is not between `low` and `high`.
+    Its last digits differ between machines, so the tests of the notebooks ignore them.
+    Raises AssertionError if the number is not between `low` and `high`.
     """
     assert low <= value <= high, f"{value:.{digits}f} is not between {low} and {high}"
     return f"~{value:.{digits}f}"
 
 
 def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float]]]:
-    """Trains as `config` says and writes nothing: the model, on the CPU, and the log, a line an epoch, in nats per image."""
+    """Return a model trained by `config`, on the CPU, and the row of each epoch.
+
+    The terms in a row are in nats per image. No file is written.
+    """
     state = start(config, data)
-    rows = [
-        event.row
-        for event in updates(state, data, config)
-        if isinstance(event, EpochEnd)
-    ]
+    events = updates(state, data, config)
+    rows = [event.row for event in events if isinstance(event, EpochEnd)]
     return state.model.cpu(), rows
 
 
 class Explorer(VBox):
-    """Controls above one figure, which is drawn anew whenever one of them moves."""
+    """Widget of one figure below its controls; it is redrawn when a control changes."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
         self.draw = draw
-        self.image = Image(
-            format="png", layout=dict(align_self="flex-start", max_width="100%")
-        )  # as wide as it is drawn
-        start = {
-            name: parameter.default
-            for name, parameter in inspect.signature(draw).parameters.items()
-        }
+        layout = dict(align_self="flex-start", max_width="100%")  # not stretched
+        self.image = Image(format="png", layout=layout)
+
+        parameters = inspect.signature(draw).parameters
         self.controls: dict[str, Any] = {
-            name: interactive.widget_from_abbrev(given, start[name])
+            name: interactive.widget_from_abbrev(given, parameters[name].default)
             for name, given in controls.items()
         }
         for name, control in self.controls.items():
@@ -89,24 +90,35 @@ class Explorer(VBox):
         super().__init__([*self.controls.values(), self.image])
 
     def redraw(self, change: Any = None) -> None:
-        """Draws what the controls say."""
-        self.image.value = png(
-            self.draw(
-                **{name: control.value for name, control in self.controls.items()}
-            )
-        )
+        """Draw the figure for the current values of the controls."""
+        values = {name: control.value for name, control in self.controls.items()}
+        self.image.value = png(self.draw(**values))
 
     def __repr__(self) -> str:
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
 
 
 def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
-    """`draw` with a control for each argument: (low, high, step) is a slider, a list a menu, or any ipywidget."""
+    """Return the figure that `draw` makes, with a control for some of its arguments.
+
+    A control is (low, high, step) for a slider, a list for a menu, or any ipywidget. It
+    starts at the default of the argument.
+
+    Example:
+
+    >>> from vaelib.chapter import explore, subplots
+    >>> def line(slope=1.0):
+    ...     figure, axes = subplots(size=(3, 2))
+    ...     axes.plot([0, slope])
+    ...     return figure
+    >>> explore(line, slope=(0.0, 5.0, 0.5))
+    Explorer(line, slope)
+    """
     return Explorer(draw, **controls)
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG, without ever being kept by pyplot."""
+    """Return a figure as the bytes of a PNG file, without pyplot."""
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""The old name of `vaelib.sweeps.cluster`, for code that was written for 0.1."""
+"""Deprecated name of `vaelib.sweeps.cluster`, for code written for version 0.1."""
 
 import sys
 import warnings

@@ -1,4 +1,8 @@
-"""One flat dataclass, `TrainConfig`: the command line, run_meta.json and the widgets are all read off it."""
+"""`TrainConfig`: all settings of a training run, in one flat dataclass.
+
+The flags of the command line, run_meta.json and the controls of the widgets follow from
+its fields.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +11,54 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
+
+from vaelib.checks import EXPECTED, ConfigError, check, check_name, convert, invalid
 
 DATASETS = ("mnist", "fashion_mnist", "sprites")
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message is one sentence that says what to give instead."""
 
 
 def option(
     default: Any,
     help: str,
     section: str,
-    least: float | None = None,
+    least: float = -math.inf,
     above: float | None = None,
     most: float = 1e6,
 ) -> Any:
-    """A field of the config: its default, its line in `--help`, its group there, and its range."""
-    return dataclasses.field(
-        default=default,
-        metadata=dict(help=help, section=section, least=least, above=above, most=most),
-    )
+    """Return a field of the config with its default, its `--help` line and its section.
+
+    A number must be at least `least`, greater than `above`, and at most `most`.
+    """
+    limits = dict(least=least, above=above, most=most)
+    metadata = dict(help=help, section=section, **limits)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that a run depends on, checked when it is made.
+    """Settings of one training run. Every value is checked when the object is made.
 
-    Raises: ConfigError, one sentence, where a value has the wrong type or lies outside its range.
+    Raises ConfigError if a value has the wrong type or is out of range.
+
+    Example:
+
+    >>> from vaelib import TrainConfig
+    >>> config = TrainConfig(dataset="sprites", latent_dim=2, beta=4)
+    >>> config.latent_dim, config.beta, config.batch_size
+    (2, 4.0, 256)
+    >>> TrainConfig(activation="gelu")
+    Traceback (most recent call last):
+    vaelib.checks.ConfigError: activation is 'gelu': give one of relu, tanh.
     """
 
     dataset: str = option(
-        "mnist",
-        "mnist, fashion_mnist, sprites or folder:PATH (your own images)",
-        "data",
+        "mnist", "mnist, fashion_mnist, sprites or folder:PATH (your images)", "data"
     )
     binarize: Literal["none", "fixed", "dynamic"] = option(
         "none",
-        "pixels: grey (none), black or white drawn once (fixed) or for each minibatch (dynamic)",
+        "pixels: grey (none), or black and white, drawn once (fixed) or for each "
+        "mini-batch (dynamic)",
         "data",
     )
     channels: int = option(
@@ -55,68 +68,57 @@ class TrainConfig:
         28, "side in pixels; for sprites and folder:PATH", "data", least=4, most=256
     )
     data_dir: str = option(
-        "",
-        "where downloads are kept (default: $VAELIB_DATA, else ~/.cache/vaelib)",
-        "data",
+        "", "folder for downloads (default: $VAELIB_DATA, or ~/.cache/vaelib)", "data"
     )
     num_workers: int = option(
-        0,
-        "accepted for old scripts; the data are in memory, so it has no effect",
-        "data",
-        least=0,
+        0, "no effect, because the data are in memory; for old scripts", "data", least=0
     )
 
     latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
     hidden_dim: tuple[int, ...] = option(
         (400,),
-        "sizes of the encoder's hidden layers, comma-separated, mirrored in the decoder; 0: none (linear)",
+        "sizes of the hidden layers of the encoder, comma-separated; the decoder has "
+        "the same in reverse; 0: none (linear)",
         "model",
     )
     activation: Literal["relu", "tanh"] = option(
-        "relu", "hidden units: relu, or tanh as in the paper", "model"
+        "relu", "activation of hidden units: relu, or tanh as in the paper", "model"
     )
 
     loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option(
         "bce_logits", "reconstruction term, -log p(x|z)", "objective"
     )
     sigma: float = option(
-        math.sqrt(0.5), "standard deviation of a pixel under mse", "objective", above=0
+        math.sqrt(0.5), "mse: standard deviation of a pixel", "objective", above=0
     )
     min_sigma: float = option(
-        0.05,
-        "floor of the learned standard deviation under gaussian",
-        "objective",
-        above=0,
+        0.05, "gaussian: smallest standard deviation of a pixel", "objective", above=0
     )
     reduction: Literal["sum", "mean"] = option(
         "sum",
-        "mean divides the reconstruction by the number of pixels, as some code does",
+        "mean: the reconstruction is divided by the number of pixels, as in some code",
         "objective",
     )
     beta: float = option(1.0, "weight of the KL term", "objective", least=0)
     beta_changes: str = option(
         "",
-        "another beta from a step on, STEP:VALUE,..., as the Playground records it",
+        "changes of beta at given steps, STEP:VALUE,..., as the Playground records",
         "objective",
     )
     beta_schedule: Literal["none", "linear", "cyclic"] = option(
-        "none", "how beta is reached", "objective"
+        "none", "schedule of beta", "objective"
     )
     beta_warmup: float = option(
-        1.0, "linear: epochs from 0 to beta", "objective", above=0
+        1.0, "linear: number of epochs from 0 to beta", "objective", above=0
     )
     beta_cycles: int = option(4, "cyclic: number of cycles M", "objective", least=1)
     beta_ratio: float = option(
-        0.5,
-        "cyclic: share R of a cycle in which beta rises",
-        "objective",
-        above=0,
-        most=1,
+        0.5, "cyclic: share R of a cycle with rising beta", "objective", above=0, most=1
     )
 
-    epochs: int = option(4, "passes over the training images", "training", least=1)
-    batch_size: int = option(256, "images for each update, M", "training", least=1)
-    lr: float = option(1.2e-2, "Adam's step size at its peak", "training", above=0)
+    epochs: int = option(4, "number of passes over the data", "training", least=1)
+    batch_size: int = option(256, "images in a mini-batch, M", "training", least=1)
+    lr: float = option(1.2e-2, "peak learning rate of Adam", "training", above=0)
     lr_schedule: Literal["none", "linear"] = option(
         "linear", "none: constant; linear: up to lr, then down to 0", "training"
     )
@@ -124,182 +126,133 @@ class TrainConfig:
         0.2, "linear: share of all steps in which lr rises", "training", above=0, most=1
     )
     adam_beta2: float = option(
-        0.98, "Adam's memory of squared gradients", "training", least=0, most=0.99999
+        0.98, "beta2 of Adam, for squared gradients", "training", least=0, most=0.99999
     )
-    fused: bool = option(True, "Adam in one kernel (last bits differ)", "training")
+    fused: bool = option(
+        True, "use the fused kernel of Adam (last digits differ)", "training"
+    )
     gradient: Literal["mean", "sum"] = option(
-        "mean", "of a minibatch, which is followed; terms are always means", "training"
+        "mean", "gradient of the mean or of the sum over a mini-batch", "training"
     )
     output_bias: Literal["random", "data"] = option(
-        "data", "the last bias begins at random or at the mean image", "training"
+        "data", "start of the last bias: at random or at the mean image", "training"
     )
     compile: bool = option(
-        False,
-        "use torch.compile: costs four seconds and more at the first step",
-        "training",
+        False, "use torch.compile: the first step takes seconds longer", "training"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
         "auto", "where to compute", "training"
     )
     seed: int = option(
-        42, "of initialisation, order and noise", "training", least=0, most=2**63 - 1
+        42, "seed of all random numbers", "training", least=0, most=2**63 - 1
     )
 
     project_dir: str = option(
         "reports", "runs are written to PROJECT_DIR/GROUP/NAME", "run"
     )
-    group: str = option("", "(default: the data set's name)", "run")
-    name: str = option("", "(default: run-001, run-002, ...)", "run")
-    save_dir: str = option("", "write straight to this folder instead", "run")
+    group: str = option("", "group of runs (default: the data set's name)", "run")
+    name: str = option("", "name of the run (default: run-001, run-002, ...)", "run")
+    save_dir: str = option("", "write to this folder instead", "run")
 
     def __post_init__(self) -> None:
         for name, hint in field_types().items():
-            value = check(name, hint, getattr(self, name))
-            object.__setattr__(self, name, value)
-        if self.dataset not in DATASETS and not re.fullmatch(
-            r"folder:.+|tensors", self.dataset, re.DOTALL
-        ):
-            raise invalid(
-                "dataset",
-                self.dataset,
-                f"give one of {', '.join(DATASETS)}, or folder:PATH",
-            )
-        if self.channels == 2:
-            raise invalid("channels", 2, "give 1 (grey) or 3 (RGB)")
-        own_shape = self.dataset == "sprites" or self.dataset.startswith("folder:")
-        if not own_shape and (self.channels, self.image_size) != (1, 28):
-            raise ConfigError(
-                f"channels and image_size are for sprites and folder:PATH; {self.dataset} has its own shape."
-            )
-        for name in ("group", "name"):
-            check_name(name, getattr(self, name))
+            value = check(name, hint, getattr(self, name), field_of(name).metadata)
+            object.__setattr__(self, name, value)  # the dataclass is frozen
+        self.check_dataset()
+        check_name("group", self.group)
+        check_name("name", self.name)
         self.beta_by_step()
 
-    def beta_by_step(self) -> dict[int, float]:
-        """`beta` from step 0 on, and the values that `beta_changes` puts in its place. Raises: ConfigError."""
-        if not re.fullmatch(r"(\d+:[\d.e+-]+(,\d+:[\d.e+-]+)*)?", self.beta_changes):
-            raise invalid(
-                "beta_changes",
-                self.beta_changes,
-                "give STEP:VALUE, with commas between, such as 300:4,600:1",
+    def check_dataset(self) -> None:
+        """Raise ConfigError if the data set is unknown or has another shape."""
+        is_folder = re.fullmatch(r"folder:.+", self.dataset, re.DOTALL)
+        if not is_folder and self.dataset not in (*DATASETS, "tensors"):
+            advice = f"give one of {', '.join(DATASETS)}, or folder:PATH"
+            raise invalid("dataset", self.dataset, advice)
+        if self.channels == 2:
+            raise invalid("channels", 2, "give 1 (grey) or 3 (RGB)")
+        has_shape = not is_folder and self.dataset != "sprites"
+        if has_shape and (self.channels, self.image_size) != (1, 28):
+            raise ConfigError(
+                "channels and image_size are for sprites and folder:PATH; "
+                f"{self.dataset} has its own shape."
             )
-        found = {0: self.beta}
+
+    def beta_by_step(self) -> dict[int, float]:
+        """Return `beta` at step 0 and each later value with its first step.
+
+        Raises ConfigError if `beta_changes` cannot be read.
+        """
+        if not re.fullmatch(r"(\d+:[\d.e+-]+(,\d+:[\d.e+-]+)*)?", self.beta_changes):
+            advice = "give STEP:VALUE, with commas between, such as 300:4,600:1"
+            raise invalid("beta_changes", self.beta_changes, advice)
+        values = {0: self.beta}
         for change in filter(None, self.beta_changes.split(",")):
             step, _, value = change.partition(":")
-            found[int(step)] = parse("beta", value)
-        return found
+            values[int(step)] = parse("beta", value)
+        return values
 
     @property
     def needs_total(self) -> bool:
-        """Whether a schedule depends on the total number of epochs (such a run cannot be made longer)."""
+        """Whether a schedule depends on `epochs`, so that a run cannot be extended."""
         return self.beta_schedule == "cyclic" or self.lr_schedule == "linear"
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # https://github.com/pytorch/examples/tree/main/vae, number for number
+    # https://github.com/pytorch/examples/tree/main/vae, with the same numbers
     "pytorch-examples": dict(
-        loss="bce", epochs=10, batch_size=128, lr=1e-3, lr_schedule="none", adam_beta2=0.999, fused=False, gradient="sum",
-        output_bias="random", seed=1,
+        loss="bce",
+        epochs=10,
+        batch_size=128,
+        lr=1e-3,
+        lr_schedule="none",
+        adam_beta2=0.999,
+        fused=False,
+        gradient="sum",
+        output_bias="random",
+        seed=1,
     ),
-}  # fmt: skip
+}
 
 
 @cache
 def field_types() -> dict[str, Any]:
-    """Each field's type, in the order of the command line."""
+    """Return the type of each field, in the order of the command line."""
     return get_type_hints(TrainConfig)
 
 
-def section(name: str) -> str:
-    """The part of the house that a field belongs to; those in "run" say where results go and change none."""
-    return field_of(name).metadata["section"]
-
-
 def field_of(name: str) -> dataclasses.Field:
-    """A field with its default, help and range."""
+    """Return a field with its default, help and limits."""
     return TrainConfig.__dataclass_fields__[name]
 
 
+def section(name: str) -> str:
+    """Return the section of a field; fields of "run" do not affect the result."""
+    return field_of(name).metadata["section"]
+
+
 def from_dict(values: dict[str, Any]) -> TrainConfig:
-    """A config from a dict such as run_meta.json holds. Raises: ConfigError for a name that is not a field."""
+    """Return the config with the given values, such as those in run_meta.json.
+
+    Raises ConfigError if a name is not a field or a value is not allowed.
+    """
     unknown = sorted(set(values) - set(field_types()))
     if unknown:
         raise ConfigError(
-            f"{unknown[0]} is not a setting; this may come from another version of vaelib."
+            f"{unknown[0]} is not a setting; "
+            "this may come from another version of vaelib."
         )
     return TrainConfig(**values)
 
 
 def parse(name: str, text: str) -> Any:
-    """The value of a field from the command line. Raises: ConfigError."""
+    """Return the value of a field from its text on the command line.
+
+    Raises ConfigError if the text cannot be read or the value is not allowed.
+    """
     hint = field_types()[name]
     try:
-        if hint in (int, float):
-            return check(name, hint, hint(text))
-        if get_origin(hint) is tuple:
-            sizes = tuple(int(size) for size in text.split(","))
-            return check(name, hint, () if sizes == (0,) else sizes)
-        if hint is bool and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        kind = {int: "a whole number", float: "a number"}.get(
-            hint, "whole numbers with commas, such as 400,200"
-        )
-        raise invalid(name, text, f"give {kind}") from None
-    return check(name, hint, text)
-
-
-def check(name: str, hint: Any, value: Any) -> Any:
-    """`value` as its field holds it. Raises: ConfigError where its type or range is wrong."""
-    if choices := get_args(hint) if get_origin(hint) is Literal else ():
-        if value not in choices:
-            raise invalid(name, value, f"give one of {', '.join(choices)}")
-        return value
-    if get_origin(hint) is tuple:
-        if not isinstance(value, (tuple, list)) or any(
-            type(size) is not int or not 1 <= size <= 10_000 for size in value
-        ):
-            raise invalid(name, value, "give whole numbers from 1 to 10000")
-        return tuple(value)
-    if type(value) is not hint and not (type(value) is int and hint is float):
-        kind = {
-            int: "a whole number",
-            float: "a number",
-            str: "text",
-            bool: "True or False",
-        }[hint]
-        raise invalid(name, value, f"give {kind}")
-    if hint in (int, float):
-        meta = field_of(name).metadata
-        least, above, most = meta["least"], meta["above"], meta["most"]
-        if (
-            value > most
-            or (least is not None and value < least)
-            or (above is not None and value <= above)
-        ):
-            low = f"above {above}" if above is not None else f"of at least {least}"
-            raise invalid(name, value, f"give a number {low} and at most {most:g}")
-        if value != value:
-            raise invalid(name, value, "give a finite number")
-        return hint(value)
-    return value
-
-
-def check_name(what: str, name: str) -> None:
-    """Raises: ConfigError where a run's or a group's name could leave its folder or hide `latest`."""
-    if name and (
-        not re.fullmatch(r"[\w+=-][\w.+=-]{0,99}", name)
-        or name.lower() in ("latest", "latest.txt")
-    ):
-        raise invalid(
-            what,
-            name,
-            "give letters, digits and . _ - + =, no dot first, at most 100, and not 'latest'",
-        )
-
-
-def invalid(name: str, value: Any, advice: str) -> ConfigError:
-    """The one form of a refusal: the setting, its value, what to do."""
-    return ConfigError(f"{name} is {value!r}: {advice}.")
+        value = convert(hint, text)
+    except ValueError:
+        raise invalid(name, text, f"give {EXPECTED[hint]}") from None
+    return check(name, hint, value, field_of(name).metadata)

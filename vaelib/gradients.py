@@ -1,4 +1,8 @@
-r"""Two ways to differentiate an expectation (sec. 2.2), and $z = g_\phi(\epsilon, x)$ in its three families (sec. 2.4)."""
+"""Two estimators of the gradient of an expectation, and three families of g.
+
+Sections 2.2 to 2.4: the score-function gradient, the pathwise gradient, and
+z = g(eps, x) for densities of three kinds.
+"""
 
 from __future__ import annotations
 
@@ -13,51 +17,59 @@ Function = Callable[[Tensor], Tensor]  # f: z (L, J) -> (L,)
 
 
 def location_scale(eps: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    r"""$g(\epsilon) = \mu + \sigma\epsilon$: from a standard member of the family to any other, sec. 2.4 (2)."""
+    """Return z of a location-scale family, such as the Gaussian, sec. 2.4 (2).
+
+    `eps` is a draw from the standard member of the family.
+    """
     return mu + sigma * eps
 
 
 def inverse_cdf(u: Tensor, rate: Tensor) -> Tensor:
-    r"""$g(u) = F^{-1}(u) = -\log(1 - u)/\lambda$: uniform u to an exponential of `rate` lambda, sec. 2.4 (1)."""
+    """Return z of an exponential distribution by its inverse CDF, sec. 2.4 (1).
+
+    `u` is uniform on [0, 1).
+    """
     return -torch.log1p(-u) / rate
 
 
 def composition(eps: Tensor, mu: Tensor, sigma: Tensor) -> Tensor:
-    r"""$g(\epsilon) = \exp(\mu + \sigma\epsilon)$: a log-normal, one transformation after another, sec. 2.4 (3)."""
+    """Return z of a log-normal distribution, a composition of maps, sec. 2.4 (3).
+
+    `eps` is standard normal.
+    """
     return torch.exp(location_scale(eps, mu, sigma))
 
 
 def monte_carlo(f: Function, z: Tensor) -> Tensor:
-    r"""$\mathbb{E}[f(z)] \simeq \frac1L \sum_l f(z^{(l)})$ for L draws z (L, J), equation (5)."""
+    """Return the Monte Carlo estimate of E[f(z)], equation (5), from draws z (L, J)."""
     return f(z).mean(0)
 
 
 def pathwise_gradients(
     f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""$\nabla_\phi f(\mu + \sigma \odot \epsilon)$ draw by draw, sec. 2.3: mu and logvar (J,), `eps` (L, J); two (L, J).
+    """Return the gradients of f(z) with respect to mu and logvar, sec. 2.3.
 
-    Their means estimate the gradient of $\mathbb{E}_q[f(z)]$ without bias; f must be differentiable.
+    `mu`, `logvar`: (J,); `eps`: noise (L, J). Returns two tensors (L, J), one row per
+    draw. Their means estimate the gradients of E[f(z)]; f must be differentiable.
     """
     mu, logvar = (v.expand_as(eps).clone().requires_grad_() for v in (mu, logvar))
-    to_mu, to_logvar = torch.autograd.grad(
-        f(location_scale(eps, mu, torch.exp(0.5 * logvar))).sum(), (mu, logvar)
-    )
-    return to_mu, to_logvar
+    z = location_scale(eps, mu, torch.exp(0.5 * logvar))
+    grad_mu, grad_logvar = torch.autograd.grad(f(z).sum(), (mu, logvar))
+    return grad_mu, grad_logvar
 
 
 def score_gradients(
     f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""$f(z) \nabla_\phi \log q_\phi(z)$ draw by draw, sec. 2.2: mu and logvar (J,), `eps` (L, J); two (L, J).
+    """Return f(z) times the gradients of log q(z), the score function, sec. 2.2.
 
-    The same means as `pathwise_gradients`, from values of f alone; the price is their variance.
+    The gradients are with respect to `mu` and `logvar`, (J,), at L draws with noise
+    `eps` (L, J). Returns two tensors (L, J), one row per draw. Their means are those of
+    `pathwise_gradients`; f need not be differentiable, but the variance is larger.
     """
-    z = location_scale(
-        eps, mu, torch.exp(0.5 * logvar)
-    )  # a number by now: no gradient goes through it
+    z = location_scale(eps, mu, torch.exp(0.5 * logvar))  # a constant for autograd
     mu, logvar = (v.expand_as(eps).clone().requires_grad_() for v in (mu, logvar))
-    to_mu, to_logvar = torch.autograd.grad(
-        (f(z) * log_normal(z, mu, logvar)).sum(), (mu, logvar)
-    )
-    return to_mu, to_logvar
+    surrogate = (f(z) * log_normal(z, mu, logvar)).sum()
+    grad_mu, grad_logvar = torch.autograd.grad(surrogate, (mu, logvar))
+    return grad_mu, grad_logvar

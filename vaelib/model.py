@@ -1,4 +1,4 @@
-"""The variational auto-encoder of section 3: a Gaussian encoder and a Bernoulli or Gaussian decoder, both MLPs."""
+"""The variational auto-encoder of section 3: encoder and decoder are MLPs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,42 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    """Linear layers of the given sizes, each followed by the activation. One size: nothing at all."""
-    pairs = itertools.pairwise(sizes)
-    return nn.Sequential(
-        *(m for i, o in pairs for m in (nn.Linear(i, o), ACTIVATIONS[activation]()))
-    )
+    """Return linear layers of the given sizes, each followed by the activation.
+
+    A single size gives an empty network, the identity.
+    """
+    layers = nn.Sequential()
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers.extend([nn.Linear(n_in, n_out), ACTIVATIONS[activation]()])
+    return layers
 
 
 class VAE(nn.Module):
-    r"""Encoder $q_\phi(z|x) = \mathcal{N}(\mu, \mathrm{diag}\,\sigma^2)$ (9), decoder $p_\theta(x|z)$ (11) or (12).
+    r"""Variational auto-encoder with D = C*H*W pixels and J latents, section 3.
 
-    By default 784-400-20-400-784 with ReLU, as in pytorch/examples/vae. D = C*H*W pixels, J latents.
+    The encoder is $q_\phi(z|x) = \mathcal{N}(\mu, \mathrm{diag}\,\sigma^2)$, equation
+    (9); the decoder is $p_\theta(x|z)$, equation (11) or (12). The default is
+    784-400-20-400-784 with ReLU, as in pytorch/examples/vae.
 
-    - `output`: what the decoder's last layer gives: "sigmoid" (a number in (0, 1) for each pixel), "identity" (any number:
-      logits), "gaussian" (mean in (0, 1) and log variance, whose standard deviation never falls below `min_sigma`).
-    - `hidden_dims`: the encoder's hidden layers, mirrored in the decoder; () makes both linear.
+    - `shape`: shape (C, H, W) of one image.
+    - `hidden_dims`: sizes of the hidden layers of the encoder; the decoder has the same
+      in reverse. If empty, encoder and decoder are linear.
+    - `latent_dim`: number of latents J.
+    - `activation`: "relu" or "tanh".
+    - `output`: what the decoder returns for each pixel: "sigmoid", a number in (0, 1);
+      "identity", any number, such as a logit; "gaussian", a mean in (0, 1) and a log
+      variance.
+    - `min_sigma`: smallest standard deviation that "gaussian" can give.
+
+    Example:
+
+    >>> import torch
+    >>> from vaelib import VAE
+    >>> model = VAE(shape=(1, 28, 28), hidden_dims=(400,), latent_dim=20)
+    >>> x, eps = torch.rand(5, 784), torch.randn(5, 20)
+    >>> x_hat, mu, logvar = model(x, eps)
+    >>> x_hat.shape, mu.shape, logvar.shape
+    (torch.Size([5, 784]), torch.Size([5, 20]), torch.Size([5, 20]))
     """
 
     def __init__(
@@ -40,34 +61,41 @@ class VAE(nn.Module):
         min_sigma: float = 0.05,
     ) -> None:
         super().__init__()
-        self.shape, self.latent_dim, self.output, self.min_sigma = (
-            tuple(shape),
-            latent_dim,
-            output,
-            min_sigma,
-        )
-        sizes = [math.prod(shape), *hidden_dims]
-        self.encoder = mlp(sizes, activation)
-        self.fc_mu = nn.Linear(sizes[-1], latent_dim)
-        self.fc_logvar = nn.Linear(sizes[-1], latent_dim)
-        self.decoder = mlp([latent_dim, *sizes[:0:-1]], activation)
-        self.fc_out = nn.Linear(
-            sizes[1] if hidden_dims else latent_dim,
-            sizes[0] * (2 if output == "gaussian" else 1),
-        )
+        self.shape = tuple(shape)
+        self.latent_dim = latent_dim
+        self.output = output
+        self.min_sigma = min_sigma
+
+        n_pixels = math.prod(shape)
+        up = [n_pixels, *hidden_dims]
+        down = [latent_dim, *reversed(hidden_dims)]
+        self.encoder = mlp(up, activation)
+        self.fc_mu = nn.Linear(up[-1], latent_dim)
+        self.fc_logvar = nn.Linear(up[-1], latent_dim)
+        self.decoder = mlp(down, activation)
+        self.fc_out = nn.Linear(down[-1], n_pixels * (2 if output == "gaussian" else 1))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Mean and log variance of $q_\phi(z|x)$, each (B, J), for images (B, D): equation (9), App. C.2."""
+        """Return mean and log variance of q(z|x), equation (9), App. C.2.
+
+        `x`: images (B, D). Returns two tensors (B, J).
+        """
         h = self.encoder(x)
         return self.fc_mu(h), self.fc_logvar(h)
 
     @staticmethod
     def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-        r"""$z = \mu + \sigma \odot \epsilon$ with $\epsilon \sim \mathcal{N}(0, I)$ passed in: equation (4), sec. 3."""
+        """Return z, the draw from q(z|x) that the noise `eps` gives, equation (4).
+
+        `eps` is standard normal noise with the shape of `mu` and `logvar`, (..., J).
+        """
         return mu + torch.exp(0.5 * logvar) * eps
 
     def decode(self, z: Tensor) -> Tensor:
-        r"""The parameters `x_hat` of $p_\theta(x|z)$, App. C: (..., D); gaussian: mean and log variance, (2, ..., D)."""
+        """Return `x_hat`, the parameters of p(x|z), App. C, for z (..., J).
+
+        Its shape is (..., D); or (2, ..., D), mean and log variance, if "gaussian".
+        """
         h = self.fc_out(self.decoder(z))
         if self.output == "identity":
             return h
@@ -78,26 +106,28 @@ class VAE(nn.Module):
         return torch.stack((torch.sigmoid(mean), torch.logaddexp(logvar, floor)))
 
     def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`x_hat`, `mu`, `logvar` for images (B, D) and noise (B, J)."""
+        """Return `x_hat`, `mu` and `logvar` for images (B, D) and noise (B, J)."""
         mu, logvar = self.encode(x)
         return self.decode(self.reparameterize(mu, logvar, eps)), mu, logvar
 
     def images(self, z: Tensor) -> Tensor:
-        """The mean picture (B, C, H, W), in [0, 1], that each z (B, J) decodes to."""
-        x_hat = self.decode(z)
-        mean = {
+        """Return the mean image of p(x|z), (B, C, H, W) in [0, 1], for z (B, J)."""
+        mean_of = {
             "identity": torch.sigmoid,
-            "sigmoid": lambda x: x,
-            "gaussian": lambda x: x[0],
-        }[self.output](x_hat)
+            "sigmoid": lambda x_hat: x_hat,
+            "gaussian": lambda x_hat: x_hat[0],
+        }
+        mean = mean_of[self.output](self.decode(z))
         return mean.unflatten(-1, self.shape)
 
 
 def initialise(model: nn.Module, rng: torch.Generator) -> None:
-    """PyTorch's default initialisation of every linear layer, in order, drawn from `rng` alone."""
+    """Initialise every linear layer in place, with random numbers from `rng` only.
+
+    The distribution is PyTorch's default, and so is the order of the random numbers.
+    """
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
+            bound = layer.in_features**-0.5
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng)
-            nn.init.uniform_(
-                layer.bias, -(bound := layer.in_features**-0.5), bound, generator=rng
-            )
+            nn.init.uniform_(layer.bias, -bound, bound, generator=rng)

@@ -1,4 +1,4 @@
-"""Pictures of a model, as matplotlib figures: reconstructions, samples, traversals, the 2-D manifold, training curves."""
+"""Figures of a model: reconstructions, samples, traversals, manifold and curves."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from vaelib.model import VAE
 
-GAP = 2
+GAP = 2  # white pixels between the images of a mosaic
 STYLE = Path(__file__).with_name("vaelib.mplstyle")
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draws in the one style of the house, and leaves the reader's own settings as they were."""
+    """Decorate a function to draw in vaelib's style; the user's settings are kept."""
 
     @wraps(draw)
     def drawn(*args: Any, **kwargs: Any) -> Figure:
@@ -33,22 +33,20 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
-    """Pictures (N, C, H, W) in [0, 1] as one uint8 array (height, width, 3), row by row, `GAP` white pixels between."""
+    """Return images (N, C, H, W) in [0, 1] as one uint8 array (height, width, 3).
+
+    They are placed row by row, with a gap of white pixels between them.
+    """
     n, _, height, width = images.shape
     rows = math.ceil(n / columns)
-    sheet = torch.full(
-        (rows * columns, 3, height + GAP, width + GAP), 255, dtype=torch.uint8
-    )
-    sheet[:n, :, :height, :width] = (
-        images.detach().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    )
-    return (
-        sheet.unflatten(0, (rows, columns))
-        .permute(0, 3, 1, 4, 2)
-        .flatten(0, 1)
-        .flatten(1, 2)[:-GAP, :-GAP]
-        .numpy()
-    )
+
+    shape = (rows * columns, 3, height + GAP, width + GAP)
+    tiles = torch.full(shape, 255, dtype=torch.uint8)
+    grey_levels = images.detach().clamp(0, 1).mul(255).round()
+    tiles[:n, :, :height, :width] = grey_levels.to("cpu", torch.uint8)
+
+    grid = tiles.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2)
+    return grid.flatten(0, 1).flatten(1, 2)[:-GAP, :-GAP].numpy()
 
 
 def sheet(
@@ -59,29 +57,35 @@ def sheet(
     columns_at: dict[int, str] | None = None,
     scale: int = 2,
 ) -> tuple[Figure, Axes]:
-    """A figure of a mosaic, each pixel `scale` dots wide, with labels left of its rows and below some of its columns.
+    """Return a figure of a mosaic, with pixels `scale` dots wide, and its axes.
 
-    Margins are set, not found: that halves the time a figure takes.
+    `rows` are labels to the left of the rows, and `columns_at` labels below some of the
+    columns, by column. The margins are computed from the lengths of the labels: a
+    layout engine would take as long as the rest of the figure.
     """
-    picture, (height, width) = (
-        mosaic(images, columns),
-        (images.shape[2] + GAP, images.shape[3] + GAP),
-    )
-    dpi, tall, wide = 100, picture.shape[0] * scale, picture.shape[1] * scale
-    left = 20 + 9 * max(map(len, rows), default=0)
-    bottom, right, top = 60 if columns_at else 20, 20, 45
-    size = left + max(wide, 9 * len(title)) + right, bottom + tall + top
-    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
-    axes = figure.add_axes(
-        (left / size[0], bottom / size[1], wide / size[0], tall / size[1])
-    )
+    columns_at = columns_at or {}
+    picture = mosaic(images, columns)
+    tall, wide = picture.shape[0] * scale, picture.shape[1] * scale
+
+    # All sizes in dots.
+    left, right = 20 + 9 * max(map(len, rows), default=0), 20
+    bottom, top = 60 if columns_at else 20, 45
+    width = left + max(wide, 9 * len(title)) + right
+    height = bottom + tall + top
+    dpi = 100
+    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
+    box = (left / width, bottom / height, wide / width, tall / height)
+    axes = figure.add_axes(box)
+
     axes.imshow(picture, aspect="auto")
     axes.set_title(title)
-    axes.set_yticks([height * i + images.shape[2] / 2 for i in range(len(rows))], rows)
-    axes.set_xticks(
-        [width * i + images.shape[3] / 2 for i in columns_at or {}],
-        list((columns_at or {}).values()),
-    )
+    image_height, image_width = images.shape[2:]
+    row_centres = [
+        (image_height + GAP) * i + image_height / 2 for i in range(len(rows))
+    ]
+    column_centres = [(image_width + GAP) * i + image_width / 2 for i in columns_at]
+    axes.set_yticks(row_centres, rows)
+    axes.set_xticks(column_centres, list(columns_at.values()))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.grid(False)
@@ -89,7 +93,7 @@ def sheet(
 
 
 def name_of(j: int) -> str:
-    """Latent `j`, counted from 0, as the reader counts: z₁, z₂, ..."""
+    """Return the name of latent `j` for readers, who count from 1: z₁, z₂, ..."""
     return "z" + "".join(chr(0x2080 + int(digit)) for digit in str(j + 1))
 
 
@@ -97,30 +101,30 @@ def name_of(j: int) -> str:
 def reconstructions(
     x: Tensor, x_hat: Tensor, title: str = "Test images above their reconstructions"
 ) -> Figure:
-    """Images (N, C, H, W) in pairs of rows, eight to a row: above the original, below the decoder's mean."""
+    """Return a figure of images (N, C, H, W) above their reconstructions."""
     columns = min(8, len(x))
-    pairs = [
-        half
-        for pair in zip(x.split(columns), x_hat.split(columns), strict=True)
-        for half in pair
-    ]
-    return sheet(torch.cat(pairs), columns, title, ["x", "x̂"] * (len(pairs) // 2))[0]
+    rows: list[Tensor] = []
+    for pair in zip(x.split(columns), x_hat.split(columns), strict=True):
+        rows.extend(pair)
+    labels = ["x", "x̂"] * (len(rows) // 2)
+    return sheet(torch.cat(rows), columns, title, labels)[0]
 
 
 @styled
 def samples(
     images: Tensor, title: str = "Samples: z from the prior, decoded"
 ) -> Figure:
-    """Decoded draws from the prior (N, C, H, W), eight to a row."""
+    """Return a figure of decoded draws from the prior (N, C, H, W), 8 in a row."""
     return sheet(images, min(8, len(images)), title)[0]
 
 
 def manifold_grid(n: int = 20) -> Tensor:
-    """n x n points z (n * n, 2) whose coordinates are equally spaced quantiles of N(0, 1), App. A, Fig 4."""
+    """Return an n x n grid of z, (n * n, 2), at equal quantiles of N(0, 1), App. A.
+
+    The first latent increases to the right and the second upwards, row by row.
+    """
     quantiles = torch.special.ndtri((torch.arange(n) + 0.5) / n)
-    return torch.cartesian_prod(quantiles.flip(0), quantiles).flip(
-        1
-    )  # first latent to the right, second upwards
+    return torch.cartesian_prod(quantiles.flip(0), quantiles).flip(1)
 
 
 @styled
@@ -128,23 +132,20 @@ def manifold_grid(n: int = 20) -> Tensor:
 def manifold(
     model: VAE, n: int = 20, title: str = "Manifold: z at equal quantiles of the prior"
 ) -> Figure:
-    """What a two-latent model draws on an inverse-CDF grid: Fig 4."""
+    """Return a figure of what a model of two latents decodes on a grid, Fig 4."""
     z = manifold_grid(n).to(next(model.parameters()).device)
-    ends = [f"{z[:, 0].min():.2f}", f"{z[:, 0].max():.2f}"]
-    figure, axes = sheet(
-        model.images(z),
-        n,
-        title,
-        [""] * (n - 1) + ["     "],
-        {0: ends[0], n - 1: ends[1]},
-        scale=1,
-    )
+    rows = [""] * (n - 1) + ["     "]  # leaves room for the label of the axis
+    ends = {0: f"{z[:, 0].min():.2f}", n - 1: f"{z[:, 0].max():.2f}"}
+    figure, axes = sheet(model.images(z), n, title, rows, ends, scale=1)
     axes.set(xlabel=name_of(0), ylabel=name_of(1))
     return figure
 
 
 def traversal(mu: Tensor, reach: float = 3.0, steps: int = 11) -> Tensor:
-    """z (J, steps, J): each latent in turn moved by -reach ... +reach about the posterior mean `mu` (J,)."""
+    """Return z (J, steps, J): row j moves latent j, the others stay at `mu` (J,).
+
+    The latent moves from -reach to +reach about its posterior mean.
+    """
     offsets = torch.linspace(-reach, reach, steps, device=mu.device)
     return mu + offsets[None, :, None] * torch.eye(len(mu), device=mu.device)[:, None]
 
@@ -154,51 +155,45 @@ def traversal(mu: Tensor, reach: float = 3.0, steps: int = 11) -> Tensor:
 def traversals(
     model: VAE, mu: Tensor, kl: Tensor, reach: float = 3.0, steps: int = 11
 ) -> Figure:
-    """A row for each latent, most informative first: `mu` (J,) with that latent moved; `kl` (J,) in nats per image."""
+    """Return a figure of the traversals about `mu` (J,), one latent in each row.
+
+    The rows are sorted by `kl` (J,), in nats per image, the largest first.
+    """
     order = kl.argsort(descending=True).to(mu.device)
     z = traversal(mu, reach, steps)[order]
     rows = [f"{name_of(j)}  {kl[j]:.2f} nats" for j in order.tolist()]
     ends = {0: f"{-reach:+g}", steps // 2: "μ", steps - 1: f"{reach:+g}"}
-    figure, axes = sheet(
-        model.images(z.flatten(0, 1)),
-        steps,
-        "Traversals about a posterior mean",
-        rows,
-        ends,
-    )
+
+    images = model.images(z.flatten(0, 1))
+    title = "Traversals about a posterior mean"
+    figure, axes = sheet(images, steps, title, rows, ends)
     axes.set_xlabel("distance from the posterior mean")
     return figure
 
 
 @styled
 def curves(rows: Sequence[dict[str, float]], recon: str = "reconstruction") -> Figure:
-    """Test figures epoch by epoch, nats per image, and beta below them; training dashed."""
+    """Return a figure of the terms of every epoch, in nats per image, and of beta.
+
+    Test terms are solid, training terms dashed; `recon` names the reconstruction term.
+    """
     figure = Figure(figsize=(7, 6), dpi=100)
     above, below = figure.subplots(2, sharex=True, height_ratios=(4, 1))
     figure.subplots_adjust(0.11, 0.09, 0.97, 0.94, hspace=0.45)
-    epochs = [row["epoch"] for row in rows]
-    for colour, (key, name) in enumerate(
-        (("total", "total"), ("recon", recon), ("kl", "KL"))
-    ):
-        above.plot(
-            epochs,
-            [row[key] for row in rows],
-            f"C{colour}",
-            marker="o",
-            ms=4,
-            label=f"{name}, test",
-        )
-        above.plot(
-            epochs,
-            [row[f"train_{key}"] for row in rows],
-            f"C{colour}",
-            ls="--",
-            lw=1.2,
-            label=f"{name}, training",
-        )
+
+    def plot(axes: Axes, key: str, colour: str, **style: Any) -> None:
+        epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
+        axes.plot(epochs, values, colour, **style)
+
+    test, training = dict(marker="o", ms=4), dict(ls="--", lw=1.2)
+    names = {"total": "total", "recon": recon, "kl": "KL"}
+    for i, (key, name) in enumerate(names.items()):
+        plot(above, key, f"C{i}", label=f"{name}, test", **test)
+        plot(above, f"train_{key}", f"C{i}", label=f"{name}, training", **training)
     above.set(ylabel="nats per image", title="The terms of the bound")
     above.legend(ncols=3, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.03))
-    below.plot(epochs, [row["beta"] for row in rows], "C3", marker="o", ms=4)
+
+    plot(below, "beta", "C3", **test)
     below.set(xlabel="epoch", ylabel="β", ylim=(0, None))
     below.xaxis.get_major_locator().set_params(integer=True)
     return figure

@@ -1,4 +1,7 @@
-"""Beta and the learning rate as pure functions of the step. Steps count from 0; each gives a factor in [0, 1]."""
+"""Schedules of beta and of the learning rate, as pure functions of the step.
+
+Steps count from 0. Each schedule gives a factor in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ import math
 
 
 def linear(step: int, warmup: float) -> float:
-    """Rises from 0 at step 0 to 1 at step `warmup`, then stays. Source: Bowman et al. 2016 (arXiv:1511.06349)."""
+    """Return the factor of a linear warm-up: 0 at step 0, 1 from step `warmup` on.
+
+    Source: Bowman et al. 2016 (arXiv:1511.06349).
+    """
     return min(1.0, step / warmup)
 
 
 def cyclic(step: int, total: int, cycles: int = 4, ratio: float = 0.5) -> float:
-    r"""M times: a linear rise over the share R of a cycle, then 1.
+    """Return the factor of cyclic annealing, at `step` of `total` steps.
 
-    $\tau = \mathrm{mod}(t-1, \lceil T/M \rceil) / (T/M)$ with $t$ = step + 1; $\tau/R$ while $\tau \le R$, else 1.
-    Source: Fu et al. 2019 (arXiv:1903.10145), equations (6) and (7).
+    In each of M = `cycles` cycles the factor rises linearly from 0 to 1 during the
+    share R = `ratio` of the cycle, and is 1 for the rest of it.
+
+    Source: Fu et al. 2019 (arXiv:1903.10145), (6) and (7), where t = step + 1.
     """
     tau = (step % math.ceil(total / cycles)) / (total / cycles)
     return min(1.0, tau / ratio)
@@ -29,7 +37,7 @@ def beta_at(
     cycles: int,
     ratio: float,
 ) -> float:
-    """The weight of the KL term at `step` of `total`: `beta` times the schedule's factor."""
+    """Return the weight of the KL term: `beta` times the factor of the schedule."""
     match schedule:
         case "linear":
             return beta * linear(step, warmup)
@@ -39,9 +47,10 @@ def beta_at(
 
 
 def learning_rate(step: int, total: int, schedule: str, warmup: float) -> float:
-    """The share of the peak learning rate at `step` of `total`, taken at the middle of the step.
+    """Return the learning rate at `step` of `total`, as a share of its peak.
 
-    "linear": rises over the first share `warmup` of all steps, then falls to 0; "none": 1 throughout.
+    "none": 1 at every step. "linear": a rise during the first share `warmup` of all
+    steps, then a fall to 0; the share is taken at the middle of the step.
     """
     if schedule == "none":
         return 1.0

@@ -1,224 +1,75 @@
-"""The one loop, Algorithm 1, as a generator of updates: the command line, the notebooks and the widgets listen to it."""
+"""Algorithm 1: the one training loop, as a generator of updates.
+
+The command line, the notebooks and the widgets all consume this generator.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from inspect import unwrap
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from vaelib.config import ConfigError, TrainConfig
-from vaelib.data import ImageData
+from vaelib.config import TrainConfig
 from vaelib.evaluation import average_terms
-from vaelib.losses import LOSSES, kl_divergence, reconstruction
-from vaelib.model import VAE, initialise
+from vaelib.events import EpochEnd, Update
+from vaelib.images import ImageData
+from vaelib.losses import kl_divergence, reconstruction
 from vaelib.schedules import beta_at, learning_rate
 
-N_SAMPLES = 64  # pictures on a sheet of samples
+# "build as build" keeps the name importable from this module.
+from vaelib.state import Adam as Adam
+from vaelib.state import State, steps_per_epoch
+from vaelib.state import build as build
+from vaelib.state import pick_device as pick_device
+from vaelib.state import start as start
+
+N_SAMPLES = 64  # images on a sheet of samples
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a finite number."""
-
-
-class Adam(torch.optim.Adam):
-    """torch's own, without the wrappers with which it shuts torch's compiler out: they import it, a second or more."""
-
-    add_param_group = unwrap(torch.optim.Adam.add_param_group)
-    state_dict = unwrap(torch.optim.Adam.state_dict)
-    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
-    zero_grad = unwrap(torch.optim.Adam.zero_grad)
-    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
-
-
-@dataclass
-class State:
-    """All that the next update depends on, and nothing else; whole at every yield of `updates`."""
-
-    model: VAE
-    optimizer: torch.optim.Optimizer
-    rng: torch.Generator  # one CPU stream; initialisation draws from it too
-    losses: Tensor  # (steps of an epoch, 2): reconstruction and KL summed over each minibatch of this epoch
-    order_seed: int = (
-        0  # drawn at the start of an epoch; its permutation is a function of it
-    )
-    epoch: int = 0  # epochs ended, tests included
-    step: int = 0  # updates made
-
-    def state_dict(self) -> dict[str, Any]:
-        """An exact resume point, of tensors and numbers only."""
-        return dict(
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            rng=self.rng.get_state(),
-            losses=self.losses,
-            order_seed=self.order_seed,
-            epoch=self.epoch,
-            step=self.step,
-        )
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Back to where `state_dict` was taken."""
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.rng.set_state(saved["rng"])
-        self.losses.copy_(saved["losses"])
-        self.order_seed, self.epoch, self.step = (
-            saved["order_seed"],
-            saved["epoch"],
-            saved["step"],
-        )
-
-
-@dataclass(frozen=True)
-class Update:
-    """One step: how many were made, its epoch and beta, and the minibatch's sums (tensors: reading one may wait)."""
-
-    step: int
-    epoch: int
-    beta: float
-    sums: Tensor  # (2,): reconstruction and KL
-    images: int
-
-    @property
-    def recon(self) -> float:
-        """Reconstruction term, nats per image."""
-        return self.sums[0].item() / self.images
-
-    @property
-    def kl(self) -> float:
-        """KL term, nats per image."""
-        return self.sums[1].item() / self.images
-
-
-@dataclass(frozen=True)
-class EpochEnd:
-    """Test figures (whole split, z sampled) and training means of an epoch, nats per image, and noise for samples."""
-
-    epoch: int
-    step: int
-    beta: float
-    recon: float
-    kl: float
-    train_recon: float
-    train_kl: float
-    seconds: float  # of this epoch, as far as this process ran it
-    kl_per_latent: Tensor  # (J,)
-    noise: Tensor  # (64, J)
-
-    @property
-    def row(self) -> dict[str, float]:
-        """The epoch's line in train_log.csv; `total` = recon + beta * kl, and `neg_elbo` the same at beta = 1."""
-        return dict(
-            epoch=self.epoch,
-            beta=self.beta,
-            recon=self.recon,
-            kl=self.kl,
-            total=self.recon + self.beta * self.kl,
-            neg_elbo=self.recon + self.kl,
-            train_recon=self.train_recon,
-            train_kl=self.train_kl,
-            train_total=self.train_recon + self.beta * self.train_kl,
-            seconds=self.seconds,
-        )
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is any, else Apple's GPU, else the CPU. Raises: ConfigError where it is missing."""
-    found = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, here in found.items() if here)
-    if not found[name]:
-        raise ConfigError(
-            f"device is {name!r}, which this machine or this build of torch lacks: give auto or cpu."
-        )
-    return torch.device(name)
-
-
-def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
-    """The model that `config` describes, for pictures of `shape` (C, H, W)."""
-    return VAE(
-        shape,
-        config.hidden_dim,
-        config.latent_dim,
-        config.activation,
-        LOSSES[config.loss].output,
-        config.min_sigma,
-    )
-
-
-@torch.no_grad()
-def start_at_mean(model: VAE, images: Tensor) -> None:
-    """Sets the decoder's last bias so that it begins at the mean image: it need not be learned first."""
-    mean = images.flatten(1).float().mean(0).div(255).clamp(1e-3, 1 - 1e-3)
-    model.fc_out.bias[: len(mean)] = mean.logit()
-
-
-def steps_per_epoch(config: TrainConfig, data: ImageData) -> int:
-    """The last minibatch of an epoch may be a small one."""
-    return math.ceil(len(data.train) / config.batch_size)
-
-
-def start(config: TrainConfig, data: ImageData) -> State:
-    """A new model, its optimizer and its stream of random numbers."""
-    device = pick_device(config.device)
-    rng = torch.Generator().manual_seed(config.seed)
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # what torch draws for a new layer is not used, and nobody is to notice
-        model = build(config, data.shape)
-    initialise(model, rng)
-    if config.output_bias == "data":
-        start_at_mean(model, data.train)
-    model.to(device)
-    optimizer = Adam(
-        model.parameters(),
-        lr=config.lr,
-        betas=(0.9, config.adam_beta2),
-        fused=config.fused,
-    )
-    return State(
-        model,
-        optimizer,
-        rng,
-        torch.zeros(steps_per_epoch(config, data), 2, device=device),
-    )
+    """Error for a loss that is not a finite number."""
 
 
 def effective_beta(config: TrainConfig, shape: tuple[int, ...]) -> float:
-    """Beta in nats per image: a pixel-mean reconstruction makes the KL weigh D = C*H*W times as much."""
+    """Return beta in nats per image.
+
+    If the reconstruction is a mean over pixels, the KL weighs D = C*H*W times as much.
+    """
     return config.beta * (math.prod(shape) if config.reduction == "mean" else 1)
 
 
 def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
-    """Beta of each step, as `config` asks for it, with the changes that were made by hand."""
+    """Return beta as a function of the step, including the changes made by hand."""
     steps = steps_per_epoch(config, data)
     unit = effective_beta(replace(config, beta=1.0, beta_changes=""), data.shape)
-    betas = {step: beta * unit for step, beta in config.beta_by_step().items()}
-    return lambda step: beta_at(
-        step,
-        config.beta_schedule,
-        betas[max(change for change in betas if change <= step)],
-        config.epochs * steps,
-        config.beta_warmup * steps,
-        config.beta_cycles,
-        config.beta_ratio,
-    )
+    changes = {step: beta * unit for step, beta in config.beta_by_step().items()}
+
+    def beta(step: int) -> float:
+        latest = max(change for change in changes if change <= step)
+        return beta_at(
+            step,
+            config.beta_schedule,
+            changes[latest],
+            total=config.epochs * steps,
+            warmup=config.beta_warmup * steps,
+            cycles=config.beta_cycles,
+            ratio=config.beta_ratio,
+        )
+
+    return beta
 
 
 def update_function(
     state: State, config: TrainConfig, data: ImageData
 ) -> Callable[[Tensor, Tensor, float], Tensor]:
-    """One step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta; returns the sums of both terms, (2,)."""
+    """Return one step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta.
+
+    The function returns reconstruction and KL, (2,), summed over the mini-batch.
+    """
     nats = reconstruction(config.loss, config.sigma)
     scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
 
@@ -230,10 +81,12 @@ def update_function(
 
     def update(x: Tensor, eps: Tensor, beta: float) -> Tensor:
         state.optimizer.zero_grad()
+        # The last mini-batch may be smaller, and is not worth a compilation of its own.
         sums = compiled(x, eps) if len(x) == config.batch_size else terms(x, eps)
         recon, kl = sums
         objective = recon + beta * kl
-        (objective * (scale if config.gradient == "sum" else scale / len(x))).backward()
+        factor = scale if config.gradient == "sum" else scale / len(x)
+        (objective * factor).backward()
         state.optimizer.step()
         return sums.detach()
 
@@ -246,52 +99,64 @@ def updates(
     config: TrainConfig,
     beta: Callable[[int], float] | None = None,
 ) -> Iterator[Update | EpochEnd]:
-    """Algorithm 1 with M = `batch_size` and L = 1: yields after every update, and after every epoch's test.
+    """Train by Algorithm 1 with L = 1; yield after every update and every epoch.
 
-    Not asking for the next one is a pause; `beta` may be changed between two. Nothing that a listener draws changes a
-    result. Raises: Diverged, which names the step, where the loss is not finite.
+    `beta`, a function of the step, replaces the schedule of `config`. Training pauses
+    while the next event is not requested. Raises Diverged if the loss is not finite.
     """
     beta = beta or schedule(config, data)
-    device = state.losses.device
+    device, size = state.losses.device, config.batch_size
     data = data.to(device)
     update = update_function(state, config, data)
-    n, steps, size = len(data.train), steps_per_epoch(config, data), config.batch_size
+    n, steps = len(data.train), steps_per_epoch(config, data)
 
     while state.epoch < config.epochs:
         began = time.perf_counter()
-        if (
-            state.step == state.epoch * steps
-        ):  # as a DataLoader does: a seed for its workers, then one for the order
-            _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
-        order = torch.randperm(
-            n, generator=torch.Generator().manual_seed(state.order_seed)
-        ).to(device)
-        for i in range(state.step - state.epoch * steps, steps):
+        first = state.epoch * steps
+        order = epoch_order(state, n, is_new=state.step == first).to(device)
+
+        for i in range(state.step - first, steps):
             x = data.batch(order[i * size : (i + 1) * size], state.rng)
-            eps = torch.randn(len(x), config.latent_dim, generator=state.rng).to(
-                device, non_blocking=True
-            )
-            weight = beta(state.step)
-            for group in state.optimizer.param_groups:
-                group["lr"] = config.lr * learning_rate(
-                    state.step,
-                    config.epochs * steps,
-                    config.lr_schedule,
-                    config.lr_warmup,
-                )
-            state.losses[i] = sums = update(x, eps, weight)
+            eps = torch.randn(len(x), config.latent_dim, generator=state.rng)
+            beta_now = beta(state.step)
+            set_learning_rate(state, config, total=config.epochs * steps)
+            sums = update(x, eps.to(device, non_blocking=True), beta_now)
+            state.losses[i] = sums
             state.step += 1
-            if (
-                device.type == "cpu" and not sums.isfinite().all()
-            ):  # elsewhere looking would make the host wait
+            # On a GPU this check would wait for the device, so it follows the epoch.
+            if device.type == "cpu" and not sums.isfinite().all():
                 break
-            yield Update(state.step, state.epoch, weight, sums, len(x))
+            yield Update(state.step, state.epoch, beta_now, sums, len(x))
 
         require_finite(state, steps)
-        draw_seed(state.rng)  # the test DataLoader's
+        draw_seed(state.rng)  # as PyTorch's DataLoader of the test split does
         end = measure(state, data, config, beta(state.step - 1), state.rng, began)
         state.epoch += 1
         yield end
+
+
+def epoch_order(state: State, n: int, is_new: bool) -> Tensor:
+    """Return the order of the `n` training images in this epoch, (n,).
+
+    A new epoch draws two seeds, as PyTorch's DataLoader does: one for its workers,
+    which is not used, and one for the order.
+    """
+    if is_new:
+        _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
+    generator = torch.Generator().manual_seed(state.order_seed)
+    return torch.randperm(n, generator=generator)
+
+
+def draw_seed(rng: torch.Generator) -> int:
+    """Return a seed, drawn from `rng` in the way of PyTorch's DataLoader."""
+    return int(torch.empty((), dtype=torch.int64).random_(generator=rng))
+
+
+def set_learning_rate(state: State, config: TrainConfig, total: int) -> None:
+    """Set the optimizer's learning rate for the next of `total` steps, in place."""
+    share = learning_rate(state.step, total, config.lr_schedule, config.lr_warmup)
+    for group in state.optimizer.param_groups:
+        group["lr"] = config.lr * share
 
 
 def measure(
@@ -302,49 +167,50 @@ def measure(
     rng: torch.Generator,
     began: float,
 ) -> EpochEnd:
-    """The test figures of the moment, and the means over the training images that this epoch has seen so far.
+    """Return the test terms of the model, and the training means of this epoch so far.
 
-    Raises: Diverged, where the last update broke the weights.
+    `began` is the time.perf_counter() at the start of the epoch. Raises Diverged if a
+    test term is not finite.
     """
     nats = reconstruction(config.loss, config.sigma)
-    done = state.step - state.epoch * steps_per_epoch(config, data)
-    seen = max(1, min(len(data.train), done * config.batch_size))
     recon, kl = average_terms(state.model, nats, data.test, rng, config.batch_size)
     if not (recon + kl.sum()).isfinite():
         raise diverged(state.step)
     noise = torch.randn(N_SAMPLES, config.latent_dim, generator=rng)
-    train_recon, train_kl = (
-        state.losses[:done].cpu().double().sum(0) / seen
-    ).tolist()  # Apple's GPU has no doubles
+
+    # Summed on the CPU, because Apple's GPU has no double precision.
+    done = state.step - state.epoch * steps_per_epoch(config, data)
+    seen = max(1, min(len(data.train), done * config.batch_size))
+    train_recon, train_kl = (state.losses[:done].cpu().double().sum(0) / seen).tolist()
+
     return EpochEnd(
-        state.epoch,
-        state.step,
-        beta,
-        recon.item(),
-        kl.sum().item(),
-        train_recon,
-        train_kl,
-        time.perf_counter() - began,
-        kl,
-        noise,
+        epoch=state.epoch,
+        step=state.step,
+        beta=beta,
+        recon=recon.item(),
+        kl=kl.sum().item(),
+        train_recon=train_recon,
+        train_kl=train_kl,
+        seconds=time.perf_counter() - began,
+        kl_per_latent=kl,
+        noise=noise,
     )
 
 
-def draw_seed(rng: torch.Generator) -> int:
-    """A seed, drawn as PyTorch's DataLoader draws its own."""
-    return int(torch.empty((), dtype=torch.int64).random_(generator=rng))
-
-
 def require_finite(state: State, steps: int) -> None:
-    """Raises: Diverged, which names the first step of this epoch whose loss is not finite."""
-    begun = state.epoch * steps
-    bad = ~torch.isfinite(state.losses[: state.step - begun]).all(1)
+    """Raise Diverged if the loss of a step of this epoch is not finite.
+
+    `steps` is the number of steps of an epoch. The message names the first such step.
+    """
+    first = state.epoch * steps
+    bad = ~torch.isfinite(state.losses[: state.step - first]).all(1)
     if bad.any():
-        raise diverged(begun + int(bad.nonzero()[0]) + 1)
+        raise diverged(first + int(bad.nonzero()[0]) + 1)
 
 
 def diverged(step: int) -> Diverged:
-    """What is said of a loss that is not finite."""
+    """Return the error for a loss that is not finite at `step`."""
     return Diverged(
-        f"the loss is not finite at step {step}: give a smaller lr; what was saved before it is kept."
+        f"the loss is not finite at step {step}: give a smaller lr; "
+        "what was saved before it is kept."
     )

@@ -1,0 +1,153 @@
+"""The state of a training run: model, optimizer, random numbers, and how it starts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from inspect import unwrap
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelib.config import ConfigError, TrainConfig
+from vaelib.images import ImageData
+from vaelib.losses import LOSSES
+from vaelib.model import VAE, initialise
+
+
+class Adam(torch.optim.Adam):
+    """torch's Adam, without the wrappers that keep torch.compile out of its methods.
+
+    These wrappers import the compiler, which takes a second or more at each start.
+    """
+
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+
+
+@dataclass
+class State:
+    """Everything the next update depends on, complete at every yield of `updates`.
+
+    - `rng`: the one stream of random numbers, on the CPU.
+    - `losses`: reconstruction and KL of each step of this epoch, (steps, 2), summed
+      over the mini-batch.
+    - `order_seed`: seed of the order of the training images in this epoch.
+    - `epoch`: number of finished epochs, including their test.
+    - `step`: number of updates.
+    """
+
+    model: VAE
+    optimizer: torch.optim.Optimizer
+    rng: torch.Generator
+    losses: Tensor
+    order_seed: int = 0
+    epoch: int = 0
+    step: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a checkpoint from which training resumes exactly.
+
+        It contains tensors and numbers only.
+        """
+        return dict(
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            rng=self.rng.get_state(),
+            losses=self.losses,
+            order_seed=self.order_seed,
+            epoch=self.epoch,
+            step=self.step,
+        )
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore a checkpoint that `state_dict` returned, in place."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.rng.set_state(saved["rng"])
+        self.losses.copy_(saved["losses"])
+        self.order_seed = saved["order_seed"]
+        self.epoch = saved["epoch"]
+        self.step = saved["step"]
+
+
+def start(config: TrainConfig, data: ImageData) -> State:
+    """Return a new model, its optimizer and its stream of random numbers.
+
+    Raises ConfigError if the device that `config` asks for is not available.
+
+    Example:
+
+    >>> from vaelib import EpochEnd, TrainConfig, load_dataset, start, updates
+    >>> data = load_dataset("sprites", image_size=8)
+    >>> config = TrainConfig("sprites", image_size=8, hidden_dim=(16,), epochs=2)
+    >>> state = start(config, data)
+    >>> events = list(updates(state, data, config))
+    >>> ends = [event for event in events if isinstance(event, EpochEnd)]
+    >>> state.epoch, ends[1].row["total"] < ends[0].row["total"]
+    (2, True)
+    """
+    device = pick_device(config.device)
+    rng = torch.Generator().manual_seed(config.seed)
+
+    # New layers draw from torch's global stream; that stream is left as it was, and
+    # their weights are replaced by those drawn from `rng`.
+    with torch.random.fork_rng(devices=[]):
+        model = build(config, data.shape)
+    initialise(model, rng)
+    if config.output_bias == "data":
+        start_at_mean(model, data.train)
+    model.to(device)
+
+    betas = (0.9, config.adam_beta2)
+    optimizer = Adam(model.parameters(), config.lr, betas, fused=config.fused)
+    losses = torch.zeros(steps_per_epoch(config, data), 2, device=device)
+    return State(model, optimizer, rng, losses)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device `name`; "auto" is CUDA, else Apple's GPU, else the CPU.
+
+    Raises ConfigError if the device is not available.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device in available if available[device])
+    if not available[name]:
+        raise ConfigError(
+            f"device is {name!r}, which is not available on this machine or in this "
+            "build of torch: give auto or cpu."
+        )
+    return torch.device(name)
+
+
+def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
+    """Return the model that `config` describes, for images of `shape` (C, H, W)."""
+    return VAE(
+        shape,
+        hidden_dims=config.hidden_dim,
+        latent_dim=config.latent_dim,
+        activation=config.activation,
+        output=LOSSES[config.loss].output,
+        min_sigma=config.min_sigma,
+    )
+
+
+@torch.no_grad()
+def start_at_mean(model: VAE, images: Tensor) -> None:
+    """Set the last bias of the decoder, in place, to start at the mean image."""
+    mean = images.flatten(1).float().mean(0).div(255).clamp(1e-3, 1 - 1e-3)
+    model.fc_out.bias[: len(mean)] = mean.logit()
+
+
+def steps_per_epoch(config: TrainConfig, data: ImageData) -> int:
+    """Return the number of mini-batches of an epoch; the last one may be smaller."""
+    return math.ceil(len(data.train) / config.batch_size)
