@@ -46,7 +46,7 @@ def write_page(folder: Path) -> Path:
 def main() -> None:
     """Write the upper half of the explorer, light, in few colours: a small file."""
     sys.path.insert(0, str(ROOT / "tests/browser"))
-    import real
+    import real  # pyright: ignore[reportMissingImports]
 
     with TemporaryDirectory() as folder, real.chromium() as browser:
         if browser is None:

@@ -26,7 +26,7 @@ ROOMS = (
     "sprites",
     "images",
     "datasets",
-    "pictures",
+    "image_folder",
     "data",
     "model",
     "losses",
@@ -176,7 +176,8 @@ def test_the_package_is_asked_for_its_version_only(room: str):
 
 
 @pytest.mark.parametrize(
-    "room", ["data", "datasets", "images", "losses", "model", "pictures", "schedules"]
+    "room",
+    ["data", "datasets", "images", "losses", "model", "image_folder", "schedules"],
 )
 def test_plain_rooms_know_no_config(room: str):
     assert "config" not in rooms_of(room)

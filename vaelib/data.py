@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from vaelib.datasets import fashion_mnist, mnist, sprites
+from vaelib.image_folder import folder
 from vaelib.images import DataError, ImageData, binarized
 from vaelib.images import draw_binary as draw_binary
 from vaelib.images import pixels as pixels
-from vaelib.pictures import folder
 
 
 def load_dataset(
