@@ -21,6 +21,7 @@ class Job(Protocol):
 
     def is_busy(self) -> bool:
         """Return whether there is work left after the last turn."""
+        ...
 
     def fail(self, error: Exception) -> None:
         """Handle an error that a turn has raised."""
