@@ -5,7 +5,7 @@ import { Network } from "./engine/network.js";
 import { descending, latentName, objective } from "./engine/numbers.js";
 import { decodeTraversal } from "./engine/pictures.js";
 import { klBars } from "./parts/bars.js";
-import { html } from "./parts/controls.js";
+import { div, html } from "./parts/controls.js";
 import { paintSheet, titledSheet } from "./parts/picture.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
 
@@ -26,7 +26,7 @@ export function modelView(testImages, noise, widest) {
   const summary = html("output", { className: "figures" });
   const terms = termsChart();
   const bars = klBars(250);
-  const captions = [0, 1, 2].map(() => html("div", { className: "caption" }));
+  const captions = [0, 1, 2].map(() => div("caption"));
   const reconstructions = titledSheet(
     "Test images and their reconstructions",
     captions[0],
@@ -36,8 +36,8 @@ export function modelView(testImages, noise, widest) {
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const roots = [
     summary,
-    html("div", { className: "charts" }, terms.root, bars.root),
-    html("div", { className: "sheets" }, ...sheets),
+    div("charts", terms.root, bars.root),
+    div("sheets", ...sheets),
   ];
 
   /** @param {any} state */

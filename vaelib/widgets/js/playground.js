@@ -6,7 +6,7 @@
 import { bytesOf, curveOf, imagesOf } from "./engine/bytes.js";
 import { descending, product } from "./engine/numbers.js";
 import { klBars } from "./parts/bars.js";
-import { html, statusLine } from "./parts/controls.js";
+import { div, html, statusLine } from "./parts/controls.js";
 import { lineChart } from "./parts/curve.js";
 import { oncePerFrame, subscriptions } from "./parts/events.js";
 import { keptTable } from "./parts/kept_table.js";
@@ -49,37 +49,24 @@ export function playground({ model, el }) {
   const bars = klBars(250);
   const reconstructions = titledSheet("Test images and their reconstructions");
   const samples = titledSheet("Samples, from the same noise");
-  const rowsCaption = html("div", { className: "caption" });
+  const rowsCaption = div("caption");
   const traversals = titledSheet("Traversals about the first image", rowsCaption);
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const kept = keptTable();
-  const root = html(
-    "div",
-    { className: "vaelib playground" },
+  const root = div(
+    "vaelib playground",
     controls.root,
     notice,
-    html("div", { className: "bar state" }, progress, status.root, count),
-    html(
-      "div",
-      { className: "charts" },
-      html("div", {}, terms.root, betas.root),
-      bars.root,
-    ),
-    html("div", { className: "sheets" }, ...sheets),
+    div("bar state", progress, status.root, count),
+    div("charts", html("div", {}, terms.root, betas.root), bars.root),
+    div("sheets", ...sheets),
     kept.root,
   );
   el.append(root);
 
   function showStatus() {
     const { running, over, message, step, steps, epochs, rate } = model.get("frame");
-    const phase = running
-      ? "Training"
-      : over
-        ? "All epochs are over: reset, or change a setting"
-        : step
-          ? "Paused"
-          : "Ready";
-    status.show(message || phase, Boolean(message));
+    status.show(message || phaseOf(running, over, step), Boolean(message));
     controls.showRunning(running);
     Object.assign(progress, { max: steps * epochs, value: step });
     const speed = rate ? `, ${rate} images a second` : "";
@@ -165,6 +152,18 @@ export function playground({ model, el }) {
     clearTimeout(timeout);
     events.stop();
   };
+}
+
+/**
+ * Return what the training does at present.
+ * @param {boolean} isRunning
+ * @param {boolean} isOver
+ * @param {number} step
+ */
+function phaseOf(isRunning, isOver, step) {
+  if (isRunning) return "Training";
+  if (isOver) return "All epochs are over: reset, or change a setting";
+  return step ? "Paused" : "Ready";
 }
 
 /**

@@ -15,7 +15,7 @@ import {
 import { explorer } from "./explorer.js";
 import { modelView } from "./model_view.js";
 import { radioGroup } from "./parts/choices.js";
-import { html, statusLine } from "./parts/controls.js";
+import { div, html, statusLine } from "./parts/controls.js";
 import { debounce } from "./parts/events.js";
 import { load, pageModel } from "./state.js";
 
@@ -49,10 +49,9 @@ export async function zoo({ model, el }) {
   const widest = Math.max(...entries.map((entry) => entry.latents));
   const view = modelView(model.get("test").images, model.get("noise"), widest);
   const below = html("div");
-  const root = html(
-    "div",
-    { className: "vaelib zoo" },
-    html("div", { className: "choices" }, ...groups.map((group) => group.root)),
+  const root = div(
+    "vaelib zoo",
+    div("choices", ...groups.map((group) => group.root)),
     status.root,
     ...view.roots,
     html("h4", { className: "next" }, "Inside this model: move its latents"),

@@ -26,6 +26,15 @@ export function html(tag, properties = {}, ...children) {
 }
 
 /**
+ * Create a div of a class.
+ * @param {string} className
+ * @param {(Node | string)[]} children
+ */
+export function div(className, ...children) {
+  return html("div", { className }, ...children);
+}
+
+/**
  * Create an SVG element.
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} tag

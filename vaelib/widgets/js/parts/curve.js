@@ -1,7 +1,7 @@
 /** Line chart with axes, drawn at its size on the page. */
 
 import { formatNumber, ticks, valueRange } from "../engine/numbers.js";
-import { html, svg } from "./controls.js";
+import { div, html, svg } from "./controls.js";
 
 /**
  * @typedef {object} Line
@@ -24,7 +24,7 @@ const [CHART_LEFT, CHART_TOP, CHART_RIGHT, CHART_BOTTOM] = [52, 8, 8, 36];
  */
 export function lineChart(title, xLabel, yLabel, height) {
   const plot = svg("svg", { role: "img", "aria-label": title, height, class: "chart" });
-  const legend = html("div", { className: "legend" });
+  const legend = div("legend");
   const root = html("section", {}, html("h4", {}, title), legend, plot);
   /** @type {Line[]} */
   let lines = [];

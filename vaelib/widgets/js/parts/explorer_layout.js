@@ -1,6 +1,6 @@
 /** Layout of the explorer: from image to decoded image; plane and strips below. */
 
-import { html } from "./controls.js";
+import { div, html } from "./controls.js";
 
 /**
  * @typedef {object} ExplorerParts
@@ -35,11 +35,6 @@ export function explorerLayout(parts) {
   );
   const below = div("below", plane, div("strips", ...strips));
   return div("vaelib explorer", start, flow, below);
-}
-
-/** @param {string} className @param {HTMLElement[]} children */
-function div(className, ...children) {
-  return html("div", { className }, ...children);
 }
 
 /** @param {string} className @param {string} title @param {HTMLElement[]} children */

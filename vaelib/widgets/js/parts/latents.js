@@ -1,7 +1,7 @@
 /** One row per latent: name, KL, posterior and a slider for z. */
 
 import { descending, latentName } from "../engine/numbers.js";
-import { button, html, setAttributes, svg } from "./controls.js";
+import { button, div, html, setAttributes, svg } from "./controls.js";
 import { REACH } from "./plane.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
@@ -12,11 +12,11 @@ import { REACH } from "./plane.js";
  * @param {(j: number) => void} onChoose called when the name of a latent is clicked
  */
 export function latentRows(onMove, onChoose) {
-  const active = html("div", { className: "rows" });
+  const active = div("rows");
   const summary = html("summary");
-  const inactive = html("div", { className: "rows" });
+  const inactive = div("rows");
   const folded = html("details", {}, summary, inactive);
-  const root = html("div", { className: "latents" }, active, folded);
+  const root = div("latents", active, folded);
   /** @type {ReturnType<typeof latentRow>[]} */
   let rows = [];
 
@@ -107,6 +107,6 @@ function latentRow(j, onMove, onChoose) {
     setAttributes(mean, { x1: mu, x2: mu });
   }
 
-  const root = html("div", { className: "latent" }, name, kl, plot, slider, value);
+  const root = div("latent", name, kl, plot, slider, value);
   return { root, name, kl, slider, value, showPosterior };
 }

@@ -4,7 +4,7 @@
  */
 
 import { clamp, latentName } from "../engine/numbers.js";
-import { OWN_KEYS, html, setAttributes, svg } from "./controls.js";
+import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
 import { paint, resizeCanvas } from "./picture.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
@@ -50,7 +50,7 @@ export function latentPlane(onMove) {
     ellipse,
     point,
   );
-  const root = html("div", { className: "plane" }, manifold, points, front);
+  const root = div("plane", manifold, points, front);
   let position = [0, 0];
   let manifoldCall = 0; // a later call ends the work of an earlier one
 
@@ -201,5 +201,5 @@ export function classLegend(classes) {
     mark.style.background = COLOURS[i % COLOURS.length];
     return html("span", {}, mark, name);
   });
-  return html("div", { className: "legend" }, ...entries);
+  return div("legend", ...entries);
 }

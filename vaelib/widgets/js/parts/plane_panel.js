@@ -2,7 +2,7 @@
 
 import { bytesOf, meansOf } from "../engine/bytes.js";
 import { latentName } from "../engine/numbers.js";
-import { checkbox, html, menu } from "./controls.js";
+import { checkbox, div, html, menu } from "./controls.js";
 import { classLegend, latentPlane } from "./plane.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
@@ -42,7 +42,7 @@ export function planePanel(onMove, state) {
     "section",
     { className: "space" },
     html("h4", {}, "Plane of two latents"),
-    html("div", { className: "bar" }, ...controls),
+    div("bar", ...controls),
     plane.root,
     legend,
   );

@@ -2,7 +2,7 @@
 
 import { interpolate, latentName } from "../engine/numbers.js";
 import { decodeLine } from "../engine/pictures.js";
-import { button, html } from "./controls.js";
+import { button, div, html } from "./controls.js";
 import { paintSheet, pictureCanvas } from "./picture.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
@@ -17,7 +17,7 @@ const SPAN = 3; // a traversal goes from z - SPAN to z + SPAN
 function pictureStrip(label, ends) {
   const canvas = pictureCanvas(label, "strip");
   const texts = ends.map((end) => html("span", {}, end));
-  const root = html("div", {}, canvas, html("div", { className: "ends" }, ...texts));
+  const root = html("div", {}, canvas, div("ends", ...texts));
   return {
     root,
     canvas,
@@ -71,9 +71,8 @@ export function anchorStrip(onMove, onSet) {
     const [a, b] = anchors;
     onMove(interpolate(a, b, slider.valueAsNumber));
   };
-  const buttons = html(
-    "div",
-    { className: "bar" },
+  const buttons = div(
+    "bar",
     button("A is here", () => onSet(0)),
     button("B is here", () => onSet(1)),
   );

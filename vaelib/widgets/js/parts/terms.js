@@ -1,6 +1,6 @@
 /** Chart of the terms of the objective, with a caption below it. */
 
-import { html } from "./controls.js";
+import { div } from "./controls.js";
 import { lineChart } from "./curve.js";
 
 /** @typedef {import("./curve.js").Line} Line */
@@ -9,7 +9,7 @@ import { lineChart } from "./curve.js";
 export function termsChart() {
   const title = "The terms of the objective";
   const { root, draw } = lineChart(title, "epochs", "nats per image", 250);
-  const caption = html("div", { className: "caption" });
+  const caption = div("caption");
   root.append(caption);
   return { root, draw, caption };
 }

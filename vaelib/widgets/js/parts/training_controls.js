@@ -1,6 +1,6 @@
 /** Controls of the playground: buttons, menus, the schedule, the seed and beta. */
 
-import { button, field, html, menu, setAttributes, svg } from "./controls.js";
+import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
 
 const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
 const HOLD = 500; // milliseconds in which a control ignores older settings from Python
@@ -62,8 +62,8 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     "fieldset",
     { disabled: true },
     html("legend", {}, "Controls"),
-    html("div", { className: "bar" }, ...buttons),
-    html("div", { className: "bar" }, ...roots, schedule.root, field("Seed", seed)),
+    div("bar", ...buttons),
+    div("bar", ...roots, schedule.root, field("Seed", seed)),
     beta.root,
   );
 
@@ -92,7 +92,7 @@ function betaSlider(onChange) {
   const ends = [10 ** -DECADES, 10 ** DECADES].map((end) =>
     html("span", {}, String(end)),
   );
-  const root = html("div", { className: "beta" }, ends[0], slider, ends[1], value);
+  const root = div("beta", ends[0], slider, ends[1], value);
 
   /** @param {number} beta */
   function showValue(beta) {
