@@ -46,7 +46,7 @@ class Playground(VBox):
     >>> import torch
     >>> from vaelib import ImageData, TrainConfig
     >>> images = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8)
-    >>> config = TrainConfig(hidden_dim=(16,), latent_dim=2, batch_size=16)
+    >>> config = TrainConfig(latent_dim=2, batch_size=16, device="cpu")
     >>> playground = Playground(config, ImageData(images, images))
     >>> playground.train(5)
     >>> playground.wait()
