@@ -62,7 +62,7 @@ def packed(run: Run, data: ImageData) -> dict[str, Any]:
     mean, largest = error(model, data.test[: explorer.POINTS])
     return dict(
         network=weights.pack(model),
-        codes=explorer.codes(model, data.test),
+        codes=explorer.pack_codes(model, data.test),
         log={name: [round(row[name], 4) for row in run.rows] for name in COLUMNS},
         term=title(config.loss, data.binary),
         rounding=dict(bits=8, mean=mean, largest=largest),
@@ -115,7 +115,7 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
     index = dict(
         models=models,
         first=models.index(first),
-        test=explorer.test_of(data),
+        test=explorer.pack_test_images(data),
         noise=noise.numpy().tobytes(),
     )
     files.write(out / "zoo" / "index.js", frontend.state("zoo/index", index).encode())

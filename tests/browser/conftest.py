@@ -1,4 +1,4 @@
-"""JupyterLab, the book and Chromium for the tests, once for all of them."""
+"""Fixtures that start JupyterLab, the book and Chromium once for all tests."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 import real
 from filelock import FileLock
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium. Skips where there is none, except in CI."""
+    """Headless Chromium. Without one, the tests are skipped, except in CI."""
     with real.chromium() as found:
         if found is None and "CI" not in os.environ:
-            pytest.skip(
-                "There is no Chromium here: install it, or run playwright install chromium."
-            )
+            pytest.skip("no Chromium: install it, or run playwright install chromium")
         assert found, "CI must have a Chromium"
         yield found
 
@@ -34,20 +32,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real.Lab]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the page wrote to its console as an error."""
+    """Errors that the page has written to its console."""
     return []
 
 
 @pytest.fixture
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    """A tab that is tall enough to show a whole chapter: JupyterLab draws only what is in sight."""
+    """A tab that shows a whole chapter: JupyterLab draws only what is visible."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
     tab = browser.new_page(viewport={"width": 1300, "height": 24000})
-    tab.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text) if message.type == "error" else None
-        ),
-    )
+    tab.on("console", on_console)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     yield tab
     tab.close()
@@ -55,7 +53,7 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book, as `make book` builds it with a small zoo: once, for all processes that test."""
+    """Folder of the book, built once for all test processes, with a small zoo."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
     with FileLock(f"{folder}.lock", timeout=600):
@@ -70,6 +68,6 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(book: Path) -> Iterator[str]:
-    """Where the book is served."""
+    """Address of the book on a static file server."""
     with real.served(book) as address:
         yield address

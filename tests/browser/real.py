@@ -1,4 +1,4 @@
-"""A real JupyterLab, started by `vaelib lab`, a static host, and a real Chromium that can reach nothing but this machine."""
+"""A real JupyterLab, a static file server and a real Chromium without a network."""
 
 from __future__ import annotations
 
@@ -24,15 +24,24 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import notebooks
 
 ROOT = Path(__file__).parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-sync",
-    "--disable-component-update", "--no-first-run", "--disable-default-apps", "--disable-domain-reliability",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--no-first-run",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
-]  # fmt: skip
+]
+ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})")
 
 
 class Lab(NamedTuple):
-    """Where JupyterLab answers, what it opens first, and the folder that it serves."""
+    """Address of JupyterLab, its token, the page it opens first, and its folder."""
 
     url: str
     token: str
@@ -42,7 +51,7 @@ class Lab(NamedTuple):
 
 @contextmanager
 def chromium() -> Iterator[Browser | None]:
-    """Headless Chromium, the system's or Playwright's own; none where there is neither."""
+    """Yield a headless Chromium, or None if there is none on this machine."""
     with sync_playwright() as playwright:
         found = shutil.which("chromium") or playwright.chromium.executable_path
         if not Path(found).exists():
@@ -55,19 +64,18 @@ def chromium() -> Iterator[Browser | None]:
             browser.close()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and says nothing."""
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Handler that serves files and writes no log."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Write nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a static host of a folder."""
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
-    ) as server:
+    """Serve a folder, and yield the address."""
+    handler = partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -75,60 +83,64 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def jupyterlab(folder: Path) -> Iterator[Lab]:
-    """`vaelib lab` in a copy of the notebooks; only what a test needs is set: no window, a free port, commands from outside."""
+    """Run `vaelib lab` in a copy of the notebooks.
+
+    The settings are those of the user but for what a test needs: no window, a free
+    port, and commands from outside.
+    """
     root, settings = folder / "lab", folder / "settings"
     settings.mkdir()
-    shutil.copytree(
-        notebooks.FOLDER,
-        root / "notebooks",
-        ignore=shutil.ignore_patterns(".ipynb_checkpoints", "reports"),
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = dict(open_browser=False, port=port, port_retries=0, allow_root=True)
-    quiet = dict(
-        expose_app_in_browser=True,
-        news_url=None,
-        check_for_updates_class="jupyterlab.NeverCheckForUpdate",
-    )
-    (settings / "jupyter_lab_config.json").write_text(
-        json.dumps(dict(ServerApp=server, LabApp=quiet))
-    )
+    unneeded = shutil.ignore_patterns(".ipynb_checkpoints", "reports")
+    shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=unneeded)
+    write_settings(settings / "jupyter_lab_config.json")
+
     environment = os.environ | dict(
         JUPYTER_CONFIG_DIR=str(settings), JUPYTER_RUNTIME_DIR=str(settings / "runtime")
     )
+    command = [sys.executable, "-m", "vaelib.cli", "lab"]
     with (settings / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vaelib.cli", "lab"],
-            cwd=root,
-            env=environment,
-            stderr=log,
-        )
+        process = subprocess.Popen(command, cwd=root, env=environment, stderr=log)
     try:
-        yield Lab(*answer(process, settings / "log"), root)
+        yield Lab(*wait_for_address(process, settings / "log"), root)
     finally:
         process.terminate()
         process.wait(20)
 
 
-def answer(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str, str]:
-    """Where JupyterLab says that it is, its token, and what it opens first."""
-    said, began = "", time.monotonic()
-    while not (
-        found := re.search(
-            r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})", said
-        )
-    ):
-        assert process.poll() is None, said
-        assert time.monotonic() - began < 60, said
+def write_settings(file: Path) -> None:
+    """Write the settings of JupyterLab for a test."""
+    server = dict(open_browser=False, port=free_port(), port_retries=0, allow_root=True)
+    lab = dict(
+        expose_app_in_browser=True,
+        news_url=None,
+        check_for_updates_class="jupyterlab.NeverCheckForUpdate",
+    )
+    file.write_text(json.dumps(dict(ServerApp=server, LabApp=lab)))
+
+
+def free_port() -> int:
+    """Return a port that no process uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_for_address(
+    process: subprocess.Popen[bytes], log: Path
+) -> tuple[str, str, str]:
+    """Return address, token and first page of JupyterLab, as its log shows them."""
+    text, start = "", time.monotonic()
+    while not (found := ADDRESS.search(text)):
+        assert process.poll() is None, text
+        assert time.monotonic() - start < 60, text
         time.sleep(0.1)
-        said = log.read_text()
-    return found[1], found[3], found[2]
+        text = log.read_text()
+    url, opened, token = found.groups()
+    return url, token, opened
 
 
 def command(page: Page, name: str, **arguments: str) -> None:
-    """Runs a command of JupyterLab, and waits for its end, if it ever tells."""
+    """Execute a command of JupyterLab, and wait at most 2 seconds for its end."""
     script = """async ([name, given]) => {
         const done = jupyterapp.commands.execute(name, given);
         await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 2000))]);
@@ -137,21 +149,47 @@ def command(page: Page, name: str, **arguments: str) -> None:
 
 
 def run_new(page: Page, lab: Lab, name: str, *cells: str) -> None:
-    """Makes a notebook of some cells, opens and runs it, and waits for the widget that it shows."""
+    """Create, open and run a notebook, and wait for the widget that it shows."""
     kernel = {
         "name": "python3",
         "display_name": "Python 3 (ipykernel)",
         "language": "python",
     }
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-    made.cells = [nbformat.v4.new_code_cell(text) for text in cells]
-    nbformat.write(made, lab.root / "notebooks" / f"{name}.ipynb")
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    notebook.cells = [nbformat.v4.new_code_cell(text) for text in cells]
+    nbformat.write(notebook, lab.root / "notebooks" / f"{name}.ipynb")
+
     page.set_viewport_size({"width": 1300, "height": 2200})
     page.goto(f"{lab.url}/lab/tree/notebooks/{name}.ipynb?reset&token={lab.token}")
-    ready = f"""() => {{
+    is_ready = f"""() => {{
         const shown = window.jupyterapp?.shell.currentWidget;
-        return shown?.context?.path?.endsWith("{name}.ipynb") && shown.sessionContext?.session?.kernel?.status === "idle";
+        const kernel = shown?.sessionContext?.session?.kernel;
+        const isOpen = shown?.context?.path?.endsWith("{name}.ipynb");
+        return isOpen && kernel?.status === "idle";
     }}"""
-    page.wait_for_function(ready, timeout=60_000)
+    page.wait_for_function(is_ready, timeout=60_000)
     command(page, "notebook:run-all-cells")
     page.locator(".vaelib").first.wait_for(timeout=60_000)
+
+
+def add_axe(page: Page) -> None:
+    """Load axe, which finds barriers for users with disabilities."""
+    page.add_script_tag(path=AXE)
+
+
+def check_layout(page: Page, width: int, ignored: tuple[str, ...]) -> None:
+    """Check that each widget fits into a window, and that axe finds nothing.
+
+    `ignored` are impacts of axe: "minor", "moderate", "serious", "critical".
+    """
+    page.set_viewport_size({"width": width, "height": 2600})
+    page.wait_for_timeout(400)
+    for widget in page.locator(".vaelib").all():
+        assert widget.evaluate("w => w.scrollWidth <= w.clientWidth + 1"), width
+    found = page.evaluate("axe.run('.vaelib', {resultTypes: ['violations']})")
+    violations = [
+        (violation["id"], [node["html"][:200] for node in violation["nodes"]])
+        for violation in found["violations"]
+        if violation["impact"] not in ignored
+    ]
+    assert violations == []

@@ -1,44 +1,46 @@
-"""The JavaScript modules joined into one: node can parse what a page gets."""
+"""The JavaScript modules joined into one: node can parse what a page receives."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vaelib.widgets import frontend
 
-NODE = next(iter(Path(sys.executable).parent.glob("node*")), "node")
+JS = Path(frontend.__file__).parent / "js"
 
 
 @pytest.mark.parametrize("name", ["explorer", "playground"])
-def test_a_widget_is_one_module_that_imports_nothing(name: str, tmp_path: Path):
+def test_a_widget_is_one_module_without_imports(
+    node: Callable[..., str], name: str, tmp_path: Path
+):
     text = frontend.module(name)
     assert not re.search(r"^import ", text, re.M)
-    assert (
-        text.count(f"export default {{ render: {name} }};")
-        == text.count("export ")
-        == 1
-    )
+    entry = f"export default {{ render: {name} }};"
+    assert text.count(entry) == text.count("export ") == 1
     (tmp_path / "one.mjs").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [str(NODE), "--check", str(tmp_path / "one.mjs")],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    node("--check", tmp_path / "one.mjs")
 
 
-def test_a_published_page_is_one_classic_script(tmp_path: Path):
+def test_a_published_page_is_one_classic_script(
+    node: Callable[..., str], tmp_path: Path
+):
     text = frontend.script()
     assert not re.search(r"^(import|export) ", text, re.M)
     (tmp_path / "page.cjs").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [str(NODE), "--check", str(tmp_path / "page.cjs")],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    node("--check", tmp_path / "page.cjs")
+
+
+def test_names_at_the_top_level_are_unique():
+    declaration = re.compile(r"^(?:export )?(?:async )?(?:function|class) (\w+)", re.M)
+    constants = re.compile(r"^(?:export )?(?:const|let) (\w+|[\[{][^=]*?[\]}]) =", re.M)
+    names = []
+    for file in JS.rglob("*.js"):
+        text = file.read_text("utf-8")
+        names += declaration.findall(text)
+        names += [n for c in constants.findall(text) for n in re.findall(r"\w+", c)]
+    assert len(names) > 100
+    assert {name for name in names if names.count(name) > 1} == set()

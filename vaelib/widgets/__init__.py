@@ -1,4 +1,4 @@
-"""Widgets to touch a VAE with: LatentExplorer moves latents, Playground trains."""
+"""Widgets for a VAE: LatentExplorer moves its latents, Playground trains it."""
 
 from vaelib.widgets.explorer import LatentExplorer as LatentExplorer
 from vaelib.widgets.playground import Playground as Playground

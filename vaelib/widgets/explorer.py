@@ -1,4 +1,4 @@
-"""LatentExplorer: encode, move latents, decode, all of it in the browser; Python only hands over weights and test images."""
+"""LatentExplorer: encode an image, move its latents and decode them, in the browser."""
 
 from __future__ import annotations
 
@@ -19,15 +19,32 @@ from vaelib.widgets import frontend
 from vaelib.widgets.weights import pack
 
 IMAGES, POINTS = 100, 1000  # test images to start from, and in the plane
-FIXED = 1024  # means travel as 16-bit numbers, in steps of 1/1024
+FIXED_POINT = 1024  # means are sent as 16-bit integers, in units of 1/1024
 
 
 class LatentExplorer(anywidget.AnyWidget):
-    r"""From an image through $q_\phi(z|x)$, a point z and the decoder to an image: (9) and (11)-(12), live with no kernel.
+    r"""Widget that shows an image, its $q_\phi(z|x)$, a point z and the decoded image.
 
-    `model`: a VAE, or a run's folder. `data` gives the test images to start from, the points in the plane and the KL by
-    which latents are sorted; a run brings its own. `bits`: 8, or 32 for weights as they are. `z` is the current point (J,),
-    to be read or set. Raises: ConfigError, RunError, DataError, one sentence each.
+    Equations (9) and (11)-(12), computed in the browser: no kernel is needed.
+
+    `model` is a VAE or the folder of a run. `data` provides the test images to start
+    from, the points in the plane, and the KL by which latents are sorted; the data of
+    a run are loaded if `data` is None. `bits` is the precision of the weights: 8, or
+    32 for exact weights. The attribute `z` (J,) is the current point; it can be read
+    and set.
+
+    Raises ConfigError if `bits` or the shape of `data` does not fit, RunError if the
+    folder contains no run, and DataError if its data cannot be loaded.
+
+    Example:
+
+    >>> from vaelib import VAE
+    >>> explorer = LatentExplorer(VAE((1, 8, 8), hidden_dims=(16,), latent_dim=2))
+    >>> explorer
+    LatentExplorer(2 latents)
+    >>> explorer.z = [1.0, -0.5]
+    >>> explorer.z
+    [1.0, -0.5]
     """
 
     _esm = frontend.module("explorer")
@@ -45,65 +62,60 @@ class LatentExplorer(anywidget.AnyWidget):
         **kwargs: Any,
     ) -> None:
         if not isinstance(model, VAE):
-            model, config = runs.load(model)
-            if data is None:
-                data = load_dataset(
-                    config.dataset,
-                    config.binarize,
-                    config.channels,
-                    config.image_size,
-                    config.data_dir,
-                )
+            model, c = runs.load(model)
+            data = data or load_dataset(
+                c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
+            )
         self.bits = bits
         super().__init__(**kwargs)
         self.show(model, data)
 
     def show(self, model: VAE, data: ImageData | None = None) -> None:
-        """Shows other weights, and other data where they are given, without starting anew."""
+        """Replace the weights, and the data if given, without a restart of the widget.
+
+        Raises ConfigError if the data have another shape than the model.
+        """
         if data is not None and data.shape != model.shape:
             raise ConfigError(
-                f"data of shape {data.shape} do not fit a model of {model.shape}: give the data it is made for."
+                f"data of shape {data.shape} do not fit a model of {model.shape}: "
+                "give the data it is made for."
             )
         network = pack(model, self.bits)
         with self.hold_sync():
             self.network = network
             if data is not None:
-                self.test = test_of(data)
+                self.test = pack_test_images(data)
                 self.images = data.test
             if self.test:
-                self.codes = codes(model, self.images)
+                self.codes = pack_codes(model, self.images)
 
     def __repr__(self) -> str:
         return f"LatentExplorer({self.network['decoder'][0]} latents)"
 
 
-def test_of(data: ImageData) -> dict[str, Any]:
-    """The first test images as bytes, and the labels of those that are points in the plane."""
-    labels = (
-        data.labels[1][:POINTS].to(torch.uint8).numpy().tobytes()
-        if data.labels
-        else b""
-    )
+def pack_test_images(data: ImageData) -> dict[str, Any]:
+    """Return the first test images and the labels of the points, both as bytes."""
+    labels = data.labels[1][:POINTS] if data.labels else torch.empty(0)
     return dict(
         images=data.test[:IMAGES].cpu().numpy().tobytes(),
-        labels=labels,
+        labels=labels.to(torch.uint8).numpy().tobytes(),
         classes=list(data.classes),
     )
 
 
 @torch.no_grad()
-def codes(model: VAE, images: torch.Tensor) -> dict[str, Any]:
-    """Posterior means of the first test images, the mean KL of each latent in nats, and whether it is active."""
+def pack_codes(model: VAE, images: torch.Tensor) -> dict[str, Any]:
+    """Return posterior means as bytes, and the mean KL and activity of each latent.
+
+    The means are those of the first images; the KL, in nats, is over all images.
+    """
     device = next(model.parameters()).device
-    posteriors = [
-        model.encode(pixels(chunk.to(device))) for chunk in images.split(1000)
-    ]
+    chunks = images.split(1000)
+    posteriors = [model.encode(pixels(chunk.to(device))) for chunk in chunks]
     mu, logvar = (torch.cat(part) for part in zip(*posteriors, strict=True))
-    fixed = (
-        (mu[:POINTS] * FIXED).round().clamp(-(2**15), 2**15 - 1).to("cpu", torch.int16)
-    )
+    fixed = (mu[:POINTS] * FIXED_POINT).round().clamp(-(2**15), 2**15 - 1)
     return dict(
-        mu=fixed.numpy().tobytes(),
+        mu=fixed.to("cpu", torch.int16).numpy().tobytes(),
         kl=kl_per_latent(mu, logvar).mean(0).tolist(),
         active=(mu.var(0) > ACTIVE).tolist(),
     )

@@ -1,4 +1,4 @@
-"""The JavaScript of the widgets: many small modules, joined into one text."""
+"""The JavaScript modules of the widgets, joined into one text, and the style sheet."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import [^;]*? from "(\.[\w./-]+\.js)";\n', re.M)
+EXPORT = re.compile(r"^export (?!default)", re.M)
 DEFAULT = re.compile(r"^export default .*\n", re.M)  # anywidget's entry point
 
 
 def module(name: str) -> str:
     """Return js/`name`.js and all modules that it imports, as one ES module.
 
-    anywidget sends one module for each widget, and a page opened from a disk cannot
-    import others.
+    anywidget sends one module for each widget, and a page that is opened from a disk
+    cannot import modules. Names at the top level must be unique in all modules.
     """
-    texts: dict[Path, str] = {}  # dependencies first
+    texts: dict[Path, str] = {}  # each file after the files that it imports
 
     def visit(file: Path) -> None:
         text = file.read_text("utf-8")
@@ -28,21 +29,19 @@ def module(name: str) -> str:
             if needed not in texts:
                 visit(needed)
                 texts[needed] = DEFAULT.sub("", texts[needed])
-        texts[file] = re.sub(
-            r"^export (?!default)", "", IMPORT.sub("", text), flags=re.M
-        )
+        texts[file] = EXPORT.sub("", IMPORT.sub("", text))
 
     visit(FOLDER / "js" / f"{name}.js")
     return "\n".join(texts.values())
 
 
 def script(name: str = "page") -> str:
-    """Return the module as a classic script, which also loads from `file://`."""
+    """Return the module as a classic script, which a page on a disk can load too."""
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
 
 
 def state(name: str, values: dict[str, Any]) -> str:
-    """Return a script that hands `values` to js/state.js; bytes become base64."""
+    """Return a script that passes `values` to js/state.js, with bytes as base64."""
 
     def encode(raw: bytes) -> dict[str, str]:
         return dict(base64=base64.b64encode(raw).decode())

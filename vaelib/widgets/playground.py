@@ -1,347 +1,270 @@
-"""Playground: training that is watched and steered while it runs."""
+"""Playground: watch and control a training while it runs."""
 
 from __future__ import annotations
 
 import atexit
 import math
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-import anywidget
-import torch
 from ipywidgets import VBox
-from traitlets import Bytes, Dict, List
 
 from vaelib.config import ConfigError, TrainConfig, invalid
 from vaelib.data import ImageData, load_dataset
-from vaelib.losses import LOSSES
-from vaelib.widgets import frontend
 from vaelib.widgets.explorer import POINTS, LatentExplorer
+from vaelib.widgets.panel import CONTROLS, Panel, choices, datasets_for
 from vaelib.widgets.session import Session
+from vaelib.widgets.worker import Worker, error_message
 
-PERIOD = 0.075  # seconds between two looks at a model in training
-WEIGHTS = 0.5  # and between two sets of weights for the explorer, which are much larger
-GHOSTS = 4  # earlier curves that stay in sight
-LATENTS = (2, 3, 5, 10, 20, 50)
-SETS = {
-    "mnist": dict(dataset="mnist", channels=1, image_size=28),
-    "fashion_mnist": dict(dataset="fashion_mnist", channels=1, image_size=28),
-    "sprites": dict(dataset="sprites", channels=1),
-    "sprites, RGB": dict(dataset="sprites", channels=3),
-}
-OWN = "your data"
-STEERED = (
-    "beta",
-    "beta_schedule",
-    "loss",
-    "latent_dim",
-    "seed",
-)  # and dataset, by its name on the menu
+REFRESH_PERIOD = 0.075  # seconds between two updates of the panel
+WEIGHTS_PERIOD = 0.5  # seconds between two sets of weights, which are much larger
+MAX_GHOSTS = 4  # curves of earlier models that stay in sight
 
-# A learning rate without a schedule: whoever moves beta late must not meet one that is spent.
+# The learning rate has no schedule: a change of beta late in a run must have an effect.
 DEFAULT = TrainConfig(epochs=20, lr=2e-3, lr_schedule="none", group="playground")
 
 
-class Panel(anywidget.AnyWidget):
-    """Controls, curves and pictures. Only the Playground writes it; what a hand does comes as messages."""
-
-    _esm = frontend.module("playground")
-    _css = frontend.style()
-    choices = Dict().tag(sync=True)  # of each menu
-    settings = Dict().tag(
-        sync=True
-    )  # where each control stands, and beta over the whole run
-    frame = Dict().tag(sync=True)  # step, images a second, KL per latent, ...
-    curve = Bytes().tag(sync=True)  # rows of step, recon, KL, beta
-    fixed = Bytes().tag(sync=True)  # test images
-    pictures = Bytes().tag(sync=True)  # their reconstructions, samples, traversals
-    ghosts = List().tag(sync=True)  # earlier curves
-    kept = List().tag(sync=True)  # runs that were written, and their figures
-
-    def __repr__(self) -> str:
-        return "Panel()"
-
-
 class Playground(VBox):
-    """Trains a VAE under your hands: data, beta and its schedule, loss, latent size and seed.
+    """Widget that trains a VAE while the user watches and changes its settings.
 
-    `config`: where the controls begin, and all other settings; `data`: your own, beside the data sets by name. From Python:
-    `train`, `pause`, `step`, `reset`, `keep`, `steer(beta=4)`, and `wait`. Nothing that is shown changes a result. A thread
-    lives only while there is something to do, and one Playground trains at a time.
-    Raises: ConfigError, DataError, one sentence each.
+    The controls are the data set, beta and its schedule, the loss, the number of
+    latents and the seed. `config` gives their first values and all other settings.
+    `data` are images of your own, offered beside the data sets that have a name.
+
+    The methods `train`, `pause`, `step`, `reset`, `keep` and `steer` do what the
+    controls do, and return at once; `wait` returns when all of it is done. Training
+    runs in a thread that exists only while there is work, and one Playground trains at
+    a time. Nothing that is shown changes a result.
+
+    Raises ConfigError or DataError if a setting or a data set cannot be used.
+
+    Example:
+
+    >>> import torch
+    >>> from vaelib import ImageData, TrainConfig
+    >>> images = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8)
+    >>> config = TrainConfig(latent_dim=2, batch_size=16, device="cpu")
+    >>> playground = Playground(config, ImageData(images, images))
+    >>> playground.train(5)
+    >>> playground.wait()
+    >>> playground.session.state.step
+    5
+    >>> playground.close()
     """
 
-    alive: ClassVar[WeakSet[Playground]] = WeakSet()
+    instances: ClassVar[WeakSet[Playground]] = WeakSet()  # that are not closed
 
     def __init__(
         self, config: TrainConfig = DEFAULT, data: ImageData | None = None
     ) -> None:
-        self.pause_others()  # also that of this cell, if it is run again
+        self.pause_others()  # also the one of this cell, if the cell is run again
         if data:
             config = replace(config, dataset="tensors", channels=1, image_size=28)
-        own = {
-            key: getattr(config, key) for key in ("dataset", "channels", "image_size")
-        }
-        self.sets = SETS | (
-            {OWN: own}
-            if not any(entry.items() <= own.items() for entry in SETS.values())
-            else {}
-        )
-        self.dataset = next(
-            name for name, entry in self.sets.items() if entry.items() <= own.items()
-        )
-        self.loaded = {self.dataset: data} if data else {}
         self.config = config
-        self.asked: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]]] = (
-            SimpleQueue()
-        )
-        self.lock, self.thread, self.closed = Lock(), None, False
-        self.left, self.due, self.weights_due = (
-            0.0,
-            0.0,
-            0.0,
-        )  # updates to make; when to show
-        self.began = time.monotonic(), 0
+        self.datasets, self.dataset = datasets_for(config)
+        self.loaded = {self.dataset: data} if data else {}
+
+        self.worker = Worker(self)
+        self.updates_left = 0.0
+        self.refresh_due = self.weights_due = 0.0  # times of time.monotonic()
+        self.started = time.monotonic(), 0  # time and step, for images per second
         self.message, self.error = "", None
+
         self.session = Session(config, self.load(self.dataset, config), self.dataset)
-        self.explorer = LatentExplorer(
-            self.session.state.model, self.session.few(POINTS)
-        )
-        self.panel = Panel(choices=self.choices(), fixed=self.session.fixed())
-        self.panel.on_msg(self.hear)
-        self.show()
+        few = self.session.with_test_images(POINTS)
+        self.explorer = LatentExplorer(self.session.state.model, few)
+        fixed = self.session.test_images()
+        self.panel = Panel(choices=choices(self.datasets, config), fixed=fixed)
+        self.panel.on_msg(self.on_message)
+        self.refresh()
         super().__init__([self.panel, self.explorer])
-        self.alive.add(self)
+        self.instances.add(self)
 
     def __repr__(self) -> str:
         c, step = self.session.config, self.session.state.step
-        return f"Playground({self.dataset}, {c.loss}, {c.latent_dim} latents, beta {self.config.beta:g}, {step} updates)"
+        model = f"{self.dataset}, {c.loss}, {c.latent_dim} latents"
+        return f"Playground({model}, beta {self.config.beta:g}, {step} updates)"
 
-    # What a hand or a cell may ask for; it takes effect before the next update.
+    # Commands: each returns at once and takes effect before the next update.
 
     def train(self, steps: int | None = None) -> None:
-        """Trains on, for `steps` updates or to the end of the last epoch; returns at once."""
-        self.ask(self.run, math.inf if steps is None else steps)
+        """Train for `steps` updates, or to the end of the last epoch."""
+        self.worker.submit(self.set_updates, math.inf if steps is None else steps)
 
     def pause(self) -> None:
-        """Stands still after the update under way."""
-        self.ask(self.run, 0)
+        """Stop training after the present update."""
+        self.worker.submit(self.set_updates, 0)
 
     def step(self) -> None:
-        """Makes one update."""
-        self.ask(self.run, 1)
+        """Make one update."""
+        self.worker.submit(self.set_updates, 1)
 
     def reset(self) -> None:
-        """Begins anew with the same settings, standing still; the curve so far stays in sight."""
-        self.ask(self.run, 0)
-        self.ask(self.begin)
+        """Stop, and start a new model with the same settings."""
+        self.worker.submit(self.set_updates, 0)
+        self.worker.submit(self.start_session)
 
     def keep(self) -> None:
-        """Writes the model as a run, as it is now."""
-        self.ask(self.write)
+        """Write the present model as a run."""
+        self.worker.submit(self.write_run)
 
     def steer(self, **settings: Any) -> None:
-        """Moves controls: beta takes effect at once, all others begin a new model."""
-        self.ask(self.change, settings)
+        """Change controls: a new beta has effect at once, others start a new model."""
+        self.worker.submit(self.apply_settings, settings)
 
     def wait(self) -> None:
-        """Returns when all that was asked for is done. Raises: what went wrong since it was last called."""
-        while thread := self.thread:
-            thread.join()
+        """Return when all commands are done; raise the last error, if there is one."""
+        self.worker.join()
         if error := self.error:
             self.error = None
             raise error
 
     def close(self) -> None:
-        """Ends training, and takes the widget from the page."""
+        """Stop training for good, and remove the widget from the page."""
         self.end()
         for part in self.children:
             part.close()
         super().close()
 
     def end(self) -> None:
-        """Ends the thread, for good."""
-        self.alive.discard(self)
-        self.closed = True
-        if thread := self.thread:
-            thread.join()
+        """End the thread for good."""
+        self.instances.discard(self)
+        self.worker.close()
 
     def pause_others(self) -> None:
-        """One training has the processor."""
-        for other in list(self.alive - {self}):
-            if other.thread:
+        """Pause all other Playgrounds: two trainings would share the processor."""
+        for other in list(self.instances - {self}):
+            if other.worker.thread:
                 other.pause()
 
-    def hear(self, panel: Panel, said: dict[str, Any], buffers: list[bytes]) -> None:
-        """Takes what the page says: that it is there, a button, a control."""
-        match said:
+    def on_message(
+        self, panel: Panel, content: dict[str, Any], buffers: list[bytes]
+    ) -> None:
+        """Handle a message from the page: its start, a button or a control."""
+        match content:
             case {"do": "hello"}:
                 panel.send({"here": True})
-            case {"do": "train" | "pause" | "step" | "reset" | "keep" as verb}:
-                getattr(self, verb)()
+            case {"do": "train" | "pause" | "step" | "reset" | "keep" as name}:
+                getattr(self, name)()
             case {"set": dict(settings)}:
                 self.steer(**settings)
 
-    # The trainer: one thread does all that changes the model or the page.
-
-    def ask(self, act: Callable[..., None], *arguments: Any) -> None:
-        """Hands the trainer a task, and wakes it."""
-        self.asked.put((act, arguments))
-        with self.lock:
-            if self.thread is None and not self.closed:
-                self.thread = Thread(target=self.work, name="Playground", daemon=True)
-                self.thread.start()
-
-    def work(self) -> None:
-        """Does what is asked, trains and shows, until there is nothing to do."""
-        torch.set_num_threads(1)  # of this thread: the page needs the other core
-        while True:
-            try:
-                self.turn()
-            except Exception as error:  # it is told on the page, and wait() raises it
-                self.error, self.left, self.message = error, 0, sentence(error)
-                with suppress(Exception):
-                    self.show()
-            with self.lock:
-                if self.closed or (self.asked.empty() and not self.left):
-                    self.thread = None
-                    return
+    # Called in the thread of the worker only
 
     def turn(self) -> None:
-        """All that was asked, then one update, then a look if it is due."""
-        with suppress(Empty):
-            while True:
-                act, arguments = self.asked.get_nowait()
-                self.due = 0  # an effect is to be seen at once
-                act(*arguments)
-        if self.left:
+        """Execute the waiting commands and make one update; refresh the page if due."""
+        for function, arguments in self.worker.pending():
+            self.refresh_due = 0  # the effect of a command is shown at once
+            function(*arguments)
+        if self.updates_left:
             self.session.advance()
-            self.left = 0 if self.session.over else self.left - 1
-        if not self.left or time.monotonic() >= self.due:
-            self.show()
+            self.updates_left = 0 if self.session.finished else self.updates_left - 1
+        if not self.updates_left or time.monotonic() >= self.refresh_due:
+            self.refresh()
 
-    def run(self, steps: float) -> None:
-        """So many updates are left to make."""
-        if steps and not self.session.over:
+    def is_busy(self) -> bool:
+        """Return whether updates are left to make."""
+        return self.updates_left > 0
+
+    def fail(self, error: Exception) -> None:
+        """Stop training and show the error on the page; `wait` raises it."""
+        self.error, self.updates_left, self.message = error, 0, error_message(error)
+        with suppress(Exception):
+            self.refresh()
+
+    def set_updates(self, updates: float) -> None:
+        """Set the number of updates to make from now on."""
+        if updates and not self.session.finished:
             self.message = ""
             self.pause_others()
-        self.left = 0 if self.session.over else steps
-        self.began = time.monotonic(), self.session.state.step
+        self.updates_left = 0 if self.session.finished else updates
+        self.started = time.monotonic(), self.session.state.step
 
-    def change(self, settings: dict[str, Any]) -> None:
-        """Takes new settings if all of them can be had, or none. Raises: ConfigError, DataError."""
+    def apply_settings(self, settings: dict[str, Any]) -> None:
+        """Use new settings; if one of them is not valid, use none.
+
+        Raises ConfigError or DataError.
+        """
         settings = dict(settings)
         name = settings.pop("dataset", self.dataset)
-        if name not in self.sets:
-            raise invalid("dataset", name, f"give one of {', '.join(self.sets)}")
-        if unknown := set(settings) - set(STEERED):
+        if name not in self.datasets:
+            raise invalid("dataset", name, f"give one of {', '.join(self.datasets)}")
+        if unknown := set(settings) - set(CONTROLS):
             raise ConfigError(
-                f"{unknown.pop()} has no control: give dataset, {', '.join(STEERED)}."
+                f"{unknown.pop()} has no control: give dataset, {', '.join(CONTROLS)}."
             )
-        config = replace(self.config, **self.sets[name], **settings)
+        config = replace(self.config, **self.datasets[name], **settings)
         self.load(name, config)
-        anew = name != self.dataset or bool(set(settings) - {"beta"})
+
+        is_new_model = name != self.dataset or bool(set(settings) - {"beta"})
         self.dataset, self.config, self.message = name, config, ""
-        if anew:
-            self.begin()
+        if is_new_model:
+            self.start_session()
         else:
             self.session.change_beta(config.beta)
 
     def load(self, name: str, config: TrainConfig) -> ImageData:
-        """A data set of the menu, unpacked once. Raises: DataError."""
+        """Return a data set of the menu, loaded once. Raises DataError."""
         if name not in self.loaded:
+            c = config
             self.loaded[name] = load_dataset(
-                config.dataset,
-                config.binarize,
-                config.channels,
-                config.image_size,
-                config.data_dir,
+                c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
             )
         return self.loaded[name]
 
-    def begin(self) -> None:
-        """A new model, trained on if the old one was; the curve of that one stays in sight."""
-        old, self.message = self.session, ""
-        self.session = Session(
-            self.config, self.load(self.dataset, self.config), self.dataset
-        )
+    def start_session(self) -> None:
+        """Start a new model; the curve of the old one stays in sight."""
+        old, data = self.session, self.load(self.dataset, self.config)
+        self.message = ""
+        self.session = Session(self.config, data, self.dataset)
         if old.points:
-            self.panel.ghosts = [
-                *self.panel.ghosts,
-                dict(label=old.label, unit=old.unit, curve=old.curve()),
-            ][-GHOSTS:]
-        self.panel.fixed = self.session.fixed()
-        self.explorer.show(self.session.state.model, self.session.few(POINTS))
-        self.began = time.monotonic(), 0
+            ghost = dict(label=old.label, unit=old.unit, curve=old.curve())
+            self.panel.ghosts = [*self.panel.ghosts, ghost][-MAX_GHOSTS:]
+        self.panel.fixed = self.session.test_images()
+        few = self.session.with_test_images(POINTS)
+        self.explorer.show(self.session.state.model, few)
+        self.started = time.monotonic(), 0
 
-    def write(self) -> None:
-        """Keeps the model as a run. Raises: RunError, OSError."""
+    def write_run(self) -> None:
+        """Write the model as a run, and show it. Raises RunError or OSError."""
         run, end = self.session.keep()
-        figures = dict(
-            step=end.step, recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl
-        )
-        self.panel.kept = [
-            *self.panel.kept,
-            dict(path=run.path.as_posix(), label=self.session.label, **figures),
-        ]
+        about = dict(path=run.path.as_posix(), label=self.session.label, step=end.step)
+        terms = dict(recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl)
+        self.panel.kept = [*self.panel.kept, about | terms]
 
     # What is shown
 
-    def choices(self) -> dict[str, list[Any]]:
-        """What each menu offers."""
-        latents = sorted({*LATENTS, self.config.latent_dim})
-        return dict(
-            dataset=list(self.sets),
-            loss=list(LOSSES),
-            latent_dim=latents,
-            beta_schedule=["none", "linear", "cyclic"],
-        )
+    def rate(self, now: float) -> int:
+        """Return the images per second since the last start; 0 while paused."""
+        started, first_step = self.started
+        if not self.updates_left or now == started:
+            return 0
+        images = (self.session.state.step - first_step) * self.config.batch_size
+        return round(images / (now - started))
 
-    def show(self) -> None:
-        """Brings the page up to the last update."""
-        session, now, running = self.session, time.monotonic(), self.left > 0
-        seconds, updates = now - self.began[0], session.state.step - self.began[1]
-        kl = session.kl()
-        settings = {name: getattr(self.config, name) for name in STEERED}
+    def refresh(self) -> None:
+        """Bring the page up to date with the last update."""
+        session, now, running = self.session, time.monotonic(), self.updates_left > 0
+        kl = session.mean_kl()
+        settings = {name: getattr(self.config, name) for name in CONTROLS}
+        shown = dict(dataset=self.dataset, plan=session.plan)
+        progress = dict(running=running, rate=self.rate(now), message=self.message)
         with self.panel.hold_sync():
-            self.panel.settings = dict(
-                settings, dataset=self.dataset, plan=session.plan
-            )
+            self.panel.settings = settings | shown
             self.panel.curve = session.curve()
             self.panel.pictures = session.pictures(kl)
-            self.panel.frame = session.facts() | dict(
-                kl=kl.tolist(),
-                running=running,
-                rate=round(updates * self.config.batch_size / seconds)
-                if running and seconds
-                else 0,  # no times at rest
-                message=self.message,
-            )
+            self.panel.frame = session.status() | dict(kl=kl.tolist()) | progress
         if not running or now >= self.weights_due:
             self.explorer.show(session.state.model)
-            self.weights_due = now + WEIGHTS
-        self.due = time.monotonic() + PERIOD
+            self.weights_due = now + WEIGHTS_PERIOD
+        self.refresh_due = time.monotonic() + REFRESH_PERIOD
 
 
 @atexit.register
 def end_all() -> None:
-    """No thread may be inside torch when Python ends."""
-    for playground in list(Playground.alive):
+    """End all threads: none may be inside torch when Python exits."""
+    for playground in list(Playground.instances):
         playground.end()
-
-
-def sentence(error: Exception) -> str:
-    """What went wrong, in one line."""
-    said = str(error).strip().splitlines()
-    own = type(error).__module__.startswith("vaelib")
-    return (
-        said[0]
-        if own and said
-        else f"{type(error).__name__}: {said[0] if said else 'no more is known'}"
-    )

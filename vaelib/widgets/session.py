@@ -1,4 +1,4 @@
-"""One model in training under a hand that may change beta: what it has gone through, what of it is shown, how it is kept."""
+"""One model in training with a beta that may change: its curves, images and record."""
 
 from __future__ import annotations
 
@@ -25,161 +25,170 @@ from vaelib.training import (
     updates,
 )
 
-EVERY = 5  # updates to a point of a curve, their mean: a curve depends on the steps, not on when it was drawn
-SHOWN, SAMPLES, ROWS, STEPS = (
-    10,
-    30,
-    5,
-    11,
-)  # test images, samples, latents traversed and the pictures of each
+# A point of a curve is the mean of so many updates: it must not depend on the moments
+# at which the curve is drawn.
+UPDATES_PER_POINT = 5
+IMAGES = 10  # test images that are reconstructed
+SAMPLES = 30
+TRAVERSED, TRAVERSAL_IMAGES = 5, 11  # latents, and images of each
 KL_IMAGES = 250  # test images for the bars
-PLAN = 101  # values of beta that draw its schedule
+SCHEDULE_POINTS = 101  # values of beta in the plot of its schedule
 
 
 class Session:
-    """A model, its curves, and its settings with a record of every change of beta, so that it can be replayed."""
+    """Model in training, with its curves, its settings and all changes of beta.
+
+    The settings contain the changes of beta, so training can be repeated exactly.
+    """
 
     def __init__(self, config: TrainConfig, data: ImageData, name: str) -> None:
         self.config, self.data, self.name = config, data, name
         self.steps = steps_per_epoch(config, data)
         self.state = start(config, data)
-        self.take_beta()
+        self.update_schedule()
         self.events = updates(self.state, data, config, lambda step: self.beta(step))
-        self.over = False  # no update can follow
-        self.recent: list[tuple[float, ...]] = []  # step, reconstruction, KL, beta
+        self.finished = False  # True if no update can follow
+
+        # Rows of step, reconstruction, KL and beta: since the last point, and points.
+        self.recent: list[tuple[float, ...]] = []
         self.points: list[tuple[float, ...]] = []
         self.ends: list[EpochEnd] = []
-        rng = torch.Generator().manual_seed(
-            config.seed
-        )  # training draws from another one
+
+        # Not the generator of the training: what is shown must not change a result.
+        rng = torch.Generator().manual_seed(config.seed)
         self.noise = torch.randn(SAMPLES, config.latent_dim, generator=rng)
 
     @property
     def label(self) -> str:
-        """The settings in a few words."""
+        """Short description of the settings."""
         c = self.config
-        beta = "".join(
-            f" → {beta:g}" for beta in c.beta_by_step().values()
-        ).removeprefix(" → ")
+        betas = " → ".join(f"{beta:g}" for beta in c.beta_by_step().values())
         plan = "" if c.beta_schedule == "none" else f" {c.beta_schedule}"
-        return f"{self.name}, {c.loss}, {c.latent_dim} latents, β {beta}{plan}, seed {c.seed}"
+        model = f"{self.name}, {c.loss}, {c.latent_dim} latents"
+        return f"{model}, β {betas}{plan}, seed {c.seed}"
 
     @property
     def unit(self) -> str:
-        """What may be compared: cross-entropies of one data set with each other, or densities."""
+        """Unit of the losses: only losses with the same unit can be compared.
+
+        These are cross-entropies of one data set, or densities of one data set.
+        """
         kind = title(self.config.loss, self.data.binary)
         return f"{self.name}: {'density' if 'Gaussian' in kind else kind}"
 
-    def take_beta(self) -> None:
-        """Beta as the settings have it now."""
+    def update_schedule(self) -> None:
+        """Compute the schedule of beta from the settings."""
         self.beta = schedule(self.config, self.data)
-        self.plan = [
-            self.beta(round(i * (self.config.epochs * self.steps - 1) / (PLAN - 1)))
-            for i in range(PLAN)
+        last = self.config.epochs * self.steps - 1
+        steps = [
+            round(i * last / (SCHEDULE_POINTS - 1)) for i in range(SCHEDULE_POINTS)
         ]
+        self.plan = [self.beta(step) for step in steps]
 
     def change_beta(self, beta: float) -> None:
-        """Another beta from the next update on."""
+        """Use another beta from the next update on, and record the change."""
         first, *later = (self.config.beta_by_step() | {self.state.step: beta}).items()
         changes = ",".join(f"{step}:{value!r}" for step, value in later)
         self.config = replace(self.config, beta=first[1], beta_changes=changes)
-        self.take_beta()
+        self.update_schedule()
 
     def advance(self) -> None:
-        """One more update, and the test if an epoch ends with it. Raises: Diverged; no update can follow."""
-        self.over = True
+        """Make one update, and the evaluation if it is the last one of its epoch.
+
+        Raises Diverged if the loss is not finite; then no update can follow.
+        """
+        self.finished = True  # unless this update succeeds
         update = next(self.events)
         assert isinstance(update, Update)
         self.recent.append((update.step, update.recon, update.kl, update.beta))
-        if len(self.recent) == EVERY:
+        if len(self.recent) == UPDATES_PER_POINT:
             self.points.append((update.step, *np.mean(self.recent, 0)[1:]))
             self.recent.clear()
+
         if update.step % self.steps == 0:
             end = next(self.events)
             assert isinstance(end, EpochEnd)
             self.ends.append(end)
-        self.over = self.state.epoch == self.config.epochs
+        self.finished = self.state.epoch == self.config.epochs
 
     def keep(self) -> tuple[Run, EpochEnd]:
-        """Writes the model as a run, as it is now, from where training can go on; and its test figures of this moment.
+        """Write the model as a run, from which training can be resumed.
 
-        Within an epoch the checkpoint is that epoch's, and the log holds those before it. Raises: RunError, OSError.
+        Return the run and the present terms on the test images. Within an epoch, the
+        checkpoint has the number of that epoch, and the log ends with the one before.
+        Raises RunError or OSError if the run cannot be written.
         """
         if self.ends and self.ends[-1].step == self.state.step:
             end = self.ends[-1]
-        else:  # with noise of its own: keeping a model changes no result
-            rng = torch.Generator().manual_seed(self.config.seed)
-            end = measure(
-                self.state,
-                self.data,
-                self.config,
-                self.beta(self.state.step),
-                rng,
-                time.perf_counter(),
-            )
+        else:
+            end = self.evaluate()
         run = create(self.config, self.data)
         run.rows = [past.row for past in self.ends]
         with run.lock():
             run.write(end, self.state, self.data)
         return run, end
 
+    def evaluate(self) -> EpochEnd:
+        """Return the terms on the test images, without a change of the training."""
+        rng = torch.Generator().manual_seed(self.config.seed)
+        beta = self.beta(self.state.step)
+        started = time.perf_counter()
+        return measure(self.state, self.data, self.config, beta, rng, started)
+
     # What is shown
 
-    def few(self, n: int) -> ImageData:
-        """The data with only the first `n` test images."""
+    def with_test_images(self, n: int) -> ImageData:
+        """Return the data with only the first `n` test images."""
         return replace(self.data, test=self.data.test[:n])
 
-    def fixed(self) -> bytes:
-        """The test images whose reconstructions are shown."""
-        return self.data.test[:SHOWN].numpy().tobytes()
+    def test_images(self) -> bytes:
+        """Return the test images whose reconstructions are shown."""
+        return self.data.test[:IMAGES].numpy().tobytes()
 
     def curve(self) -> bytes:
-        """Rows of step, reconstruction, KL and beta, as floats."""
+        """Return the points (step, reconstruction, KL, beta) as 32-bit floats."""
         return np.array(self.points, np.float32).tobytes()
 
-    def facts(self) -> dict[str, Any]:
-        """Where training is, test figures of the epochs that are over, and what the pictures are."""
+    def status(self) -> dict[str, Any]:
+        """Return the progress, the terms after each epoch, and sizes of the images."""
         step, c = self.state.step, self.config
         return dict(
             step=step,
             steps=self.steps,
             epochs=c.epochs,
-            over=self.over,
+            over=self.finished,
             beta=self.beta(step),
             tests=[[end.step, end.recon, end.kl] for end in self.ends],
             term=title(c.loss, self.data.binary),
             unit=self.unit,
             label=self.label,
             shape=list(self.data.shape),
-            sheet=[SHOWN, SAMPLES, min(ROWS, c.latent_dim), STEPS],
+            sheet=[IMAGES, SAMPLES, min(TRAVERSED, c.latent_dim), TRAVERSAL_IMAGES],
         )
 
     @torch.no_grad()
-    def kl(self) -> Tensor:
-        """Mean KL of each latent over a few test images, nats; 0 where the model is broken."""
+    def mean_kl(self) -> Tensor:
+        """Return the mean KL (J,) of each latent over some test images, in nats.
+
+        A value that is not finite becomes 0.
+        """
         return kl_per_latent(*self.encode(KL_IMAGES)).mean(0).cpu().nan_to_num(0, 0, 0)
 
     @torch.no_grad()
     def pictures(self, kl: Tensor) -> bytes:
-        """Reconstructions, samples from fixed noise, and traversals about the first image of the latents with the most KL."""
-        mu, _ = self.encode(SHOWN)
-        walks = traversal(mu[0], steps=STEPS)[
-            kl.argsort(descending=True)[:ROWS].to(mu.device)
-        ]
-        images = self.state.model.images(
-            torch.cat((mu, self.noise.to(mu.device), walks.flatten(0, 1)))
-        )
-        return (
-            images.nan_to_num(0)
-            .mul(255)
-            .round()
-            .to("cpu", torch.uint8)
-            .numpy()
-            .tobytes()
-        )
+        """Return reconstructions, samples and traversals as bytes.
+
+        Samples come from the same noise each time. The latents with the most KL are
+        traversed, about the mean of the first image.
+        """
+        mu, _ = self.encode(IMAGES)
+        strongest = kl.argsort(descending=True)[:TRAVERSED].to(mu.device)
+        moved = traversal(mu[0], steps=TRAVERSAL_IMAGES)[strongest].flatten(0, 1)
+        z = torch.cat((mu, self.noise.to(mu.device), moved))
+        images = self.state.model.images(z).nan_to_num(0)
+        return images.mul(255).round().to("cpu", torch.uint8).numpy().tobytes()
 
     def encode(self, n: int) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q for the first `n` test images."""
-        return self.state.model.encode(
-            pixels(self.data.test[:n].to(self.state.losses.device))
-        )
+        """Return the mean and log variance (n, J) of the first `n` test images."""
+        images = self.data.test[:n].to(self.state.losses.device)
+        return self.state.model.encode(pixels(images))

@@ -1,443 +1,259 @@
-/** LatentExplorer: image, encoder, posterior, z, decoder, image, from left to right; all of it computed here. */
+/**
+ * LatentExplorer: image, encoder, posterior, z, decoder, image, from left to right.
+ * Everything is computed in the browser.
+ */
 
-import { button, latent, listener, menu, nextFrame, node } from "./parts/controls.js";
-import { drawing } from "./parts/drawing.js";
-import { latents } from "./parts/latents.js";
+import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import { paint, picture } from "./parts/picture.js";
-import { legend, plane } from "./parts/plane.js";
-import { between, strip } from "./parts/strip.js";
+import { clamp, descending, gaussian, priorSample } from "./engine/numbers.js";
+import { button, html } from "./parts/controls.js";
+import { drawingCanvas } from "./parts/drawing.js";
+import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
+import { explorerLayout } from "./parts/explorer_layout.js";
+import { latentRows } from "./parts/latents.js";
+import { paint, pictureCanvas } from "./parts/picture.js";
+import { planePanel } from "./parts/plane_panel.js";
+import { startBar } from "./parts/start_bar.js";
+import { anchorStrip, traversalStrip } from "./parts/strips.js";
 
-/** @typedef {import("./parts/controls.js").Model} Model */
+/** @typedef {import("./parts/events.js").Model} Model */
+/** @typedef {import("./engine/network.js").Posterior} Posterior */
 
-const FIXED = 1024; // means come as 16-bit numbers
-const CHOICES = 20; // latents that can be an axis of the plane: those with the most KL
+const REST = 200; // milliseconds without a move until Python receives z
+const PRIOR_MEAN = "none: z is the mean of the prior";
+const PRIOR_SAMPLE = "none: z was drawn from the prior";
 
 /** @param {{ model: Model, el: HTMLElement }} view */
 export function explorer({ model, el }) {
-  const hear = listener(model);
   let network = new Network(model.get("network"));
-  let z = new Float32Array(network.latents);
-  /** @type {{ mu: Float32Array, sigma: Float32Array } | null} */
-  let q = null;
-  let follows = true; // z is the posterior mean, also when the weights change
-  let chosen = Infinity; // the latent that is traversed
-  let [right, up] = [Infinity, Infinity];
-  let anchors = [z, z];
-  let own = { latent: false, axes: false, anchors: false }; // what a hand has chosen stays
   let test = model.get("test");
+  let z = new Float32Array(network.latents);
+  /** @type {Posterior | null} */
+  let posterior = null; // null if there is no image
+  let followsMean = true; // z is the posterior mean, also after a change of weights
+  let traversed = Infinity; // the latent that the strip traverses
+  let isUserChoice = false; // of the traversed latent
+  let isUpdating = false; // while new weights from Python are applied
 
-  const image = drawing(() => ((follows = true), say("your drawing"), encode()));
-  const caption = node("output", { className: "caption" });
-  const out = picture("Image decoded from z", "out");
-  const rows = latents(moved, (j) => ((own.latent = true), choose(j), later()));
-  const space = plane((x, y) => {
-    moved(right, x);
-    moved(up, y);
+  const image = drawingCanvas(() => {
+    caption.textContent = "your drawing";
+    encode(true);
   });
-  const walk = strip("", ["−3", "z", "+3"]);
-  const walkTitle = node("h4");
-  const path = strip("From anchor A to anchor B", ["A", "", "B"]);
-  const t = node("input", {
-    type: "range",
-    min: 0,
-    max: 1,
-    step: 0.01,
-    value: 0,
-    "aria-label": "Place between A and B",
+  const caption = html("output", { className: "caption" });
+  const decoded = pictureCanvas("Image decoded from z", "out");
+  const rows = latentRows(moveLatent, (j) => {
+    isUserChoice = true;
+    traverse(j);
+    drawLater();
   });
-  t.oninput = () => place(between(anchors[0], anchors[1], t.valueAsNumber));
-
-  const number = node("input", {
-    type: "number",
-    min: 0,
-    value: 0,
-    oninput: () => testImage(number.valueAsNumber),
+  const plane = planePanel(moveLatent, () => {
+    return { network, z, posterior, test, codes: model.get("codes") };
   });
-  const testField = node(
-    "label",
-    { className: "field" },
-    node("span", {}, "Test image"),
-    number,
+  const traversal = traversalStrip();
+  const anchors = anchorStrip(
+    (point) => moveTo(point),
+    (which) => anchors.setAnchor(which, z, network),
   );
-  const start = node(
-    "div",
-    { className: "bar", role: "group", "aria-label": "Start from" },
-    node("span", { className: "title" }, "Start from"),
-    testField,
-    button("Blank to draw on", () => {
-      image.set(new Float32Array(network.pixels), network.shape);
-      say("draw here");
-      follows = true;
-      encode();
+  const start = startBar({
+    onTestImage: showTestImage,
+    onBlank: () => {
+      setImage(new Float32Array(network.pixels), "draw here");
+      encode(true);
+    },
+    onPriorMean: () => leaveImage(new Float32Array(network.latents), PRIOR_MEAN),
+    onPriorSample: () => leaveImage(priorSample(network.latents), PRIOR_SAMPLE),
+  });
+  const zButtons = [
+    button("z = μ", () => posterior && moveTo(posterior.mu, true)),
+    button("z from q", () => {
+      if (!posterior) return;
+      const { mu, sigma } = posterior;
+      moveTo(mu.map((mean, j) => mean + sigma[j] * gaussian()));
     }),
-    button("Prior mean", () =>
-      leave(new Float32Array(network.latents), "none: z is the mean of the prior"),
-    ),
-    button("Random sample", () =>
-      leave(Float32Array.from(z, gauss), "none: z was drawn from the prior"),
-    ),
-  );
-  const axes = [
-    menu("Right", [], (j) => ((right = Number(j)), (own.axes = true), spread())),
-    menu("Up", [], (j) => ((up = Number(j)), (own.axes = true), spread())),
   ];
-  const shown = {
-    points: tick("Test images", true),
-    manifold: tick("Decoded pictures", false),
-  };
-  const legendPlace = node("div");
-  const planePart = node(
-    "section",
-    { className: "space" },
-    node("h4", {}, "Plane of two latents"),
-    node(
-      "div",
-      { className: "bar" },
-      ...axes.map((a) => a.root),
-      shown.points.root,
-      shown.manifold.root,
-    ),
-    space.root,
-    legendPlace,
-  );
-  const box = node(
-    "div",
-    { className: "vaelib explorer" },
-    start,
-    node(
-      "div",
-      { className: "flow" },
-      node(
-        "figure",
-        { className: "x" },
-        node("figcaption", {}, "Image x"),
-        image.canvas,
-        caption,
-      ),
-      node("div", { className: "cone encoder" }, node("span", {}, "encoder")),
-      node(
-        "section",
-        { className: "middle" },
-        node(
-          "div",
-          { className: "latent head" },
-          node("span", {}, "Latent"),
-          node("span", {}, "KL, nats"),
-          node("span", {}, "q(z|x): μ ± σ"),
-          node("span", {}, "z"),
-          node("span"),
-        ),
-        rows.root,
-        node(
-          "div",
-          { className: "bar" },
-          button("z = μ", () => q && ((follows = true), place(q.mu, true))),
-          button(
-            "z from q",
-            () => q && place(q.mu.map((m, j) => m + (q?.sigma[j] ?? 0) * gauss())),
-          ),
-        ),
-      ),
-      node("div", { className: "cone decoder" }, node("span", {}, "decoder")),
-      node("figure", { className: "xhat" }, node("figcaption", {}, "Decoded x̂"), out),
-    ),
-    node(
-      "div",
-      { className: "below" },
-      planePart,
-      node(
-        "div",
-        { className: "strips" },
-        node("section", {}, walkTitle, walk.root),
-        node(
-          "section",
-          {},
-          node("h4", {}, "From anchor A to anchor B"),
-          path.root,
-          t,
-          node(
-            "div",
-            { className: "bar" },
-            button("A is here", () => anchor(0)),
-            button("B is here", () => anchor(1)),
-          ),
-        ),
-      ),
-    ),
-  );
-  el.append(box);
+  const layout = explorerLayout({
+    start: start.root,
+    image: image.canvas,
+    caption,
+    rows: rows.root,
+    zButtons,
+    decoded,
+    plane: plane.root,
+    strips: [traversal.root, anchors.root],
+  });
+  el.append(layout);
 
-  /** A box to tick. @param {string} label @param {boolean} checked */
-  function tick(label, checked) {
-    const input = node("input", {
-      type: "checkbox",
-      checked,
-      onchange: () => spread(),
-    });
-    return { input, root: node("label", { className: "tick" }, input, label) };
-  }
+  // z moves: the decoded image changes at once, everything else in the next frame.
 
-  /** What the left image is. @param {string} text */
-  function say(text) {
-    caption.textContent = text;
-  }
-
-  /** One draw from N(0, 1). */
-  function gauss() {
-    return (
-      Math.sqrt(-2 * Math.log(1 - Math.random())) *
-      Math.cos(2 * Math.PI * Math.random())
-    );
-  }
-
-  // z moves: the decoded image at once, all else with the next frame.
-
-  /** A hand moves one latent. @param {number} j @param {number} value */
-  function moved(j, value) {
+  /** Move one latent by hand. @param {number} j @param {number} value */
+  function moveLatent(j, value) {
     z[j] = value;
-    follows = false;
-    paint(out, network.decode(z), network.shape);
+    followsMean = false;
+    decode();
     rows.set(j, value);
-    if (j !== chosen && !own.latent) choose(j);
-    later();
-    tell();
+    if (j !== traversed && !isUserChoice) traverse(j);
+    drawLater();
+    sendZ();
   }
 
-  /** z goes to a place. @param {Float32Array} there @param {boolean} [following] */
-  function place(there, following = false) {
-    follows = following;
-    z = there.slice();
-    paint(out, network.decode(z), network.shape);
+  /** Move z to a point. @param {Float32Array} point @param {boolean} [isMean] */
+  function moveTo(point, isMean = false) {
+    followsMean = isMean;
+    z = point.slice();
+    decode();
     z.forEach((value, j) => rows.set(j, value));
-    later();
-    tell();
+    drawLater();
+    sendZ();
   }
 
-  const later = nextFrame(() => {
-    const [a, b] = [z.slice(), z.slice()];
-    a[chosen] -= 3;
-    b[chosen] += 3;
-    walk.draw(network, a, b);
-    if (network.latents > 1) {
-      space.point(z[right], z[up]);
-      if (network.latents > 2) manifold();
-    }
+  function decode() {
+    paint(decoded, network.decode(z), network.shape);
+  }
+
+  const drawLater = oncePerFrame(() => {
+    traversal.draw(network, z, traversed);
+    plane.drawMove();
   });
 
-  /** The latent that the strip traverses. @param {number} j */
-  function choose(j) {
-    chosen = j;
+  /** Choose the latent that the strip traverses. @param {number} j */
+  function traverse(j) {
+    traversed = j;
     rows.choose(j);
-    walkTitle.textContent = `Traversal of ${latent(j)}, from 3 below z to 3 above`;
-    walk.canvas.setAttribute("aria-label", walkTitle.textContent);
+    traversal.setLatent(j);
   }
 
-  /** Python learns where z is when it rests; not where it goes with the weights that Python sends. A page learns it all. */
-  let resting = 0;
-  let updating = false;
-  function tell() {
-    if (updating && !model.alone) return;
-    clearTimeout(resting);
-    resting = window.setTimeout(() => {
-      model.set("z", [...z]);
-      model.save_changes();
-    }, 200);
+  const sendZLater = debounce(REST, () => {
+    model.set("z", [...z]);
+    model.save_changes();
+  });
+
+  /**
+   * Send z to Python when it has come to rest. Moves that follow from new weights are
+   * not sent: Python caused them itself. A published page needs all moves.
+   */
+  function sendZ() {
+    if (!isUpdating || model.standalone) sendZLater();
   }
 
   // The image
 
-  /** The posterior of the image, and z at its mean if it follows. */
-  function encode() {
-    q = network.encode(image.pixels);
+  /** Set the image on the left. @param {Float32Array} pixels @param {string} text */
+  function setImage(pixels, text) {
+    image.set(pixels, network.shape);
+    caption.textContent = text;
+  }
+
+  /** Encode the image, and move z to its mean on request. @param {boolean} follows */
+  function encode(follows) {
+    posterior = network.encode(image.pixels);
     showPosterior();
-    if (follows) place(q.mu, true);
+    if (follows) moveTo(posterior.mu, true);
   }
 
   function showPosterior() {
-    rows.posterior(q);
-    if (network.latents > 1) space.posterior(q, right, up);
+    rows.showPosterior(posterior);
+    plane.drawPosterior();
   }
 
-  /** z without an image. @param {Float32Array} there @param {string} why */
-  function leave(there, why) {
-    image.set(new Float32Array(network.pixels), network.shape);
-    say(why);
-    q = null;
+  /** Clear the image and move z. @param {Float32Array} point @param {string} text */
+  function leaveImage(point, text) {
+    setImage(new Float32Array(network.pixels), text);
+    posterior = null;
     showPosterior();
-    place(there);
+    moveTo(point);
   }
 
-  /** @param {number} i */
-  function testImage(i) {
+  /** @param {number} index */
+  function showTestImage(index) {
     const { images, labels, classes } = test;
-    const bytes = new Uint8Array(images.buffer, images.byteOffset, images.byteLength);
-    const n = bytes.length / network.pixels;
-    const k = Math.min(n - 1, Math.max(0, Math.round(i) || 0));
-    Object.assign(number, { max: n - 1, value: k });
-    image.set(
-      Float32Array.from(
-        bytes.subarray(k * network.pixels, (k + 1) * network.pixels),
-        (v) => v / 255,
-      ),
-      network.shape,
-    );
-    const label = labels.byteLength ? classes[labels.getUint8(k)] : "";
-    say(`test image ${k}${label && `: ${label}`}; draw on it`);
-    follows = true;
-    encode();
+    const count = images.byteLength / network.pixels;
+    const i = clamp(Math.round(index) || 0, 0, count - 1);
+    start.setIndex(i, count);
+    const label = labels.byteLength ? `: ${classes[labels.getUint8(i)]}` : "";
+    const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
+    setImage(unitPixels(pixels), `test image ${i}${label}; draw on it`);
+    encode(true);
   }
 
-  // Anchors
+  // Changes that Python sends
 
-  /** @param {number} which */
-  function anchor(which) {
-    own.anchors = true;
-    anchors[which] = z.slice();
-    t.valueAsNumber = which;
-    path.draw(network, anchors[0], anchors[1]);
-  }
-
-  /** The first two test images, or two draws from the prior. */
-  function firstAnchors() {
-    const mu = means();
-    const at = (/** @type {number} */ i) =>
-      mu.length
-        ? mu.slice(i * z.length, (i + 1) * z.length)
-        : Float32Array.from(z, gauss);
-    anchors = [at(0), at(1)];
-    path.draw(network, anchors[0], anchors[1]);
-  }
-
-  // The plane
-
-  /** Posterior means of test images, (N, J). */
-  function means() {
-    const { mu } = model.get("codes");
-    if (!mu) return new Float32Array();
-    return Float32Array.from(
-      { length: mu.byteLength / 2 },
-      (_, i) => mu.getInt16(2 * i, true) / FIXED,
+  /** Return the means of the first two test images, or two draws from the prior. */
+  function defaultAnchors() {
+    const mu = meansOf(model.get("codes").mu);
+    const n = network.latents;
+    return [0, 1].map((i) =>
+      mu.length ? mu.slice(i * n, (i + 1) * n) : priorSample(n),
     );
   }
 
-  function manifold() {
-    space.manifold(shown.manifold.input.checked ? network : null, z, right, up);
-  }
-
-  /** Draws the plane anew: its axes, weights or points are other ones. */
-  function spread() {
-    if (network.latents < 2) return;
-    const { labels, classes } = test;
-    const mu = shown.points.input.checked ? means() : new Float32Array();
-    space.axes(right, up);
-    space.points(
-      mu,
-      network.latents,
-      new Uint8Array(labels?.buffer ?? 0, labels?.byteOffset, labels?.byteLength),
-      classes ?? [],
-      right,
-      up,
-    );
-    space.posterior(q, right, up);
-    space.point(z[right], z[up]);
-    manifold();
-  }
-
-  // What Python sends
-
-  /** Latents in order of their KL; in their own order where nothing is known of it. */
-  function order() {
+  /**
+   * Choose by KL what to traverse and the axes of the plane, unless the user has chosen
+   * them. Only a latent with less than half of the largest KL is replaced: no flicker.
+   */
+  function chooseLatents() {
     const { kl } = model.get("codes");
-    const all = Array.from(z, (_, j) => j);
-    return kl ? all.sort((a, b) => kl[b] - kl[a]) : all;
+    const order = kl ? descending(kl) : Array.from(z, (_, j) => j);
+    const isReplaceable = (/** @type {number} */ j) =>
+      j >= network.latents || (kl && kl[j] < kl[order[0]] / 2);
+    if (!isUserChoice && isReplaceable(traversed)) traverse(order[0]);
+    plane.offerAxes(order, isReplaceable);
   }
 
-  /** Traverses the latent with the most KL, and shows the plane of the first two, unless a hand has chosen others. */
-  function pick() {
-    const first = order();
-    const { kl } = model.get("codes");
-    const faint = (/** @type {number} */ j) => kl && kl[j] < kl[first[0]] / 2; // others must be much stronger: no flicker
-    if (!own.latent && (chosen >= network.latents || faint(chosen))) choose(first[0]);
-    const offered = first.slice(0, CHOICES);
-    if (network.latents === 2) [right, up] = [0, 1];
-    else if (!own.axes && [right, up].some((j) => j >= network.latents || faint(j)))
-      [right, up] = first;
-    for (const [axis, { root, select }] of axes.entries()) {
-      const j = [right, up][axis];
-      root.hidden = network.latents === 2;
-      const all = offered.includes(j) ? offered : [...offered, j];
-      if (document.activeElement !== select)
-        select.replaceChildren(
-          ...all.map((j) => node("option", { value: String(j) }, latent(j))),
-        );
-      select.value = String(j);
-    }
-  }
-
-  /** Another number of latents, another picture, other data: everything begins anew. */
-  function begin() {
+  /** Start again with another shape, another number of latents or other data. */
+  function restart() {
     test = model.get("test");
-    own = { latent: false, axes: false, anchors: false };
+    isUserChoice = false;
     z = new Float32Array(network.latents);
-    Object.assign(out, { width: network.shape[2], height: network.shape[1] });
+    Object.assign(decoded, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
-    planePart.hidden = network.latents < 2;
-    pick();
-    const { images, classes } = test;
-    testField.hidden = !images;
-    shown.points.root.hidden = !images;
-    legendPlace.replaceChildren(
-      ...(classes?.some((/** @type {string} */ c) => [...c].length > 1)
-        ? [legend(classes)]
-        : []),
-    );
-    if (images) testImage(number.valueAsNumber);
-    else leave(new Float32Array(network.latents), "none: z is the mean of the prior");
-    firstAnchors();
+    anchors.reset();
+    plane.reset();
+    chooseLatents();
+    start.showTestImages(Boolean(test.images));
+    if (test.images) showTestImage(start.index);
+    else leaveImage(new Float32Array(network.latents), PRIOR_MEAN);
+    anchors.draw(network, defaultAnchors());
   }
 
-  /** Other weights for the same place, or another model. */
+  /** Apply new weights, to the same model or to another one. */
   function update() {
-    updating = true;
+    isUpdating = true;
     const before = network;
     network = new Network(model.get("network"));
-    const another =
+    const isOther =
       network.latents !== before.latents ||
       String(network.shape) !== String(before.shape);
-    if (another || model.get("test") !== test) begin();
-    else if (q) encode();
-    if (!follows || !q) place(z, follows);
-    if (own.anchors) path.draw(network, anchors[0], anchors[1]);
-    else firstAnchors();
-    pick();
-    sort();
-    spread();
-    updating = false;
+    if (isOther || model.get("test") !== test) restart();
+    else if (posterior) encode(followsMean);
+    if (!followsMean || !posterior) moveTo(z, followsMean);
+    anchors.draw(network, defaultAnchors());
+    chooseLatents();
+    sortRows();
+    plane.drawAll();
+    isUpdating = false;
   }
 
-  function sort() {
+  function sortRows() {
     const { kl, active } = model.get("codes");
     if (kl) rows.sort(kl, active);
   }
 
-  const soon = nextFrame(update); // both may come in one message
-  hear.on("change:network", soon);
-  hear.on("change:test", soon);
-  hear.on("change:z", () => {
-    const there = Float32Array.from(model.get("z"));
-    if (
-      there.length === z.length &&
-      there.some((value, j) => Math.abs(value - z[j]) > 1e-6)
-    )
-      place(there);
+  const events = subscriptions(model);
+  const updateLater = oncePerFrame(update); // both may arrive in one message
+  events.on("change:network", updateLater);
+  events.on("change:test", updateLater);
+  events.on("change:z", () => {
+    const point = Float32Array.from(model.get("z"));
+    const isElsewhere = point.some((value, j) => Math.abs(value - z[j]) > 1e-6);
+    if (point.length === z.length && isElsewhere) moveTo(point);
   });
-  const rested = model.get("z"); // where it was saved, or put by Python
-  begin();
-  if (rested.length === z.length) place(Float32Array.from(rested));
-  sort();
-  spread();
-  return hear.stop;
+
+  const savedZ = model.get("z"); // from a saved notebook, or set in Python
+  restart();
+  if (savedZ.length === z.length) moveTo(Float32Array.from(savedZ));
+  sortRows();
+  plane.drawAll();
+  return events.stop;
 }
 
 export default { render: explorer };

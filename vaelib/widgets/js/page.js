@@ -1,45 +1,50 @@
-/** A published page, with no kernel and no widget manager: each place of a widget is filled when it comes near. */
+/**
+ * A published page, without kernel and widget manager. Each widget is started when its
+ * place comes near.
+ */
 
-import { node } from "./parts/controls.js";
 import { explorer } from "./explorer.js";
+import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
 import { load, pageModel } from "./state.js";
 import { zoo } from "./zoo.js";
 
-/** @typedef {import("./parts/controls.js").Model} Model */
+/** @typedef {import("./parts/events.js").Model} Model */
 
 /** @type {Record<string, (view: { model: Model, el: HTMLElement }) => unknown>} */
 const WIDGETS = { explorer, playground, zoo };
 
-/** @param {HTMLElement} place <div class="live" data-widget="explorer" data-state="NAME"> */
-async function fill(place) {
+/**
+ * Start the widget of a place.
+ * @param {HTMLElement} place with data-widget, such as "explorer", and data-state
+ */
+async function startWidget(place) {
   const { widget = "", state = "" } = place.dataset;
   try {
-    const el = node("div");
+    const el = html("div");
     await WIDGETS[widget]({ model: pageModel(await load(state)), el });
     place.replaceChildren(el);
-    requestAnimationFrame(() => setTimeout(() => (place.dataset.ready = ""))); // when it is painted
+    const markReady = () => (place.dataset.ready = "");
+    requestAnimationFrame(() => setTimeout(markReady)); // after it is painted
   } catch (error) {
     console.error(error);
-    const said = `This widget cannot be shown: ${/** @type {Error} */ (error).message}. Reload the page to try again.`;
-    place.append(
-      node(
-        "div",
-        { className: "vaelib", role: "alert" },
-        node("p", { className: "alone" }, said),
-      ),
-    );
+    const { message } = /** @type {Error} */ (error);
+    const text = `This widget cannot be shown: ${message}. `;
+    const advice = "Reload the page to try again.";
+    const notice = html("p", { className: "alone" }, text + advice);
+    place.append(html("div", { className: "vaelib", role: "alert" }, notice));
   }
 }
 
-const near = new IntersectionObserver(
+const observer = new IntersectionObserver(
   (entries) => {
-    for (const { isIntersecting, target } of entries)
-      if (isIntersecting) {
-        near.unobserve(target);
-        fill(/** @type {HTMLElement} */ (target));
-      }
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      observer.unobserve(target);
+      startWidget(/** @type {HTMLElement} */ (target));
+    }
   },
   { rootMargin: "100% 0px" },
 );
-document.querySelectorAll(".live[data-widget]").forEach((place) => near.observe(place));
+for (const place of document.querySelectorAll(".live[data-widget]"))
+  observer.observe(place);

@@ -1,49 +1,59 @@
-/** What a published page knows instead of a kernel: files of state beside its script, and a model that holds one of them. */
+/**
+ * The state of widgets on a published page: it is loaded from files beside the script,
+ * and given to a widget as a model without kernel.
+ */
 
-import { node } from "./parts/controls.js";
+import { html } from "./parts/controls.js";
 
-/** @typedef {import("./parts/controls.js").Model} Model */
+/** @typedef {import("./parts/events.js").Model} Model */
 
-const script = /** @type {HTMLScriptElement | null} */ (document.currentScript); // only while it runs for the first time
-const HERE = script?.src ?? document.baseURI;
+// `currentScript` is null after the script has run once: read it now.
+const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
+const SCRIPT_ADDRESS = script?.src ?? document.baseURI;
 
 /** @type {Map<string, any>} */
-const arrived = new Map();
+const loaded = new Map();
 /** @type {Map<string, Promise<any>>} */
-const asked = new Map();
+const requests = new Map();
 
-// A page that is opened from a disk may load scripts and no other files: each state is the argument of a call.
+// A page that is opened from a disk may load scripts, but no other files. Therefore
+// each file of state is a script that calls this function.
 Object.assign(globalThis, {
   /** @param {string} name @param {any} state */
-  vaelibState: (name, state) => arrived.set(name, revive(state)),
+  vaelibState: (name, state) => loaded.set(name, decodeBytes(state)),
 });
 
 /**
- * The state in NAME.js, loaded once; what failed may be asked for again.
+ * Load the state in NAME.js once. After an error it can be requested again.
  * @param {string} name
  * @returns {Promise<any>}
  */
 export function load(name) {
-  const before = asked.get(name);
-  if (before) return before;
-  const coming = new Promise((resolve, reject) => {
-    const file = node("script", { src: new URL(`${name}.js`, HERE).href });
-    const ended = () => {
-      file.remove();
-      if (arrived.has(name)) resolve(arrived.get(name));
+  const earlier = requests.get(name);
+  if (earlier) return earlier;
+  const request = new Promise((resolve, reject) => {
+    const src = new URL(`${name}.js`, SCRIPT_ADDRESS).href;
+    const element = html("script", { src });
+    const finish = () => {
+      element.remove();
+      if (loaded.has(name)) resolve(loaded.get(name));
       else reject(new Error(`${name}.js could not be loaded`));
     };
-    Object.assign(file, { onload: ended, onerror: ended });
-    document.head.append(file);
+    Object.assign(element, { onload: finish, onerror: finish });
+    document.head.append(element);
   });
-  asked.set(name, coming);
-  coming.catch(() => asked.delete(name));
-  return coming;
+  requests.set(name, request);
+  request.catch(() => requests.delete(name));
+  return request;
 }
 
-/** Bytes, which came as {base64}, as DataViews. @param {any} value @returns {any} */
-function revive(value) {
-  if (Array.isArray(value)) return value.map(revive);
+/**
+ * Return a copy of a value in which each {base64: text} is a DataView.
+ * @param {any} value
+ * @returns {any}
+ */
+function decodeBytes(value) {
+  if (Array.isArray(value)) return value.map(decodeBytes);
   if (value === null || typeof value !== "object") return value;
   if (typeof value.base64 === "string") {
     const text = atob(value.base64);
@@ -51,29 +61,28 @@ function revive(value) {
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
     return new DataView(bytes.buffer);
   }
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, revive(inner)]),
-  );
+  const entries = Object.entries(value);
+  return Object.fromEntries(entries.map(([name, inner]) => [name, decodeBytes(inner)]));
 }
 
 /**
- * A widget's model without Python: what is set is heard here.
+ * Return a widget model without Python, whose events come from its own `set`.
  * @param {Record<string, any>} state
  * @returns {Model}
  */
 export function pageModel(state) {
   const values = { ...state };
-  const heard = new EventTarget();
+  const events = new EventTarget();
   return {
-    alone: true,
+    standalone: true,
     get: (name) => values[name],
     set(name, value) {
       values[name] = value;
-      heard.dispatchEvent(new Event(`change:${name}`));
+      events.dispatchEvent(new Event(`change:${name}`));
     },
     save_changes() {},
-    on: (event, listener) => heard.addEventListener(event, listener),
-    off: (event, listener) => heard.removeEventListener(event, listener),
+    on: (event, listener) => events.addEventListener(event, listener),
+    off: (event, listener) => events.removeEventListener(event, listener),
     send() {},
   };
 }

@@ -1,12 +1,16 @@
-/** KL of each latent as bars: one that falls to the floor says nothing any more. */
+/** Bar chart of the KL of each latent. */
 
-import { latent, node, svg } from "./controls.js";
-import { format, ticks } from "./curve.js";
+import { formatNumber, latentName, ticks } from "../engine/numbers.js";
+import { html, svg } from "./controls.js";
+
+const [LEFT, BOTTOM, TOP] = [34, 20, 8]; // margins in pixels
+const NAME_WIDTH = 28; // pixels that the name of a latent needs
+const INACTIVE = 0.01; // nats
 
 /** @param {number} height */
-export function bars(height) {
+export function klBars(height) {
   const plot = svg("svg", { role: "img", height, class: "chart" });
-  const root = node("section", {}, node("h4", {}, "KL of each latent, nats"), plot);
+  const root = html("section", {}, html("h4", {}, "KL of each latent, nats"), plot);
   /** @type {number[]} */
   let shown = [];
 
@@ -15,38 +19,35 @@ export function bars(height) {
     shown = kl;
     const width = plot.clientWidth;
     if (!width || !kl.length) return;
-    const [left, bottom, top] = [34, 20, 8];
+
     const high = Math.max(1, ...kl) * 1.05;
-    const each = (width - left) / kl.length;
-    const down = (/** @type {number} */ v) =>
-      top + (1 - v / high) * (height - top - bottom);
-    const grid = ticks(0, high, 5).flatMap((t) => [
-      svg("line", { class: "grid", x1: left, x2: width, y1: down(t), y2: down(t) }),
-      svg("text", { x: left - 6, y: down(t) + 4, "text-anchor": "end" }, format(t)),
-    ]);
-    const every = Math.ceil(28 / each);
-    const columns = kl.flatMap((v, j) => {
-      const x = left + j * each;
-      const bar = svg("rect", {
-        x: x + each * 0.1,
-        width: each * 0.8,
-        y: down(v),
-        height: down(0) - down(v),
-        class: "bar-kl",
-      });
-      const name = svg(
-        "text",
-        { x: x + each / 2, y: height - 5, "text-anchor": "middle" },
-        latent(j),
-      );
-      return j % every ? [bar] : [bar, name];
+    const down = (/** @type {number} */ value) =>
+      TOP + (1 - value / high) * (height - TOP - BOTTOM);
+    const grid = ticks(0, high, 5).flatMap((tick) => {
+      const y = down(tick);
+      const label = { x: LEFT - 6, y: y + 4, "text-anchor": "end" };
+      return [
+        svg("line", { class: "grid", x1: LEFT, x2: width, y1: y, y2: y }),
+        svg("text", label, formatNumber(tick)),
+      ];
+    });
+
+    const step = (width - LEFT) / kl.length;
+    const named = Math.ceil(NAME_WIDTH / step); // one latent of so many gets its name
+    const columns = kl.flatMap((value, j) => {
+      const x = LEFT + j * step;
+      const y = down(value);
+      const size = { x: x + step * 0.1, width: step * 0.8, y, height: down(0) - y };
+      const bar = svg("rect", { ...size, class: "bar-kl" });
+      const place = { x: x + step / 2, y: height - 5, "text-anchor": "middle" };
+      return j % named ? [bar] : [bar, svg("text", place, latentName(j))];
     });
     plot.replaceChildren(...grid, ...columns);
-    const silent = kl.filter((v) => v < 0.01).length;
-    plot.setAttribute(
-      "aria-label",
-      `KL of ${kl.length} latents: ${silent} below 0.01 nats, the largest ${Math.max(...kl).toFixed(2)}`,
-    );
+
+    const inactive = kl.filter((value) => value < INACTIVE).length;
+    const largest = Math.max(...kl).toFixed(2);
+    const label = `${inactive} below ${INACTIVE} nats, the largest ${largest}`;
+    plot.setAttribute("aria-label", `KL of ${kl.length} latents: ${label}`);
   }
   new ResizeObserver(() => draw(shown)).observe(plot);
   return { root, draw };

@@ -1,39 +1,41 @@
-/**
- * Small pieces of a page: nodes, labelled controls, and what the front end gives a widget.
- *
- * @typedef {object} Model The part of a widget's model that all front ends have.
- * @property {(name: string) => any} get
- * @property {(name: string, value: any) => void} set
- * @property {() => void} save_changes
- * @property {(event: string, listener: (content: any) => void) => void} on
- * @property {(event: string, listener: (content: any) => void) => void} off
- * @property {(content: any) => void} send
- * @property {boolean} [alone] that of a published page: there is no Python
- */
+/** Building blocks of a page: elements and labelled controls. */
 
-/** JupyterLab takes keys for its cells, also from a slider, unless an element says that they are its own. */
+/**
+ * Attribute of elements that use the keyboard. Without it, JupyterLab treats a key
+ * that is pressed on a slider as a command for the cell.
+ */
 export const OWN_KEYS = "data-lm-suppress-shortcuts";
 
 /**
- * An element with properties (names with a dash are attributes) and children.
+ * Create an HTML element. Properties whose name contains a dash become attributes.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, any>} properties
  * @param {(Node | string)[]} children
  * @returns {HTMLElementTagNameMap[K]}
  */
-export function node(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+export function html(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties))
-    if (name.includes("-") || name === "role") made.setAttribute(name, value);
-    else /** @type {any} */ (made)[name] = value;
-  if (["input", "select", "button"].includes(tag)) made.setAttribute(OWN_KEYS, "true");
-  made.append(...children);
-  return made;
+    if (name.includes("-") || name === "role") element.setAttribute(name, value);
+    else /** @type {any} */ (element)[name] = value;
+  if (["input", "select", "button"].includes(tag))
+    element.setAttribute(OWN_KEYS, "true");
+  element.append(...children);
+  return element;
 }
 
 /**
- * An SVG element with attributes and children.
+ * Create a div of a class.
+ * @param {string} className
+ * @param {(Node | string)[]} children
+ */
+export function div(className, ...children) {
+  return html("div", { className }, ...children);
+}
+
+/**
+ * Create an SVG element.
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, string | number>} attributes
@@ -41,69 +43,73 @@ export function node(tag, properties = {}, ...children) {
  * @returns {SVGElementTagNameMap[K]}
  */
 export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes))
-    made.setAttribute(name, String(value));
-  made.append(...children);
-  return made;
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  setAttributes(element, attributes);
+  element.append(...children);
+  return element;
 }
 
 /**
+ * Set several attributes of an SVG element.
+ * @param {SVGElement} element
+ * @param {Record<string, string | number>} attributes
+ */
+export function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes))
+    element.setAttribute(name, String(value));
+}
+
+/**
+ * Create a button.
  * @param {string} text
- * @param {() => void} act
+ * @param {() => void} onClick
  * @param {Record<string, any>} properties
  */
-export function button(text, act, properties = {}) {
-  return node("button", { type: "button", onclick: act, ...properties }, text);
+export function button(text, onClick, properties = {}) {
+  return html("button", { type: "button", onclick: onClick, ...properties }, text);
 }
 
 /**
- * A menu with its label; `set` chooses without acting.
+ * Create a label in front of a control.
  * @param {string} label
- * @param {[string, string][]} options value and text of each
- * @param {(value: string) => void} act
+ * @param {HTMLElement} control
  */
-export function menu(label, options, act) {
-  const select = node("select", { onchange: () => act(select.value) });
-  select.append(...options.map(([value, text]) => node("option", { value }, text)));
-  return {
-    root: node("label", { className: "field" }, node("span", {}, label), select),
-    select,
-  };
-}
-
-/** One number is drawn as the reader counts: latent 0 is z₁. @param {number} j */
-export function latent(j) {
-  return (
-    "z" +
-    [...String(j + 1)]
-      .map((digit) => String.fromCharCode(0x2080 + Number(digit)))
-      .join("")
-  );
+export function field(label, control) {
+  return html("label", { className: "field" }, html("span", {}, label), control);
 }
 
 /**
- * Calls `draw` once before the next frame, however often it is asked to.
- * @param {() => void} draw
+ * Create a menu with its label. Setting `select.value` does not call `onChange`.
+ * @param {string} label
+ * @param {string[]} values
+ * @param {(value: string) => void} onChange
  */
-export function nextFrame(draw) {
-  let asked = false;
-  return () => {
-    if (!asked) requestAnimationFrame(() => ((asked = false), draw()));
-    asked = true;
-  };
+export function menu(label, values, onChange) {
+  const select = html("select", { onchange: () => onChange(select.value) });
+  select.append(...values.map((value) => html("option", { value }, value)));
+  return { root: field(label, select), select };
 }
 
-/** Listens to a model for as long as a view lives. @param {Model} model */
-export function listener(model) {
-  /** @type {[string, (content: any) => void][]} */
-  const heard = [];
+/**
+ * Create a checkbox with its label.
+ * @param {string} label
+ * @param {boolean} checked
+ * @param {() => void} onChange
+ */
+export function checkbox(label, checked, onChange) {
+  const input = html("input", { type: "checkbox", checked, onchange: onChange });
+  return { root: html("label", { className: "tick" }, input, label), input };
+}
+
+/** Create a line of text that can show an error. */
+export function statusLine() {
+  const root = html("output", { className: "status" });
   return {
-    /** @param {string} event @param {(content: any) => void} act */
-    on(event, act) {
-      model.on(event, act);
-      heard.push([event, act]);
+    root,
+    /** @param {string} text @param {boolean} [isError] */
+    show(text, isError = false) {
+      if (root.textContent !== text) root.textContent = text; // else it is read aloud
+      root.classList.toggle("error", isError);
     },
-    stop: () => heard.forEach(([event, act]) => model.off(event, act)),
   };
 }

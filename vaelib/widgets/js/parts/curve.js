@@ -1,18 +1,20 @@
-/** A line chart with its axes, drawn at the size it has on the page. */
+/** Line chart with axes, drawn at its size on the page. */
 
-import { node, svg } from "./controls.js";
+import { formatNumber, ticks, valueRange } from "../engine/numbers.js";
+import { div, html, svg } from "./controls.js";
 
 /**
  * @typedef {object} Line
- * @property {string} name "" keeps it out of the legend
- * @property {string} colour a colour of the style sheet: blue, orange, green, purple
+ * @property {string} [name] entry in the legend; a line without a name has none
+ * @property {string} colour a class of the style sheet: blue, orange, green, purple
  * @property {ArrayLike<number>} x
  * @property {ArrayLike<number>} y
- * @property {boolean} [ghost] an earlier model's: thin and pale
+ * @property {boolean} [ghost] thin and pale: the curve of an earlier model
  * @property {boolean} [dots] points that are not joined
  */
 
-const POINTS = 300; // more could not be told apart
+const POINTS = 300; // per line: more cannot be told apart
+const [CHART_LEFT, CHART_TOP, CHART_RIGHT, CHART_BOTTOM] = [52, 8, 8, 36];
 
 /**
  * @param {string} title
@@ -20,124 +22,97 @@ const POINTS = 300; // more could not be told apart
  * @param {string} yLabel
  * @param {number} height
  */
-export function chart(title, xLabel, yLabel, height) {
+export function lineChart(title, xLabel, yLabel, height) {
   const plot = svg("svg", { role: "img", "aria-label": title, height, class: "chart" });
-  const key = node("div", { className: "legend" });
-  const root = node("section", {}, node("h4", {}, title), key, plot);
+  const legend = div("legend");
+  const root = html("section", {}, html("h4", {}, title), legend, plot);
   /** @type {Line[]} */
   let lines = [];
-  let least = 1;
-  let shown = "";
+  let shortestAxis = 1;
+  let namesShown = "";
 
-  /** @param {Line[]} others @param {number} until the x axis goes at least this far */
-  function draw(others, until) {
-    lines = others;
-    least = until;
+  /**
+   * Draw the lines; the x axis reaches at least to `xEnd`.
+   * @param {Line[]} newLines
+   * @param {number} xEnd
+   */
+  function draw(newLines, xEnd) {
+    lines = newLines;
+    shortestAxis = xEnd;
     const width = plot.clientWidth;
     if (!width) return;
-    const [left, top, right, bottom] = [52, 8, 8, 36];
-    const xs = lines.flatMap((l) => (l.x.length ? [l.x[l.x.length - 1]] : []));
-    const xMax = Math.max(least, ...xs);
-    const [yMin, yMax] = range(lines);
-    const across = (/** @type {number} */ x) =>
-      left + (x / xMax) * (width - left - right);
+
+    const xMax = Math.max(shortestAxis, ...lines.map(({ x }) => x[x.length - 1] ?? 0));
+    const [yMin, yMax] = valueRange(lines.map((line) => line.y));
+    const plotWidth = width - CHART_LEFT - CHART_RIGHT;
+    const plotHeight = height - CHART_TOP - CHART_BOTTOM;
+    const across = (/** @type {number} */ x) => CHART_LEFT + (x / xMax) * plotWidth;
     const down = (/** @type {number} */ y) =>
-      top + ((yMax - y) / (yMax - yMin)) * (height - top - bottom);
-    const grid = ticks(yMin, yMax, height < 120 ? 2 : 5).flatMap((t) => [
-      svg("line", {
-        class: "grid",
-        x1: left,
-        x2: width - right,
-        y1: down(t),
-        y2: down(t),
-      }),
-      svg("text", { x: left - 6, y: down(t) + 4, "text-anchor": "end" }, format(t)),
-    ]);
-    const below = ticks(0, xMax, Math.min(8, width / 70)).map((t) =>
-      svg(
-        "text",
-        { x: across(t), y: height - bottom + 16, "text-anchor": "middle" },
-        format(t),
-      ),
-    );
-    const names = [
-      svg(
-        "text",
-        {
-          x: (left + width - right) / 2,
-          y: height - 4,
-          "text-anchor": "middle",
-          class: "name",
-        },
-        xLabel,
-      ),
-      svg(
-        "text",
-        {
-          transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`,
-          "text-anchor": "middle",
-          class: "name",
-        },
-        yLabel,
-      ),
-    ];
-    const paths = lines.map((line) => {
-      const every = line.dots ? 1 : Math.ceil(line.x.length / POINTS);
-      let d = "";
-      for (let i = 0; i < line.x.length; i += every) {
-        const place = `${across(line.x[i]).toFixed(1)} ${down(line.y[i]).toFixed(1)}`;
-        d += line.dots ? `M${place}h0` : (d ? "L" : "M") + place;
-      }
-      const kind = line.ghost ? "ghost" : line.dots ? "dots" : "line";
-      return svg("path", {
-        d,
-        class: `${kind} ${line.colour}`,
-        "data-name": line.name,
-      });
+      CHART_TOP + ((yMax - y) / (yMax - yMin)) * plotHeight;
+
+    const yTicks = ticks(yMin, yMax, height < 120 ? 2 : 5).flatMap((tick) => {
+      const y = down(tick);
+      const line = { x1: CHART_LEFT, x2: width - CHART_RIGHT, y1: y, y2: y };
+      const place = { x: CHART_LEFT - 6, y: y + 4, "text-anchor": "end" };
+      return [
+        svg("line", { class: "grid", ...line }),
+        svg("text", place, formatNumber(tick)),
+      ];
     });
-    plot.replaceChildren(...grid, ...below, ...names, ...paths);
-    const named = lines.filter((line) => line.name);
-    if (shown !== (shown = named.map((line) => line.name).join()))
-      key.replaceChildren(
-        ...named.map((line) =>
-          node(
-            "span",
-            {},
-            node("span", { className: `mark ${line.colour}` }),
-            line.name,
-          ),
-        ),
-      );
+    const xTicks = ticks(0, xMax, Math.min(8, width / 70)).map((tick) => {
+      const place = { x: across(tick), y: height - CHART_BOTTOM + 16 };
+      return svg("text", { ...place, "text-anchor": "middle" }, formatNumber(tick));
+    });
+    plot.replaceChildren(
+      ...yTicks,
+      ...xTicks,
+      ...axisNames(width),
+      ...lines.map((line) => linePath(line, across, down)),
+    );
+    showLegend();
   }
-  new ResizeObserver(() => draw(lines, least)).observe(plot);
+
+  /** @param {number} width */
+  function axisNames(width) {
+    const style = { "text-anchor": "middle", class: "name" };
+    const centre = (CHART_LEFT + width - CHART_RIGHT) / 2;
+    const middle = (CHART_TOP + height - CHART_BOTTOM) / 2;
+    const turn = `translate(11 ${middle}) rotate(-90)`;
+    return [
+      svg("text", { x: centre, y: height - 4, ...style }, xLabel),
+      svg("text", { transform: turn, ...style }, yLabel),
+    ];
+  }
+
+  function showLegend() {
+    const named = lines.filter((line) => line.name);
+    const names = named.map((line) => line.name).join();
+    if (names === namesShown) return;
+    namesShown = names;
+    const entries = named.map(({ name = "", colour }) => {
+      const mark = html("span", { className: `mark ${colour}` });
+      return html("span", {}, mark, name);
+    });
+    legend.replaceChildren(...entries);
+  }
+
+  new ResizeObserver(() => draw(lines, shortestAxis)).observe(plot);
   return { root, draw };
 }
 
-/** From the lowest to the highest value, 0 included where all are positive. @param {Line[]} lines */
-function range(lines) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const { y } of lines)
-    for (let i = 0; i < y.length; i++)
-      if (Number.isFinite(y[i]))
-        [low, high] = [Math.min(low, y[i]), Math.max(high, y[i])];
-  if (low > high) return [0, 1];
-  const bottom = Math.min(0, low);
-  return [bottom, high > bottom ? high + 0.04 * (high - bottom) : bottom + 1];
-}
-
-/** About `n` round numbers between two. @param {number} low @param {number} high @param {number} n */
-export function ticks(low, high, n) {
-  const rough = (high - low) / n;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((m) => m * power >= rough) ?? 10);
-  const first = Math.ceil(low / step);
-  return Array.from(
-    { length: Math.floor(high / step) - first + 1 },
-    (_, i) => (first + i) * step,
-  );
-}
-
-/** @param {number} value */
-export function format(value) {
-  return String(Number(value.toPrecision(4)));
+/**
+ * Create the path of a line, with at most `POINTS` of its points.
+ * @param {Line} line
+ * @param {(x: number) => number} across
+ * @param {(y: number) => number} down
+ */
+function linePath({ name = "", colour, x, y, ghost, dots }, across, down) {
+  const stride = dots ? 1 : Math.ceil(x.length / POINTS);
+  let d = "";
+  for (let i = 0; i < x.length; i += stride) {
+    const place = `${across(x[i]).toFixed(1)} ${down(y[i]).toFixed(1)}`;
+    d += dots ? `M${place}h0` : (d ? "L" : "M") + place;
+  }
+  const kind = ghost ? "ghost" : dots ? "dots" : "line";
+  return svg("path", { d, class: `${kind} ${colour}`, "data-name": name });
 }

@@ -1,81 +1,93 @@
-/** A picture that can be drawn on, with mouse, finger or keyboard. */
+/** Image that can be drawn on with mouse, finger or keyboard. */
 
+import { clamp } from "../engine/numbers.js";
 import { OWN_KEYS } from "./controls.js";
-import { paint, picture } from "./picture.js";
+import { paint, pictureCanvas } from "./picture.js";
+
+const DRAWING_LABEL =
+  "Image x: draw on it, or move the pen with the arrow keys " +
+  "and press space to lower or lift it";
 
 /**
- * @param {() => void} changed called when ink was added
- * @returns a canvas, and the pixels (C, H, W) on it
+ * Create a canvas to draw on.
+ * @param {() => void} onInk called after the user has drawn
  */
-export function drawing(changed) {
-  const canvas = picture(
-    "Image x: draw on it, or move the pen with the arrow keys and press space to lower or lift it",
-    "draw",
-  );
-  Object.assign(canvas, { tabIndex: 0 });
+export function drawingCanvas(onInk) {
+  const canvas = pictureCanvas(DRAWING_LABEL, "draw");
+  canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   canvas.setAttribute(OWN_KEYS, "true");
   /** @type {number[]} */
   let shape = [1, 28, 28];
   /** @type {Float32Array} */
   let pixels = new Float32Array(784);
-  let pen = { x: 14, y: 14, down: false };
+  const pen = { x: 14, y: 14, isDown: false };
 
   function show() {
     paint(canvas, pixels, shape);
     if (document.activeElement !== canvas || !canvas.matches(":focus-visible")) return;
-    const brush = canvas.getContext("2d");
-    if (!brush) return;
-    brush.strokeStyle = pen.down ? "#d55e00" : "#56b4e9";
-    brush.strokeRect(pen.x - 1.5, pen.y - 1.5, 3, 3);
+    const context = canvas.getContext("2d");
+    if (!context) return;
+    context.strokeStyle = pen.isDown ? "#d55e00" : "#56b4e9";
+    context.strokeRect(pen.x - 1.5, pen.y - 1.5, 3, 3);
   }
 
-  /** A round tip with a soft edge, as wide as a stroke of MNIST. @param {number} x @param {number} y */
-  function dab(x, y) {
+  /**
+   * Add a round dot with a soft edge, as wide as a stroke of MNIST.
+   * @param {number} x
+   * @param {number} y
+   */
+  function addDot(x, y) {
     const [channels, height, width] = shape;
     const radius = 1.1 * Math.max(1, width / 28);
     for (let i = 0; i < height; i++)
       for (let j = 0; j < width; j++) {
-        const ink = Math.min(
-          1,
-          Math.max(0, radius + 0.5 - Math.hypot(j + 0.5 - x, i + 0.5 - y)),
-        );
+        const distance = Math.hypot(j + 0.5 - x, i + 0.5 - y);
+        const ink = clamp(radius + 0.5 - distance, 0, 1);
         for (let c = 0; c < channels && ink > 0; c++) {
-          const at = (c * height + i) * width + j;
-          pixels[at] = Math.max(pixels[at], ink);
+          const k = (c * height + i) * width + j;
+          pixels[k] = Math.max(pixels[k], ink);
         }
       }
   }
 
-  /** Inks the way to a point. @param {number} x @param {number} y */
+  /** Draw a line from the pen. @param {number} x @param {number} y */
   function lineTo(x, y) {
-    const steps = Math.max(1, Math.ceil(2 * Math.hypot(x - pen.x, y - pen.y)));
+    const [dx, dy] = [x - pen.x, y - pen.y];
+    const steps = Math.max(1, Math.ceil(2 * Math.hypot(dx, dy)));
     for (let s = 1; s <= steps; s++)
-      dab(pen.x + ((x - pen.x) * s) / steps, pen.y + ((y - pen.y) * s) / steps);
+      addDot(pen.x + (dx * s) / steps, pen.y + (dy * s) / steps);
     Object.assign(pen, { x, y });
   }
 
-  /** @param {PointerEvent} event */
-  function place(event) {
+  /** Draw a line and report it. @param {number} x @param {number} y */
+  function draw(x, y) {
+    lineTo(x, y);
+    show();
+    onInk();
+  }
+
+  /** Return where a pointer is, in pixels of the image. @param {PointerEvent} event */
+  function placeOf({ clientX, clientY }) {
     const box = canvas.getBoundingClientRect();
     return {
-      x: ((event.clientX - box.left) / box.width) * shape[2],
-      y: ((event.clientY - box.top) / box.height) * shape[1],
+      x: ((clientX - box.left) / box.width) * shape[2],
+      y: ((clientY - box.top) / box.height) * shape[1],
     };
   }
 
   canvas.onpointerdown = (event) => {
     canvas.setPointerCapture(event.pointerId);
-    Object.assign(pen, place(event));
-    ink(pen.x, pen.y);
+    Object.assign(pen, placeOf(event));
+    draw(pen.x, pen.y);
   };
   canvas.onpointermove = (event) => {
     if (!(event.buttons & 1)) return;
     for (const each of event.getCoalescedEvents?.() ?? [event]) {
-      const { x, y } = place(each);
+      const { x, y } = placeOf(each);
       lineTo(x, y);
     }
-    ink(pen.x, pen.y);
+    draw(pen.x, pen.y);
   };
   canvas.onfocus = canvas.onblur = show;
   canvas.onkeydown = (event) => {
@@ -85,23 +97,16 @@ export function drawing(changed) {
       ArrowUp: [0, -1],
       ArrowDown: [0, 1],
     }[event.key];
-    if (event.key === " ") pen.down = !pen.down;
+    if (event.key === " ") pen.isDown = !pen.isDown;
     else if (!move) return;
     event.preventDefault();
     event.stopPropagation();
-    const x = Math.min(shape[2], Math.max(0, pen.x + (move?.[0] ?? 0)));
-    const y = Math.min(shape[1], Math.max(0, pen.y + (move?.[1] ?? 0)));
-    if (pen.down) ink(x, y);
+    const [dx, dy] = move ?? [0, 0];
+    const [x, y] = [clamp(pen.x + dx, 0, shape[2]), clamp(pen.y + dy, 0, shape[1])];
+    if (pen.isDown) draw(x, y);
     else Object.assign(pen, { x, y });
     show();
   };
-
-  /** @param {number} x @param {number} y */
-  function ink(x, y) {
-    lineTo(x, y);
-    show();
-    changed();
-  }
 
   return {
     canvas,

@@ -1,119 +1,112 @@
-/** A row for each latent: its name and KL, its posterior, and a slider for z. The inactive ones are folded away. */
+/** One row per latent: name, KL, posterior and a slider for z. */
 
-import { button, latent, node, svg } from "./controls.js";
+import { descending, latentName } from "../engine/numbers.js";
+import { button, div, html, setAttributes, svg } from "./controls.js";
 import { REACH } from "./plane.js";
 
-/**
- * @param {(j: number, value: number) => void} moved called at once when a slider moves
- * @param {(j: number) => void} chosen called when a latent is to be traversed
- */
-export function latents(moved, chosen) {
-  const active = node("div", { className: "rows" });
-  const summary = node("summary");
-  const silent = node("div", { className: "rows" });
-  const folded = node("details", {}, summary, silent);
-  const root = node("div", { className: "latents" }, active, folded);
-  /** @type {ReturnType<typeof row>[]} */
-  let rows = [];
+/** @typedef {import("../engine/network.js").Posterior} Posterior */
 
-  /** @param {number} j */
-  function row(j) {
-    const name = button(latent(j), () => chosen(j), {
-      title: `Traverse ${latent(j)}`,
-      "aria-pressed": "false",
-    });
-    const kl = node("span", { className: "kl" });
-    const bar = svg("line", { class: "sigma", y1: 8, y2: 8 });
-    const dot = svg("line", { class: "mu", y1: 8, y2: 8 }); // a line without length has round ends at any width
-    const range = svg("line", { class: "prior", x1: -REACH, x2: REACH, y1: 8, y2: 8 });
-    const zero = svg("line", { class: "prior", y1: 3, y2: 13 });
-    const place = {
-      viewBox: `${-REACH} 0 ${2 * REACH} 16`,
-      preserveAspectRatio: "none",
-    };
-    const q = svg("svg", { ...place, role: "img", class: "q" }, range, zero, bar, dot);
-    const slider = node("input", {
-      type: "range",
-      min: -REACH,
-      max: REACH,
-      step: 0.01,
-      value: 0,
-      "aria-label": latent(j),
-    });
-    const value = node("output");
-    slider.oninput = () => moved(j, slider.valueAsNumber);
-    return {
-      root: node("div", { className: "latent" }, name, kl, q, slider, value),
-      name,
-      kl,
-      q,
-      bar,
-      dot,
-      slider,
-      value,
-    };
-  }
+/**
+ * Create the rows. Those of inactive latents are folded.
+ * @param {(j: number, value: number) => void} onMove called when a slider moves
+ * @param {(j: number) => void} onChoose called when the name of a latent is clicked
+ */
+export function latentRows(onMove, onChoose) {
+  const active = div("rows");
+  const summary = html("summary");
+  const inactive = div("rows");
+  const folded = html("details", {}, summary, inactive);
+  const root = div("latents", active, folded);
+  /** @type {ReturnType<typeof latentRow>[]} */
+  let rows = [];
 
   return {
     root,
     /** @param {number} count */
     resize(count) {
       if (count === rows.length) return;
-      rows = Array.from({ length: count }, (_, j) => row(j));
-      active.replaceChildren(...rows.map((r) => r.root));
-      silent.replaceChildren();
+      rows = Array.from({ length: count }, (_, j) => latentRow(j, onMove, onChoose));
+      active.replaceChildren(...rows.map((row) => row.root));
+      inactive.replaceChildren();
       folded.hidden = true;
     },
     /**
-     * Rows in order of their KL, unless a hand is on them: they would run away.
+     * Show the KL of each latent and sort the rows by it. The order does not change
+     * while the user points at a row or has the focus in it.
      * @param {number[]} kl nats
-     * @param {boolean[]} speaks
+     * @param {boolean[]} isActive
      */
-    sort(kl, speaks) {
-      rows.forEach((r, j) => {
-        r.kl.textContent = kl[j].toFixed(2);
-        r.kl.style.setProperty("--share", String(kl[j] / Math.max(...kl)));
+    sort(kl, isActive) {
+      const largest = Math.max(...kl);
+      rows.forEach((row, j) => {
+        row.kl.textContent = kl[j].toFixed(2);
+        row.kl.style.setProperty("--share", String(kl[j] / largest));
       });
       if (root.matches(":hover") || root.contains(document.activeElement)) return;
-      const order = kl.map((_, j) => j).sort((a, b) => kl[b] - kl[a]);
-      if (!speaks.some(Boolean)) speaks = speaks.map(() => true); // not trained yet: nothing to tell apart
-      active.replaceChildren(
-        ...order.filter((j) => speaks[j]).map((j) => rows[j].root),
-      );
-      silent.replaceChildren(
-        ...order.filter((j) => !speaks[j]).map((j) => rows[j].root),
-      );
-      folded.hidden = !silent.childElementCount;
-      summary.textContent = `${silent.childElementCount} inactive: the same for every image`;
+
+      const isUntrained = !isActive.some(Boolean); // then all rows are shown
+      const order = descending(kl);
+      const shown = order.filter((j) => isUntrained || isActive[j]);
+      const hidden = order.filter((j) => !shown.includes(j));
+      active.replaceChildren(...shown.map((j) => rows[j].root));
+      inactive.replaceChildren(...hidden.map((j) => rows[j].root));
+      folded.hidden = !hidden.length;
+      summary.textContent = `${hidden.length} inactive: the same for every image`;
     },
     /** @param {number} j @param {number} z */
     set(j, z) {
-      const { slider, value } = rows[j];
-      slider.valueAsNumber = z;
-      value.textContent = z.toFixed(2);
+      rows[j].slider.valueAsNumber = z;
+      rows[j].value.textContent = z.toFixed(2);
     },
-    /** @param {{ mu: Float32Array, sigma: Float32Array } | null} q the posterior, or none */
-    posterior(q) {
-      rows.forEach(({ q: drawn, bar, dot }, j) => {
-        drawn.classList.toggle("none", !q);
-        drawn.setAttribute(
-          "aria-label",
-          q ? `mean ${q.mu[j].toFixed(2)}, sigma ${q.sigma[j].toFixed(2)}` : "no image",
-        );
-        if (!q) return;
-        const [mu, sigma] = [q.mu[j], q.sigma[j]];
-        for (const [line, x1, x2] of /** @type {const} */ ([
-          [bar, mu - sigma, mu + sigma],
-          [dot, mu, mu],
-        ])) {
-          line.setAttribute("x1", String(x1));
-          line.setAttribute("x2", String(x2));
-        }
-      });
+    /** @param {Posterior | null} posterior null if there is no image */
+    showPosterior(posterior) {
+      rows.forEach((row, j) => row.showPosterior(posterior, j));
     },
-    /** @param {number} j the latent that is traversed */
-    choose(j) {
-      rows.forEach(({ name }, i) => name.setAttribute("aria-pressed", String(i === j)));
+    /** Mark the latent that is traversed. @param {number} chosen */
+    choose(chosen) {
+      rows.forEach(({ name }, j) =>
+        name.setAttribute("aria-pressed", String(j === chosen)),
+      );
     },
   };
+}
+
+/**
+ * @param {number} j
+ * @param {(j: number, value: number) => void} onMove
+ * @param {(j: number) => void} onChoose
+ */
+function latentRow(j, onMove, onChoose) {
+  const latent = latentName(j);
+  const state = { title: `Traverse ${latent}`, "aria-pressed": "false" };
+  const name = button(latent, () => onChoose(j), state);
+  const kl = html("span", { className: "kl" });
+
+  const interval = svg("line", { class: "sigma", y1: 8, y2: 8 });
+  // A line without length has round ends whatever the width of the plot.
+  const mean = svg("line", { class: "mu", y1: 8, y2: 8 });
+  const axis = svg("line", { class: "prior", x1: -REACH, x2: REACH, y1: 8, y2: 8 });
+  const zero = svg("line", { class: "prior", y1: 3, y2: 13 });
+  const scale = { viewBox: `${-REACH} 0 ${2 * REACH} 16`, preserveAspectRatio: "none" };
+  const kind = { role: "img", class: "q" };
+  const plot = svg("svg", { ...scale, ...kind }, axis, zero, interval, mean);
+
+  const range = { type: "range", min: -REACH, max: REACH, step: 0.01, value: 0 };
+  const slider = html("input", { ...range, "aria-label": latent });
+  slider.oninput = () => onMove(j, slider.valueAsNumber);
+  const value = html("output");
+
+  /** @param {Posterior | null} posterior @param {number} j */
+  function showPosterior(posterior, j) {
+    plot.classList.toggle("none", !posterior);
+    if (!posterior) return plot.setAttribute("aria-label", "no image");
+    const [mu, sigma] = [posterior.mu[j], posterior.sigma[j]];
+    const label = `mean ${mu.toFixed(2)}, sigma ${sigma.toFixed(2)}`;
+    plot.setAttribute("aria-label", label);
+    setAttributes(interval, { x1: mu - sigma, x2: mu + sigma });
+    setAttributes(mean, { x1: mu, x2: mu });
+  }
+
+  const root = div("latent", name, kl, plot, slider, value);
+  return { root, name, kl, slider, value, showPosterior };
 }

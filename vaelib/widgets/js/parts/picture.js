@@ -1,26 +1,31 @@
-/** Pictures on canvases: one, or a sheet of many. */
+/** Canvases that show one image or a sheet of images. */
 
-import { node } from "./controls.js";
+import { html } from "./controls.js";
 
-export const GAP = 2;
+const GAP = 2; // pixels between the images of a sheet
 
 /**
- * A canvas that is as large as its picture; the style sheet scales it.
- * @param {string} label what it shows, for those who do not see it
+ * Create a canvas with one pixel per pixel of its image; the style sheet scales it.
+ * @param {string} label description for screen readers
  * @param {string} [className]
  */
-export function picture(label, className = "") {
-  return node("canvas", {
-    role: "img",
-    "aria-label": label,
-    className,
-    width: 28,
-    height: 28,
-  });
+export function pictureCanvas(label, className = "") {
+  const size = { width: 28, height: 28 };
+  return html("canvas", { role: "img", "aria-label": label, className, ...size });
 }
 
 /**
- * Paints a picture (C, H, W) with values in [0, 1], or bytes, at a place of a canvas.
+ * Create a sheet of images with a heading.
+ * @param {string} title
+ * @param {HTMLElement[]} below elements below the sheet, such as a caption
+ */
+export function titledSheet(title, ...below) {
+  const canvas = pictureCanvas(title, "sheet");
+  return { root: html("section", {}, html("h4", {}, title), canvas, ...below), canvas };
+}
+
+/**
+ * Paint an image (C, H, W): numbers in [0, 1], or bytes.
  * @param {HTMLCanvasElement} canvas
  * @param {Float32Array | Uint8Array} pixels
  * @param {number[]} shape
@@ -31,45 +36,40 @@ export function paint(canvas, pixels, [channels, height, width], left = 0, top =
   const image = new ImageData(width, height);
   const scale = pixels instanceof Uint8Array ? 1 : 255;
   const plane = height * width;
-  const [g, b] = channels === 1 ? [0, 0] : [plane, 2 * plane];
+  const [green, blue] = channels === 1 ? [0, 0] : [plane, 2 * plane];
   for (let i = 0, o = 0; i < plane; i++, o += 4) {
     image.data[o] = pixels[i] * scale;
-    image.data[o + 1] = pixels[i + g] * scale;
-    image.data[o + 2] = pixels[i + b] * scale;
+    image.data[o + 1] = pixels[i + green] * scale;
+    image.data[o + 2] = pixels[i + blue] * scale;
     image.data[o + 3] = 255;
   }
   canvas.getContext("2d")?.putImageData(image, left, top);
 }
 
 /**
- * Makes a canvas as large as a sheet of pictures; it is emptied only where its size changes.
+ * Paint images row by row.
  * @param {HTMLCanvasElement} canvas
+ * @param {(Float32Array | Uint8Array)[]} images
  * @param {number} columns
- * @param {number} rows
  * @param {number[]} shape
  */
-export function resize(canvas, columns, rows, [, height, width]) {
-  const [w, h] = [columns * (width + GAP) - GAP, rows * (height + GAP) - GAP];
-  if (canvas.width !== w) canvas.width = w;
-  if (canvas.height !== h) canvas.height = h;
+export function paintSheet(canvas, images, columns, shape) {
+  const [across, down] = [shape[2] + GAP, shape[1] + GAP];
+  const rows = Math.ceil(images.length / columns);
+  resizeCanvas(canvas, columns * across - GAP, rows * down - GAP);
+  images.forEach((pixels, i) => {
+    const [column, row] = [i % columns, Math.floor(i / columns)];
+    paint(canvas, pixels, shape, column * across, row * down);
+  });
 }
 
 /**
- * Paints pictures row by row.
+ * Set the size of a canvas. An unchanged size is not set again: that would clear it.
  * @param {HTMLCanvasElement} canvas
- * @param {(Float32Array | Uint8Array)[]} pictures
- * @param {number} columns
- * @param {number[]} shape
+ * @param {number} width
+ * @param {number} height
  */
-export function sheet(canvas, pictures, columns, shape) {
-  resize(canvas, columns, Math.ceil(pictures.length / columns), shape);
-  pictures.forEach((pixels, i) =>
-    paint(
-      canvas,
-      pixels,
-      shape,
-      (i % columns) * (shape[2] + GAP),
-      Math.floor(i / columns) * (shape[1] + GAP),
-    ),
-  );
+export function resizeCanvas(canvas, width, height) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
 }

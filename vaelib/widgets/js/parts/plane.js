@@ -1,15 +1,22 @@
-/** Two latents as a plane: test images as points, the posterior of the image, what the decoder draws everywhere, and z to drag. */
+/**
+ * Plane of two latents: test images as points, the posterior of the image, decoded
+ * images on a grid, and z as a point to drag.
+ */
 
-import { OWN_KEYS, latent, node, svg } from "./controls.js";
-import { paint } from "./picture.js";
+import { clamp, latentName } from "../engine/numbers.js";
+import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
+import { paint, resizeCanvas } from "./picture.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
+/** @typedef {import("../engine/network.js").Posterior} Posterior */
 
-export const REACH = 4; // the plane shows -4 ... 4
-const CELLS = 16; // of the manifold, along each side
-const SIZE = 720; // of the canvas with the points
+export const REACH = 4; // the plane shows the interval [-4, 4] of both latents
+const CELLS = 16; // decoded images along each side
+const CANVAS_SIZE = 720; // pixels of the canvas with the points
+const FRAME_SHARE = 6; // milliseconds of each frame that decoding may use
 
-// Ten colours that stand out on light and on dark; the marks are the classes' own digits where they have one.
+// Ten colours that can be told apart on a light and on a dark background. Points are
+// drawn as the name of their class if all names have one character.
 const COLOURS = [
   "#0072b2",
   "#d55e00",
@@ -23,62 +30,43 @@ const COLOURS = [
   "#8a8f98",
 ];
 
-/** @param {(horizontal: number, vertical: number) => void} move called when the point is moved by hand */
-export function plane(move) {
-  const manifold = node("canvas", { "aria-hidden": "true" });
-  const points = node("canvas", { "aria-hidden": "true", width: SIZE, height: SIZE });
-  const spread = svg("ellipse", { class: "posterior" });
-  const point = svg(
-    "g",
-    { class: "point" },
-    svg("circle", { r: 0.2, class: "halo" }),
-    svg("circle", { r: 0.2 }),
-  );
+/** @param {(right: number, up: number) => void} onMove called when the user moves z */
+export function latentPlane(onMove) {
+  const manifold = html("canvas", { "aria-hidden": "true" });
+  const size = { width: CANVAS_SIZE, height: CANVAS_SIZE };
+  const points = html("canvas", { "aria-hidden": "true", ...size });
+  const ellipse = svg("ellipse", { class: "posterior" });
+  const halo = svg("circle", { r: 0.2, class: "halo" });
+  const point = svg("g", { class: "point" }, halo, svg("circle", { r: 0.2 }));
   const names = [
     svg("text", { x: REACH - 0.1, y: -0.12, "text-anchor": "end" }),
     svg("text", { x: 0.12, y: -REACH + 0.42 }),
   ];
-  const ticks = [-3, -2, -1, 1, 2, 3].flatMap((t) => [
-    svg("line", { x1: t, x2: t, y1: -0.07, y2: 0.07 }),
-    svg("line", { y1: t, y2: t, x1: -0.07, x2: 0.07 }),
-    svg("text", { x: t, y: 0.42, "text-anchor": "middle" }, String(t)),
-    svg("text", { x: -0.15, y: -t + 0.1, "text-anchor": "end" }, String(t)),
-  ]);
-  const axes = [
-    svg("line", { x1: -REACH, x2: REACH }),
-    svg("line", { y1: -REACH, y2: REACH }),
-  ];
+  const viewBox = `${-REACH} ${-REACH} ${2 * REACH} ${2 * REACH}`;
   const front = svg(
     "svg",
-    {
-      viewBox: `${-REACH} ${-REACH} ${2 * REACH} ${2 * REACH}`,
-      tabindex: 0,
-      role: "application",
-      [OWN_KEYS]: "true",
-    },
-    svg("g", { class: "axes" }, ...axes, ...ticks, ...names),
-    spread,
+    { viewBox, tabindex: 0, role: "application", [OWN_KEYS]: "true" },
+    svg("g", { class: "axes" }, ...axisLines(), ...names),
+    ellipse,
     point,
   );
-  const root = node("div", { className: "plane" }, manifold, points, front);
-  let at = [0, 0];
-  let turn = 0; // of the manifold: a later one ends an earlier one
+  const root = div("plane", manifold, points, front);
+  let position = [0, 0];
+  let manifoldCall = 0; // a later call ends the work of an earlier one
 
-  /** @param {number} x @param {number} y */
+  /** Move z, in steps of 1/100. @param {number} x @param {number} y */
   function moveTo(x, y) {
-    const inside = [x, y].map(
-      (v) => Math.round(100 * Math.min(REACH, Math.max(-REACH, v))) / 100,
+    const [right, up] = [x, y].map(
+      (value) => Math.round(100 * clamp(value, -REACH, REACH)) / 100,
     );
-    move(inside[0], inside[1]);
+    onMove(right, up);
   }
 
   /** @param {PointerEvent} event */
-  function drag(event) {
+  function drag({ clientX, clientY }) {
     const box = front.getBoundingClientRect();
-    const [u, v] = [
-      (event.clientX - box.left) / box.width,
-      (event.clientY - box.top) / box.height,
-    ];
+    const u = (clientX - box.left) / box.width;
+    const v = (clientY - box.top) / box.height;
     moveTo((2 * u - 1) * REACH, (1 - 2 * v) * REACH);
   }
   front.onpointerdown = (event) => {
@@ -89,120 +77,129 @@ export function plane(move) {
     if (event.buttons & 1) drag(event);
   };
   front.onkeydown = (event) => {
-    const way = {
+    const direction = {
       ArrowLeft: [-1, 0],
       ArrowRight: [1, 0],
       ArrowUp: [0, 1],
       ArrowDown: [0, -1],
     }[event.key];
-    if (!way) return;
+    if (!direction) return;
     event.preventDefault();
     event.stopPropagation();
     const step = event.shiftKey ? 0.5 : 0.1;
-    moveTo(at[0] + step * way[0], at[1] + step * way[1]);
+    moveTo(position[0] + step * direction[0], position[1] + step * direction[1]);
   };
 
   return {
     root,
-    /** @param {number} a latent to the right @param {number} b latent upwards */
-    axes(a, b) {
-      names[0].textContent = latent(a);
-      names[1].textContent = latent(b);
-      front.setAttribute(
-        "aria-label",
-        `Plane of ${latent(a)} and ${latent(b)}: drag the point, or move it with the arrow keys`,
-      );
+    /** Name the axes. @param {number} right @param {number} up */
+    showAxes(right, up) {
+      const [a, b] = [latentName(right), latentName(up)];
+      names[0].textContent = a;
+      names[1].textContent = b;
+      const help = "drag the point, or move it with the arrow keys";
+      front.setAttribute("aria-label", `Plane of ${a} and ${b}: ${help}`);
     },
-    /** @param {number} x @param {number} y */
-    point(x, y) {
-      at = [x, y];
+    /** Show z. @param {number} x @param {number} y */
+    showPoint(x, y) {
+      position = [x, y];
       point.setAttribute("transform", `translate(${x} ${-y})`);
     },
     /**
-     * One standard deviation of q(z|x) round its mean, or nothing.
-     * @param {{ mu: Float32Array, sigma: Float32Array } | null} q
-     * @param {number} a
-     * @param {number} b
+     * Show one standard deviation of q(z|x) around its mean, or nothing.
+     * @param {Posterior | null} posterior
+     * @param {number} right
+     * @param {number} up
      */
-    posterior(q, a, b) {
-      spread.setAttribute("visibility", q ? "visible" : "hidden");
-      if (!q) return;
-      const place = { cx: q.mu[a], cy: -q.mu[b], rx: q.sigma[a], ry: q.sigma[b] };
-      for (const [name, value] of Object.entries(place))
-        spread.setAttribute(name, String(value));
+    showPosterior(posterior, right, up) {
+      ellipse.setAttribute("visibility", posterior ? "visible" : "hidden");
+      if (!posterior) return;
+      const { mu, sigma } = posterior;
+      setAttributes(ellipse, { cx: mu[right], cy: -mu[up] });
+      setAttributes(ellipse, { rx: sigma[right], ry: sigma[up] });
     },
     /**
-     * Posterior means of test images, each drawn as its class.
-     * @param {Float32Array} mu (N, J)
+     * Draw the posterior means of test images, each as its class.
+     * @param {{ mu: Float32Array, labels: Uint8Array, classes: string[] }} images
+     *   means (N, J), and labels, if any
      * @param {number} latents
-     * @param {Uint8Array} labels empty where there are none
-     * @param {string[]} classes
-     * @param {number} a
-     * @param {number} b
+     * @param {number} right
+     * @param {number} up
      */
-    points(mu, latents, labels, classes, a, b) {
-      const brush = points.getContext("2d");
-      if (!brush) return;
-      brush.clearRect(0, 0, SIZE, SIZE);
-      brush.font = `bold ${SIZE / 48}px sans-serif`;
-      const marks = classes.every((name) => [...name].length === 1);
-      const scale = SIZE / (2 * REACH);
+    drawPoints({ mu, labels, classes }, latents, right, up) {
+      const context = points.getContext("2d");
+      if (!context) return;
+      context.clearRect(0, 0, CANVAS_SIZE, CANVAS_SIZE);
+      context.font = `bold ${CANVAS_SIZE / 48}px sans-serif`;
+      const areMarks = classes.every((name) => [...name].length === 1);
+      const scale = CANVAS_SIZE / (2 * REACH);
       for (let i = 0; i * latents < mu.length; i++) {
-        const [x, y] = [
-          (mu[i * latents + a] + REACH) * scale,
-          (REACH - mu[i * latents + b]) * scale,
-        ];
-        brush.fillStyle = COLOURS[(labels[i] ?? 0) % COLOURS.length];
-        if (labels.length && marks) brush.fillText(classes[labels[i]], x - 4, y + 5);
-        else brush.fillRect(x - 3, y - 3, 6, 6);
+        const x = (mu[i * latents + right] + REACH) * scale;
+        const y = (REACH - mu[i * latents + up]) * scale;
+        context.fillStyle = COLOURS[(labels[i] ?? 0) % COLOURS.length];
+        if (labels.length && areMarks)
+          context.fillText(classes[labels[i]], x - 4, y + 5);
+        else context.fillRect(x - 3, y - 3, 6, 6);
       }
     },
     /**
-     * What the decoder draws at the middle of each cell, the other latents as in `z`; a few milliseconds of each frame.
-     * @param {Network | null} network none: nothing is drawn
-     * @param {Float32Array} z
-     * @param {number} a
-     * @param {number} b
+     * Draw what the decoder makes of the centre of each cell, a few cells per frame.
+     * @param {Network | null} network null hides the images
+     * @param {Float32Array} z the values of the other latents
+     * @param {number} right
+     * @param {number} up
      */
-    manifold(network, z, a, b) {
-      const mine = ++turn;
+    drawManifold(network, z, right, up) {
+      const call = ++manifoldCall;
       manifold.hidden = !network;
       if (!network) return;
-      const [, height, width] = network.shape;
-      if (manifold.width !== CELLS * width)
-        Object.assign(manifold, { width: CELLS * width, height: CELLS * height });
-      const here = z.slice();
+      const { shape } = network;
+      const [, height, width] = shape;
+      resizeCanvas(manifold, CELLS * width, CELLS * height);
+      const moved = z.slice();
       let cell = 0;
-      const some = () => {
-        for (
-          const began = performance.now();
-          cell < CELLS ** 2 && performance.now() - began < 6;
-          cell++
-        ) {
-          const [column, row] = [cell % CELLS, Math.floor(cell / CELLS)];
-          here[a] = ((2 * (column + 0.5)) / CELLS - 1) * REACH;
-          here[b] = (1 - (2 * (row + 0.5)) / CELLS) * REACH;
-          paint(
-            manifold,
-            network.decode(here),
-            network.shape,
-            column * width,
-            row * height,
-          );
+
+      function drawCell() {
+        const [column, row] = [cell % CELLS, Math.floor(cell / CELLS)];
+        moved[right] = ((2 * (column + 0.5)) / CELLS - 1) * REACH;
+        moved[up] = (1 - (2 * (row + 0.5)) / CELLS) * REACH;
+        const image = /** @type {Network} */ (network).decode(moved);
+        paint(manifold, image, shape, column * width, row * height);
+      }
+      function drawSome() {
+        const start = performance.now();
+        for (; cell < CELLS ** 2; cell++) {
+          if (performance.now() - start >= FRAME_SHARE) break;
+          drawCell();
         }
-        if (cell < CELLS ** 2 && mine === turn) requestAnimationFrame(some);
-      };
-      some();
+        if (cell < CELLS ** 2 && call === manifoldCall) requestAnimationFrame(drawSome);
+      }
+      drawSome();
     },
   };
 }
 
-/** The names of classes in the colours of their points. @param {string[]} classes */
-export function legend(classes) {
+/** Create the two axes and their ticks. */
+function axisLines() {
+  const axes = [
+    svg("line", { x1: -REACH, x2: REACH }),
+    svg("line", { y1: -REACH, y2: REACH }),
+  ];
+  const marks = [-3, -2, -1, 1, 2, 3].flatMap((tick) => [
+    svg("line", { x1: tick, x2: tick, y1: -0.07, y2: 0.07 }),
+    svg("line", { y1: tick, y2: tick, x1: -0.07, x2: 0.07 }),
+    svg("text", { x: tick, y: 0.42, "text-anchor": "middle" }, String(tick)),
+    svg("text", { x: -0.15, y: -tick + 0.1, "text-anchor": "end" }, String(tick)),
+  ]);
+  return [...axes, ...marks];
+}
+
+/** Create a legend in the colours of the points. @param {string[]} classes */
+export function classLegend(classes) {
   const entries = classes.map((name, i) => {
-    const mark = node("span", { className: "mark" });
+    const mark = html("span", { className: "mark" });
     mark.style.background = COLOURS[i % COLOURS.length];
-    return node("span", {}, mark, name);
+    return html("span", {}, mark, name);
   });
-  return node("div", { className: "legend" }, ...entries);
+  return div("legend", ...entries);
 }

@@ -1,0 +1,73 @@
+/** The trained models to choose among, and the address that names one of them. */
+
+import { shortestDecimal } from "./engine/numbers.js";
+
+/** @typedef {{ beta: number, loss: string, latents: number, file: string }} Entry */
+/** @typedef {"beta" | "loss" | "latents"} Setting */
+
+export const SETTINGS = /** @type {const} */ (["beta", "loss", "latents"]);
+export const SETTING_LABELS = { beta: "β", loss: "Loss", latents: "Latents" };
+const LARGEST_Z = 100; // a z in the address with a larger number is ignored
+
+/** Return a model in words. @param {Entry} entry */
+export function entryTitle({ beta, loss, latents }) {
+  return `β = ${beta}, ${loss}, ${latents} latents`;
+}
+
+/**
+ * Return the values of one setting in all models.
+ * @param {Entry[]} entries
+ * @param {Setting} setting
+ */
+export function valuesOf(entries, setting) {
+  return [...new Set(entries.map((entry) => entry[setting]))];
+}
+
+/**
+ * Return the model with these settings, or undefined.
+ * @param {Entry[]} entries
+ * @param {Record<Setting, string | number>} settings
+ */
+export function findEntry(entries, settings) {
+  return entries.find((entry) =>
+    SETTINGS.every((name) => entry[name] === settings[name]),
+  );
+}
+
+/**
+ * Return the model and the point that the query of an address names. A setting that is
+ * missing or unknown is that of `first`; a z that does not fit the model is ignored.
+ * @param {string} query
+ * @param {Entry[]} entries
+ * @param {Entry} first
+ */
+export function readQuery(query, entries, first) {
+  const parameters = new URLSearchParams(query);
+  const settings = { ...first };
+  for (const name of SETTINGS) {
+    const text = parameters.get(name);
+    const known = valuesOf(entries, name).find((value) => String(value) === text);
+    if (known !== undefined) Object.assign(settings, { [name]: known });
+  }
+  const entry = findEntry(entries, settings) ?? first;
+
+  const numbers = (parameters.get("z") ?? "").split(",");
+  const z = numbers.map((text) => (text ? Number(text) : NaN));
+  const isValid =
+    z.length === entry.latents && z.every((value) => Math.abs(value) < LARGEST_Z);
+  return { entry, z: isValid ? z : [] };
+}
+
+/**
+ * Return an address that names a model and a point; other parameters stay.
+ * @param {string} address
+ * @param {Entry} entry
+ * @param {number[]} z empty if the address names no point
+ */
+export function addressOf(address, entry, z) {
+  const url = new URL(address);
+  for (const name of SETTINGS) url.searchParams.set(name, String(entry[name]));
+  if (z.length) url.searchParams.set("z", z.map(shortestDecimal).join(","));
+  else url.searchParams.delete("z");
+  return url.href.replaceAll("%2C", ",");
+}

@@ -1,0 +1,105 @@
+/** Pure functions of numbers: random draws, interpolation, ranks, ticks and text. */
+
+/** Return one draw from N(0, 1), by the Box-Muller transform. */
+export function gaussian() {
+  const radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
+  return radius * Math.cos(2 * Math.PI * Math.random());
+}
+
+/** Return one draw of z from the prior N(0, I). @param {number} latents */
+export function priorSample(latents) {
+  return Float32Array.from({ length: latents }, gaussian);
+}
+
+/**
+ * Return the point (1 - t) a + t b.
+ * @param {Float32Array} a
+ * @param {Float32Array} b
+ * @param {number} t
+ */
+export function interpolate(a, b, t) {
+  return a.map((start, j) => (1 - t) * start + t * b[j]);
+}
+
+/**
+ * Return the number in [low, high] that is nearest to `value`.
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ */
+export function clamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}
+
+/** Return the product of all sizes in a shape. @param {number[]} shape */
+export function product(shape) {
+  return shape.reduce((a, b) => a * b);
+}
+
+/** Return the indices of `values`, the largest value first. @param {number[]} values */
+export function descending(values) {
+  return values.map((_, j) => j).sort((a, b) => values[b] - values[a]);
+}
+
+/**
+ * Return reconstruction + beta KL, one value per point of a curve.
+ * @param {ArrayLike<number>} recon
+ * @param {ArrayLike<number>} kl
+ * @param {ArrayLike<number>} beta
+ */
+export function objective(recon, kl, beta) {
+  return Array.from(recon, (value, i) => value + beta[i] * kl[i]);
+}
+
+/**
+ * Return the lowest and the highest finite value, with a margin at the top. The range
+ * contains 0 if no value is negative.
+ * @param {ArrayLike<number>[]} series
+ */
+export function valueRange(series) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of series)
+    for (let i = 0; i < values.length; i++) {
+      if (!Number.isFinite(values[i])) continue;
+      low = Math.min(low, values[i]);
+      high = Math.max(high, values[i]);
+    }
+  if (low > high) return [0, 1];
+  const bottom = Math.min(0, low);
+  return [bottom, high > bottom ? high + 0.04 * (high - bottom) : bottom + 1];
+}
+
+/**
+ * Return about `count` round numbers between `low` and `high`.
+ * @param {number} low
+ * @param {number} high
+ * @param {number} count
+ */
+export function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((m) => m * power >= rough) ?? 10);
+  const first = Math.ceil(low / step);
+  const length = Math.floor(high / step) - first + 1;
+  return Array.from({ length }, (_, i) => (first + i) * step);
+}
+
+/** Return a number as text of at most 4 significant digits. @param {number} value */
+export function formatNumber(value) {
+  return String(Number(value.toPrecision(4)));
+}
+
+/** Return the shortest decimal of a 32-bit float. @param {number} value */
+export function shortestDecimal(value) {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
+/** Return the name of a latent, counted from 1: latent 0 is z₁. @param {number} j */
+export function latentName(j) {
+  const digits = [...String(j + 1)].map(Number);
+  return "z" + digits.map((digit) => String.fromCharCode(0x2080 + digit)).join("");
+}

@@ -1,0 +1,130 @@
+/** The plane of two latents with menus for its axes, checkboxes and a legend. */
+
+import { bytesOf, meansOf } from "../engine/bytes.js";
+import { latentName } from "../engine/numbers.js";
+import { checkbox, div, html, menu } from "./controls.js";
+import { classLegend, latentPlane } from "./plane.js";
+
+/** @typedef {import("../engine/network.js").Network} Network */
+/** @typedef {import("../engine/network.js").Posterior} Posterior */
+
+/**
+ * @typedef {object} PlaneState All that the plane shows.
+ * @property {Network} network
+ * @property {Float32Array} z
+ * @property {Posterior | null} posterior
+ * @property {any} test test images, their labels and classes; {} if there are none
+ * @property {any} codes posterior means and KL of test images; {} if there are none
+ */
+
+const MENU_LATENTS = 20; // latents in a menu: those with the most KL
+
+/**
+ * @param {(j: number, value: number) => void} onMove called for each latent that moves
+ * @param {() => PlaneState} state
+ */
+export function planePanel(onMove, state) {
+  let [right, up] = [Infinity, Infinity];
+  let isUserChoice = false; // of the axes
+  const plane = latentPlane((x, y) => {
+    onMove(right, x);
+    onMove(up, y);
+  });
+  const menus = [
+    menu("Right", [], (j) => chooseAxes(Number(j), up)),
+    menu("Up", [], (j) => chooseAxes(right, Number(j))),
+  ];
+  const points = checkbox("Test images", true, drawAll);
+  const manifold = checkbox("Decoded pictures", false, drawAll);
+  const legend = html("div");
+  const controls = [...menus, points, manifold].map((control) => control.root);
+  const root = html(
+    "section",
+    { className: "space" },
+    html("h4", {}, "Plane of two latents"),
+    div("bar", ...controls),
+    plane.root,
+    legend,
+  );
+
+  /** @param {number} newRight @param {number} newUp */
+  function chooseAxes(newRight, newUp) {
+    [right, up] = [newRight, newUp];
+    isUserChoice = true;
+    drawAll();
+  }
+
+  /** Prepare for another model or other data. */
+  function reset() {
+    const { network, test } = state();
+    isUserChoice = false;
+    root.hidden = network.latents < 2;
+    points.root.hidden = !test.images;
+    /** @type {string[]} */
+    const classes = test.classes ?? [];
+    const needsLegend = classes.some((name) => [...name].length > 1);
+    legend.replaceChildren(...(needsLegend ? [classLegend(classes)] : []));
+  }
+
+  /**
+   * Fill the menus, and choose the first two latents unless the user has chosen others.
+   * @param {number[]} order latents, the one with the most KL first
+   * @param {(j: number) => boolean} isReplaceable whether to show another latent
+   */
+  function offerAxes(order, isReplaceable) {
+    if (order.length < 2) return;
+    if (order.length === 2) [right, up] = [0, 1];
+    else if (!isUserChoice && [right, up].some(isReplaceable)) [right, up] = order;
+
+    const strongest = order.slice(0, MENU_LATENTS);
+    for (const [axis, { root, select }] of menus.entries()) {
+      const j = [right, up][axis];
+      root.hidden = order.length === 2;
+      const latents = strongest.includes(j) ? strongest : [...strongest, j];
+      // An open menu must not change.
+      if (document.activeElement !== select)
+        select.replaceChildren(
+          ...latents.map((j) => html("option", { value: String(j) }, latentName(j))),
+        );
+      select.value = String(j);
+    }
+  }
+
+  /** Draw everything: the axes, the weights or the points have changed. */
+  function drawAll() {
+    const { network, test, codes } = state();
+    if (network.latents < 2) return;
+    const mu = meansOf(points.input.checked ? codes.mu : undefined);
+    const labels = test.labels ? bytesOf(test.labels) : new Uint8Array();
+    const images = { mu, labels, classes: test.classes ?? [] };
+    plane.showAxes(right, up);
+    plane.drawPoints(images, network.latents, right, up);
+    drawPosterior();
+    drawPoint();
+    drawManifold();
+  }
+
+  function drawPosterior() {
+    const { network, posterior } = state();
+    if (network.latents > 1) plane.showPosterior(posterior, right, up);
+  }
+
+  function drawPoint() {
+    const { z } = state();
+    plane.showPoint(z[right], z[up]);
+  }
+
+  function drawManifold() {
+    const { network, z } = state();
+    plane.drawManifold(manifold.input.checked ? network : null, z, right, up);
+  }
+
+  /** Show where z is now. */
+  function drawMove() {
+    const { latents } = state().network;
+    if (latents > 1) drawPoint();
+    if (latents > 2) drawManifold(); // with 2 latents, it does not depend on z
+  }
+
+  return { root, reset, offerAxes, drawAll, drawPosterior, drawMove };
+}

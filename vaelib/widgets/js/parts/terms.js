@@ -1,0 +1,43 @@
+/** Chart of the terms of the objective, with a caption below it. */
+
+import { div } from "./controls.js";
+import { lineChart } from "./curve.js";
+
+/** @typedef {import("./curve.js").Line} Line */
+/** @typedef {ArrayLike<number>} Numbers */
+
+export function termsChart() {
+  const title = "The terms of the objective";
+  const { root, draw } = lineChart(title, "epochs", "nats per image", 250);
+  const caption = div("caption");
+  root.append(caption);
+  return { root, draw, caption };
+}
+
+/**
+ * Return the lines of the objective and its two terms.
+ * @param {{ x: Numbers, total: Numbers, recon: Numbers, kl: Numbers }} curve
+ * @param {string} term name of the reconstruction term
+ * @returns {Line[]}
+ */
+export function termLines({ x, total, recon, kl }, term) {
+  return [
+    { name: "total = recon + β KL", colour: "blue", x, y: total },
+    { name: `recon: ${term}`, colour: "orange", x, y: recon },
+    { name: "KL", colour: "green", x, y: kl },
+  ];
+}
+
+/**
+ * Return the terms on the test images, one point per epoch.
+ * @param {Numbers} x
+ * @param {Numbers} recon
+ * @param {Numbers} kl
+ * @returns {Line[]}
+ */
+export function testPoints(x, recon, kl) {
+  return [
+    { colour: "orange", x, y: recon, dots: true },
+    { colour: "green", x, y: kl, dots: true },
+  ];
+}

@@ -1,0 +1,139 @@
+/** Controls of the playground: buttons, menus, the schedule, the seed and beta. */
+
+import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
+
+const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
+const HOLD = 500; // milliseconds in which a control ignores older settings from Python
+
+/**
+ * @typedef {object} TrainingActions
+ * @property {() => void} onTrain
+ * @property {(name: "step" | "reset" | "keep") => void} onButton
+ * @property {(settings: Record<string, unknown>) => void} onChange
+ */
+
+/**
+ * @param {Record<string, any[]>} choices values of each menu
+ * @param {TrainingActions} actions
+ */
+export function trainingControls(choices, { onTrain, onButton, onChange }) {
+  let lastChange = 0; // when the user last changed a control
+  /** @param {Record<string, unknown>} settings */
+  function change(settings) {
+    lastChange = Date.now();
+    onChange(settings);
+  }
+
+  const trainButton = button("Train", onTrain, { className: "main" });
+  const hints = {
+    step: "One update",
+    reset: "A new model; this curve stays in sight",
+    keep: "Write this model as a run",
+  };
+  const buttons = [
+    trainButton,
+    button("Step", () => onButton("step"), { title: hints.step }),
+    button("Reset", () => onButton("reset"), { title: hints.reset }),
+    button("Keep", () => onButton("keep"), { title: hints.keep }),
+  ];
+
+  /** @param {string} label @param {string} name */
+  function settingMenu(label, name) {
+    const values = choices[name];
+    const isNumber = typeof values[0] === "number";
+    return menu(label, values.map(String), (value) =>
+      change({ [name]: isNumber ? Number(value) : value }),
+    );
+  }
+  const menus = {
+    dataset: settingMenu("Data", "dataset"),
+    loss: settingMenu("Loss", "loss"),
+    latent_dim: settingMenu("Latents", "latent_dim"),
+    beta_schedule: settingMenu("Schedule", "beta_schedule"),
+  };
+  const seed = html("input", { type: "number", min: 0 });
+  seed.onchange = () =>
+    change({ seed: Math.max(0, Math.round(seed.valueAsNumber) || 0) });
+  const beta = betaSlider((value) => change({ beta: value }));
+  const schedule = schedulePlot();
+
+  const roots = Object.values(menus).map((item) => item.root);
+  const root = html(
+    "fieldset",
+    { disabled: true },
+    html("legend", {}, "Controls"),
+    div("bar", ...buttons),
+    div("bar", ...roots, schedule.root, field("Seed", seed)),
+    beta.root,
+  );
+
+  /** Show the settings that training uses. @param {any} settings */
+  function showSettings(settings) {
+    if (Date.now() - lastChange < HOLD) return;
+    for (const [name, { select }] of Object.entries(menus))
+      select.value = String(settings[name]);
+    if (document.activeElement !== seed) seed.value = settings.seed;
+    beta.set(settings.beta);
+  }
+
+  /** @param {boolean} isRunning */
+  function showRunning(isRunning) {
+    trainButton.textContent = isRunning ? "Pause" : "Train";
+  }
+
+  return { root, showSettings, showRunning, showSchedule: schedule.draw };
+}
+
+/** A slider of the logarithm of beta. @param {(beta: number) => void} onChange */
+function betaSlider(onChange) {
+  const range = { type: "range", min: -DECADES, max: DECADES, step: 0.05 };
+  const slider = html("input", { ...range, "aria-label": "Beta" });
+  const value = html("output");
+  const ends = [10 ** -DECADES, 10 ** DECADES].map((end) =>
+    html("span", {}, String(end)),
+  );
+  const root = div("beta", ends[0], slider, ends[1], value);
+
+  /** @param {number} beta */
+  function showValue(beta) {
+    value.textContent = `β = ${beta}`;
+    slider.setAttribute("aria-valuetext", String(beta));
+  }
+  slider.oninput = () => {
+    const beta = Number((10 ** slider.valueAsNumber).toPrecision(3));
+    showValue(beta);
+    onChange(beta);
+  };
+  return {
+    root,
+    /** @param {number} beta */
+    set(beta) {
+      slider.valueAsNumber = beta > 0 ? Math.log10(beta) : -DECADES;
+      showValue(beta);
+    },
+  };
+}
+
+/** A small plot of beta over the whole run, with a line at the current update. */
+function schedulePlot() {
+  const line = svg("polyline", { class: "line purple" });
+  const now = svg("line", { class: "now", y1: 0, y2: 24 });
+  const scale = { viewBox: "-1 -1 102 26", preserveAspectRatio: "none" };
+  const root = svg("svg", { ...scale, class: "plan", role: "img" }, line, now);
+
+  /**
+   * @param {number[]} betas 101 values at equal distances
+   * @param {number} progress share of all updates that are done
+   * @param {number} epochs
+   */
+  function draw(betas, progress, epochs) {
+    const high = Math.max(...betas) || 1;
+    const points = betas.map((beta, i) => `${i} ${24 * (1 - beta / high)}`);
+    line.setAttribute("points", points.join(" "));
+    setAttributes(now, { x1: 100 * progress, x2: 100 * progress });
+    const [first, last] = [betas[0], betas[betas.length - 1]];
+    const label = `Beta over ${epochs} epochs: from ${first} to ${last}`;
+    root.setAttribute("aria-label", label);
+  }
+  return { root, draw };
+}

@@ -1,0 +1,64 @@
+"""The part of a Playground that the user sees: controls, curves and images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import anywidget
+from traitlets import Bytes, Dict, List
+
+from vaelib.config import TrainConfig
+from vaelib.losses import LOSSES
+from vaelib.widgets import frontend
+
+LATENT_DIMS = (2, 3, 5, 10, 20, 50)
+DATASETS = {
+    "mnist": dict(dataset="mnist", channels=1, image_size=28),
+    "fashion_mnist": dict(dataset="fashion_mnist", channels=1, image_size=28),
+    "sprites": dict(dataset="sprites", channels=1),
+    "sprites, RGB": dict(dataset="sprites", channels=3),
+}
+OWN_DATA = "your data"
+CONTROLS = ("beta", "beta_schedule", "loss", "latent_dim", "seed")  # and dataset
+
+
+class Panel(anywidget.AnyWidget):
+    """Widget with the controls, curves and images of a training.
+
+    The Playground writes all of its state; what the user does arrives as messages.
+    """
+
+    _esm = frontend.module("playground")
+    _css = frontend.style()
+    choices = Dict().tag(sync=True)  # values of each menu
+    settings = Dict().tag(sync=True)  # of each control, and beta over the whole run
+    frame = Dict().tag(sync=True)  # step, images per second, KL per latent, ...
+    curve = Bytes().tag(sync=True)  # rows of step, reconstruction, KL, beta
+    fixed = Bytes().tag(sync=True)  # test images
+    pictures = Bytes().tag(sync=True)  # their reconstructions, samples, traversals
+    ghosts = List().tag(sync=True)  # curves of earlier models
+    kept = List().tag(sync=True)  # runs that were written, and their terms
+
+    def __repr__(self) -> str:
+        return "Panel()"
+
+
+def datasets_for(config: TrainConfig) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return the data sets of the menu with their settings, and the name of one."""
+    fields = ("dataset", "channels", "image_size")
+    own = {field: getattr(config, field) for field in fields}
+    for name, entry in DATASETS.items():
+        if entry.items() <= own.items():
+            return DATASETS, name
+    return DATASETS | {OWN_DATA: own}, OWN_DATA
+
+
+def choices(datasets: Iterable[str], config: TrainConfig) -> dict[str, list[Any]]:
+    """Return the values of each menu."""
+    return dict(
+        dataset=list(datasets),
+        loss=list(LOSSES),
+        latent_dim=sorted({*LATENT_DIMS, config.latent_dim}),
+        beta_schedule=["none", "linear", "cyclic"],
+    )
