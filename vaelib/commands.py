@@ -15,7 +15,6 @@ from pathlib import Path
 
 from vaelib.config import ConfigError, field_types, invalid
 from vaelib.sweeps import grids
-from vaelib.train import data_source
 
 
 def sweep(args: argparse.Namespace) -> int:
@@ -78,7 +77,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from vaelib.data import load_dataset
 
     model, config = runs.load(args.path)
-    data = load_dataset(*data_source(config))
+    data = load_dataset(*config.data_source)
     nats = losses.reconstruction(config.loss, config.sigma)
     rng = torch.Generator().manual_seed(args.seed)
     recon, kl = evaluation.average_terms(model, nats, data.test, rng)
@@ -119,7 +118,7 @@ def traverse(args: argparse.Namespace) -> int:
     if output.exists():
         raise runs.RunError(f"{output} exists already: give another --output.")
     model, config = runs.load(args.path)
-    data = load_dataset(*data_source(config))
+    data = load_dataset(*config.data_source)
     if not 0 <= args.image < len(data.test):
         last = len(data.test) - 1
         raise ConfigError(f"image is {args.image}: give a number from 0 to {last}.")

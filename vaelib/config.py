@@ -193,6 +193,12 @@ class TrainConfig:
         return values
 
     @property
+    def data_source(self) -> tuple[str, str, int, int, str]:
+        """Arguments of `load_dataset` for the data set of this run."""
+        shape = self.channels, self.image_size
+        return self.dataset, self.binarize, *shape, self.data_dir
+
+    @property
     def needs_total(self) -> bool:
         """Whether a schedule depends on `epochs`, so that a run cannot be extended."""
         return self.beta_schedule == "cyclic" or self.lr_schedule == "linear"

@@ -56,8 +56,7 @@ def train(
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
     with ThreadPoolExecutor(1) as pool:
-        source = data_source(config)
-        loading = pool.submit(lambda given: given or load_dataset(*source), data)
+        loading = pool.submit(lambda: data or load_dataset(*config.data_source))
         from vaelib import runs
         from vaelib.training import EpochEnd, start, updates
 
@@ -82,12 +81,6 @@ def train(
                     f"continue: vaelib train --resume {run.path}"
                 )
     return run
-
-
-def data_source(config: TrainConfig) -> tuple[str, str, int, int, str]:
-    """Return the arguments of `load_dataset` that the settings contain."""
-    c = config
-    return c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from vaelib.losses import LOSSES
 from vaelib.model import VAE
 from vaelib.runfiles import RunError, load_checkpoint
 from vaelib.sweeps.grids import varying
-from vaelib.train import data_source
 
 FIGURES = ("recon", "kl", "total", "neg_elbo", "active_units", "seconds")
 
@@ -97,7 +96,7 @@ def results(group: str | Path, data: ImageData | None = None) -> list[Result]:
         if folder.is_symlink() or not run.load_state() or not run.rows:
             continue
         model, _ = load_checkpoint(run.checkpoint(int(run.rows[-1]["epoch"])))
-        source = data_source(run.config)
+        source = run.config.data_source
         if source not in tests:
             tests[source] = (data or load_dataset(*source)).test
         test = tests[source]

@@ -27,7 +27,7 @@ from vaelib.errors import Interrupted, error_message, is_user_error
 from vaelib.runfiles import RunError, RunLocked
 from vaelib.sweeps import cluster
 from vaelib.sweeps.jobs import Job, plan, summary
-from vaelib.train import catch_signals, data_source
+from vaelib.train import catch_signals
 
 # The state of a run may have some megabytes, about which Dask would warn.
 NO_SIZE_WARNING = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
@@ -48,7 +48,7 @@ class Sweep:
         self.failed: dict[str, str] = {}
         self.done, self.total = len(jobs) - len(self.waiting), len(jobs)
 
-        sources = dict.fromkeys(data_source(job.run.config) for job in self.waiting)
+        sources = dict.fromkeys(job.run.config.data_source for job in self.waiting)
         self.data = {source: self.load(source, data) for source in sources}
         self.bar = tqdm(
             total=sum(job.run.config.epochs for job in jobs),
@@ -126,7 +126,7 @@ class Sweep:
     def submit(self, job: Job) -> None:
         """Submit the next epoch of a run to the cluster."""
         config = job.run.config
-        data = self.data[data_source(config)]
+        data = self.data[config.data_source]
         arguments = (config, data, job.state, self.token, job.new)
         with dask_config.set(NO_SIZE_WARNING):
             future = self.client.submit(
@@ -230,9 +230,9 @@ def preview(grid: Sequence[TrainConfig], workers: int, probes: int = 4) -> str:
 
     left = [job for job in jobs if not job.finished]
     chosen = [job.run.config for job in left[:: math.ceil(len(left) / probes) or 1]]
-    sources = dict.fromkeys(map(data_source, chosen))
+    sources = dict.fromkeys(config.data_source for config in chosen)
     data = {source: load_dataset(*source) for source in sources}
-    seconds = [cluster.measure_epoch(c, data[data_source(c)]) for c in chosen]
+    seconds = [cluster.measure_epoch(c, data[c.data_source]) for c in chosen]
 
     epochs = sum(job.run.config.epochs - job.ended for job in left)
     mean = sum(seconds) / max(1, len(seconds))

@@ -39,6 +39,7 @@ class LatentExplorer(anywidget.AnyWidget):
     Example:
 
     >>> from vaelib import VAE
+    >>> from vaelib.widgets import LatentExplorer
     >>> explorer = LatentExplorer(VAE((1, 8, 8), hidden_dims=(16,), latent_dim=2))
     >>> explorer
     LatentExplorer(2 latents)
@@ -62,10 +63,8 @@ class LatentExplorer(anywidget.AnyWidget):
         **kwargs: Any,
     ) -> None:
         if not isinstance(model, VAE):
-            model, c = runs.load(model)
-            data = data or load_dataset(
-                c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
-            )
+            model, config = runs.load(model)
+            data = data or load_dataset(*config.data_source)
         self.bits = bits
         super().__init__(**kwargs)
         self.show(model, data)

@@ -14,10 +14,11 @@ from ipywidgets import VBox
 
 from vaelib.config import ConfigError, TrainConfig, invalid
 from vaelib.data import ImageData, load_dataset
+from vaelib.errors import error_message
 from vaelib.widgets.explorer import POINTS, LatentExplorer
 from vaelib.widgets.panel import CONTROLS, Panel, choices, datasets_for
 from vaelib.widgets.session import Session
-from vaelib.widgets.worker import Worker, error_message
+from vaelib.widgets.worker import Worker
 
 REFRESH_PERIOD = 0.075  # seconds between two updates of the panel
 WEIGHTS_PERIOD = 0.5  # seconds between two sets of weights, which are much larger
@@ -45,6 +46,7 @@ class Playground(VBox):
 
     >>> import torch
     >>> from vaelib import ImageData, TrainConfig
+    >>> from vaelib.widgets import Playground
     >>> images = torch.randint(0, 256, (64, 1, 8, 8), dtype=torch.uint8)
     >>> config = TrainConfig(latent_dim=2, batch_size=16, device="cpu")
     >>> playground = Playground(config, ImageData(images, images))
@@ -209,10 +211,7 @@ class Playground(VBox):
     def load(self, name: str, config: TrainConfig) -> ImageData:
         """Return a data set of the menu, loaded once. Raises DataError."""
         if name not in self.loaded:
-            c = config
-            self.loaded[name] = load_dataset(
-                c.dataset, c.binarize, c.channels, c.image_size, c.data_dir
-            )
+            self.loaded[name] = load_dataset(*config.data_source)
         return self.loaded[name]
 
     def start_session(self) -> None:

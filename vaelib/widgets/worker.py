@@ -78,11 +78,3 @@ class Worker:
         self.closed = True
         if thread := self.thread:
             thread.join()
-
-
-def error_message(error: Exception) -> str:
-    """Return one line that says what went wrong."""
-    lines = str(error).strip().splitlines()
-    if type(error).__module__.startswith("vaelib") and lines:
-        return lines[0]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no more is known'}"
