@@ -71,10 +71,7 @@ def test_the_index_names_each_model_and_where_to_begin(tiny: Path):
     index = read(tiny / "out/zoo/index.js")
     assert [
         (model["beta"], model["loss"], model["latents"]) for model in index["models"]
-    ] == [
-        (1.0, "bce_logits", 2),
-        (9.0, "bce_logits", 2),
-    ]
+    ] == [(1.0, "bce_logits", 2), (9.0, "bce_logits", 2)]
     assert index["first"] == 0
     assert {f"{model['file']}.js" for model in index["models"]} | {"zoo/index.js"} == {
         str(file.relative_to(tiny / "out")) for file in (tiny / "out").rglob("*.js")
