@@ -1,8 +1,8 @@
 """Train the models of the book and pack them into files that its pages load.
 
 `make zoo` calls `python book/zoo.py book/zoo.toml OUT`, which trains the sweep in the
-TOML file and writes OUT/zoo/index.js and a file for each model. Trained models and files
-that are up to date stay as they are.
+TOML file and writes OUT/zoo/index.js and a file for each model. Trained models and
+files that are up to date stay as they are.
 """
 
 from __future__ import annotations
