@@ -135,7 +135,7 @@ def test_conda_makes_the_same_environment() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of the files, so that the working tree stays clean."""
+    """Return a wheel, built from a copy of the files to keep the working tree clean."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for file in tracked():
         target = source / file.relative_to(ROOT)
@@ -325,7 +325,7 @@ UNWRAPPED_TABLES = {"book/inventory.toml"}
 
 
 def lines_of(name: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a file, but not Markdown tables and unwrapped text."""
+    """Yield the numbered lines of a file, without tables and unwrapped Markdown."""
     markdown, in_cell = name.endswith(".md"), False
     for number, line in enumerate(text_of(name).splitlines(), start=1):
         if line.startswith("```"):

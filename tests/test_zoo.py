@@ -70,11 +70,10 @@ def test_sweep_contains_every_combination(file: str, sizes: tuple[int, int, int]
     assert {run.project_dir for run in grid} == {"build"}
 
 
-def test_the_index_names_each_model_and_where_to_begin(tiny: Path):
+def test_index_names_each_model_and_the_first_one(tiny: Path):
     index = read(tiny / "out/zoo/index.js")
-    assert [
-        (model["beta"], model["loss"], model["latents"]) for model in index["models"]
-    ] == [(1.0, "bce_logits", 2), (9.0, "bce_logits", 2)]
+    models = [(m["beta"], m["loss"], m["latents"]) for m in index["models"]]
+    assert models == [(1.0, "bce_logits", 2), (9.0, "bce_logits", 2)]
     assert index["first"] == 0
     named = {"zoo/index.js", *(f"{model['file']}.js" for model in index["models"])}
     files = (tiny / "out").rglob("*.js")
@@ -175,7 +174,7 @@ def computed(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Path):
-    """On average; the largest of 784,000 errors is below 0.1. The file says the same."""
+    """On average; the largest of 784,000 errors is below 0.1. The file says so, too."""
     x, grid = pixels(load_dataset().test[:1000]), zoo.read(ROOT / "tests/zoo.toml")
     for run in grid:
         state = read(small_zoo / f"zoo/{run.name}.js")

@@ -2,9 +2,9 @@
 
 Tests compare its numbers with those of vaelib, benchmarks its speed. It uses global
 random numbers, a DataLoader, torchvision's MNIST with ToTensor, a loss summed over the
-batch, plain Adam, and draws pictures every epoch. As a program,
-`python reference.py DATA_FOLDER [--epochs 10] [--seed 1]`, it trains and prints the test
-loss and the seconds of each epoch.
+batch, plain Adam, and draws pictures every epoch. As a program, `python reference.py
+DATA_FOLDER [--epochs 10] [--seed 1]`, it trains and prints the test loss and the
+seconds of each epoch.
 """
 
 from __future__ import annotations
