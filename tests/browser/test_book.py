@@ -1,4 +1,4 @@
-"""Every page of the book, as `make book` builds it, in Chromium: served and from disk."""
+"""Every page of the book that `make book` builds, in Chromium, served and from disk."""
 
 from __future__ import annotations
 
