@@ -1,18 +1,24 @@
-# The verbs. Each makes the virtual environment and installs what it needs by itself, and does nothing twice.
+# Each target makes the virtual environment and installs what it needs by itself, once.
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements.lock
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 OUT ?= book
-BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* book/_templates/* book/_templates/static/* \
-	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.* vaelib/*/*.* vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js)
+JUPYTER_BOOK := $(BIN)/jupyter-book build . --all -W -n --keep-going \
+	--config book/_config.yml --toc book/_toc.yml
+BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* \
+	book/_templates/* book/_templates/static/* \
+	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.* vaelib/*/*.* \
+	vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js)
 ARGS ?=
 ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
+HTML = $(OUT)/_build/html
 
 .PHONY: train lab test test-fast notebooks book zoo bench lint lint-js lock clean
 .DELETE_ON_ERROR:
@@ -23,31 +29,35 @@ train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it
 lab: .venv/lab.stamp  ## the notebooks in JupyterLab
 	$(BIN)/vaelib lab
 
-test: export OMP_NUM_THREADS = 1  # two processes share the cores: threads that wait for each other would cost far more
-test: .venv/dev.stamp lint  ## everything that must hold
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+# Two processes share the cores; threads that wait for each other would be much slower.
+test: export OMP_NUM_THREADS = 1
+test: .venv/dev.stamp lint  ## all checks: linters, tests, coverage, notebooks
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 \
+		--cov-report=term-missing:skip-covered
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval notebooks
 
 test-fast: .venv/dev.stamp  ## the same without the slow tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-notebooks: .venv/dev.stamp  ## runs every chapter and writes both halves of each pair
+notebooks: .venv/dev.stamp  ## run every chapter and write both halves of each pair
 	$(BIN)/python book/notebooks.py $(ARGS)
 
-book: $(OUT)/_build/html/index.html  ## the published book, for any static host or a USB stick
+book: $(HTML)/index.html  ## the published book, for any static host or a USB stick
 
-$(OUT)/_build/html/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
+$(HTML)/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
 	rm -rf $(@D)
-	$(BIN)/jupyter-book build . --all --config book/_config.yml --toc book/_toc.yml --path-output $(OUT) -W -n --keep-going
+	$(JUPYTER_BOOK) --path-output $(OUT)
 	cp -r $(LIVE)zoo $(@D)/_static/live
 	touch $@
 
-zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page; ZOO=tests/zoo.toml: a small one
+# ZOO=tests/zoo.toml: a few small models.
+zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page
 
-$(LIVE)zoo/index.js: $(ZOO) book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py) | .venv/book.stamp
+PACKERS := book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py)
+$(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp
 	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
 
-bench: .venv/dev.stamp  ## ratios against a plain loop, side by side; about 15 minutes, on a quiet machine
+bench: .venv/dev.stamp  ## speed against a plain loop; 15 minutes on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py
 
 lint: .venv/dev.stamp lint-js
@@ -58,15 +68,21 @@ lint: .venv/dev.stamp lint-js
 lint-js: node_modules/.package-lock.json
 	$(NPM) run --silent lint
 
-lock: .venv/dev.stamp  ## writes requirements.lock from what is installed, and what Windows and macOS add
-	@{ echo "# Every version; a constraints file (pip install -c requirements.lock ...): it pins what is installed and adds nothing."; \
+# Packages that only Windows or macOS install.
+ELSEWHERE := appnope==1.0.0 colorama==0.4.6 pywinpty==3.1.2
+lock: .venv/dev.stamp  ## write requirements.lock from what is installed
+	@{ echo "# Every version; a constraints file" \
+		"(pip install -c requirements.lock ...):" \
+		"it pins what is installed and adds nothing."; \
 	echo "# Written by make lock."; \
-	{ $(BIN)/pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^pip=='; \
-	printf '%s\n' appnope==1.0.0 colorama==0.4.6 pywinpty==3.1.2; } | LC_ALL=C sort -fu; } > requirements.lock.part
+	{ $(BIN)/pip freeze --all --exclude-editable \
+		| sed 's/+cpu$$//' | grep -v '^pip=='; \
+	printf '%s\n' $(ELSEWHERE); } | LC_ALL=C sort -fu; } > requirements.lock.part
 	mv requirements.lock.part requirements.lock
 
-clean:  ## removes the environment and caches; runs stay
-	rm -rf .venv node_modules build book/_build *.egg-info .pytest_cache .ruff_cache .coverage .coverage.*
+clean:  ## remove the environment and caches; runs stay
+	rm -rf .venv node_modules build book/_build *.egg-info
+	rm -rf .pytest_cache .ruff_cache .coverage .coverage.*
 
 .venv/base.stamp:
 	$(PYTHON) -m venv .venv
@@ -76,7 +92,8 @@ clean:  ## removes the environment and caches; runs stay
 	$(INSTALL) -e .
 	touch $@
 
-node_modules/.package-lock.json: package.json package-lock.json | .venv/book.stamp  # pip brings npm
+# The extra `book` installs npm.
+node_modules/.package-lock.json: package.json package-lock.json | .venv/book.stamp
 	$(NPM) ci --silent
 	touch $@
 

@@ -1,4 +1,7 @@
-"""The widgets of the book: what notebooks store of them becomes files that page.js starts, with no kernel and no server."""
+"""Live widgets in the book: their stored state becomes files that page.js starts.
+
+Neither a kernel nor a server is needed. `page.js` is `vaelib/widgets/js/page.js`.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,29 @@ from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
 STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 
-def live(widget: str, state: str, text: str) -> nodes.raw:
-    """The place where page.js starts a widget from a state file; `text` is what stands there without scripts."""
-    html = f'<div class="live" data-widget="{widget}" data-state="{state}"><p>{text}</p></div>'
+def placeholder(widget: str, state: str, text: str) -> nodes.raw:
+    """Return the element in which page.js starts a widget from the state file `state`.
+
+    Readers without JavaScript see `text` instead.
+    """
+    html = (
+        f'<div class="live" data-widget="{widget}" data-state="{state}">'
+        f"<p>{text}</p></div>"
+    )
     return nodes.raw("", html, format="html", live=state)
 
 
-def written(
+def write_state(
     app: Sphinx, model: dict[str, Any], text: str = "This widget needs JavaScript."
 ) -> nodes.raw:
-    """The place of a stored widget. What it shows is a script (they load from file:// too), named after its content."""
+    """Write the state of a stored widget into _static/live, and return its placeholder.
+
+    The file is a script, because a page opened from a disk can load no other data. Its
+    name is a hash of its content.
+    """
     state = {
         name: value
         for name, value in model["state"].items()
@@ -36,90 +50,90 @@ def written(
     }
     for buffer in model.get("buffers", []):
         *path, last = buffer["path"]
-        holder = state
-        for step in path:
-            holder = holder[step]
-        holder[last] = {"base64": buffer["data"]}
+        parent = state
+        for key in path:
+            parent = parent[key]
+        parent[last] = {"base64": buffer["data"]}
+
     name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(frontend.state(name, state), "utf-8")
-    return live(model["state"]["_anywidget_id"].split(".")[-2], name, text)
+
+    widget = model["state"]["_anywidget_id"].split(".")[-2]
+    return placeholder(widget, name, text)
 
 
-def views(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    """The widgets that a view shows, out of the boxes around them."""
+def leaves(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the widgets inside the widget `name`, without the boxes around them."""
     children = models[name]["state"].get("children")
     if children is None:
         yield models[name]
     for child in children or []:
-        yield from views(models, child.removeprefix("IPY_MODEL_"))
+        yield from leaves(models, child.removeprefix("IPY_MODEL_"))
 
 
 def put_widgets(app: Sphinx, tree: nodes.document) -> None:
-    """Exchanges views for the manager of ipywidgets by our own, and takes the state of all widgets out of the page."""
-    scripts = (
-        getattr(app.env, "nb_metadata", {}).get(app.env.docname, {}).get("js_files", {})
-    )
+    """Replace each stored widget view by our placeholder.
+
+    The state of all widgets, which MyST-NB would put into the page, is removed.
+    """
+    metadata = getattr(app.env, "nb_metadata", {}).get(app.env.docname, {})
+    scripts = metadata.get("js_files", {})
     _, stored = scripts.pop("ipywidgets_state", (None, {"body": "{}"}))
     models = json.loads(stored["body"]).get("state", {})
+
     for script in list(tree.findall(nodes.raw)):
-        if not (
-            found := re.search(
-                r'widget-view\+json">(.*?)</script>', script.astext(), re.S
-            )
-        ):
+        view = VIEW.search(script.astext())
+        if not view:
             continue
-        shown = list(views(models, json.loads(found[1])["model_id"]))
-        ours = [
-            written(app, model) for model in shown if "_anywidget_id" in model["state"]
-        ]
-        names = [
-            model["state"]["description"]
-            for model in shown
-            if model["state"].get("description")
-        ]
-        script.parent.replace(script, ours or [with_kernel(app, names)])
+        shown = list(leaves(models, json.loads(view[1])["model_id"]))
+        states = [model["state"] for model in shown]
+        ours = [write_state(app, model) for model in shown if is_ours(model)]
+        names = [state["description"] for state in states if state.get("description")]
+        script.parent.replace(script, ours or [kernel_note(app, names)])
 
 
-def with_kernel(app: Sphinx, names: list[str]) -> nodes.paragraph:
-    """What stands for sliders that need Python."""
-    name = app.env.docname
-    text = (
-        "JupyterLab ではスライダーで動きます"
-        if "/ja/" in name
-        else "With sliders in JupyterLab"
+def is_ours(model: dict[str, Any]) -> bool:
+    """Return whether a stored widget is one of vaelib, which page.js can start."""
+    return "_anywidget_id" in model["state"]
+
+
+def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
+    """Return a line that names sliders that work in JupyterLab only."""
+    page = app.env.docname
+    english, japanese = (
+        "With sliders in JupyterLab",
+        "JupyterLab ではスライダーで動きます",
     )
-    link = nodes.reference(
-        "",
-        text,
-        refuri=app.builder.get_relative_uri(name, "book/run-it"),
-        internal=True,
-    )
-    return nodes.paragraph(
-        "", "", link, nodes.Text(f": {', '.join(names)}"), classes=["with-kernel"]
-    )
+    text = japanese if "/ja/" in page else english
+    uri = app.builder.get_relative_uri(page, "book/run-it")
+    link = nodes.reference("", text, refuri=uri, internal=True)
+    names = nodes.Text(f": {', '.join(sliders)}")
+    return nodes.paragraph("", "", link, names, classes=["with-kernel"])
 
 
 class Live(SphinxDirective):
-    """`{live} zoo`, or `{live} CHAPTER`, the first explorer that it stores; its content stands there without scripts."""
+    """Directive `{live} zoo`, or `{live} CHAPTER`: the chapter's first stored explorer.
+
+    The content of the directive is shown to readers without JavaScript.
+    """
 
     has_content = True
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """The place of the widget."""
+        """Return the placeholder of the widget."""
         text = " ".join(self.content)
         if self.arguments[0] == "zoo":
-            return [live("zoo", "zoo/index", text)]
+            return [placeholder("zoo", "zoo/index", text)]
+
         notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
-        models = json.loads(notebook.read_text("utf-8"))["metadata"]["widgets"][STATE][
-            "state"
-        ].values()
-        explorers = (
+        metadata = json.loads(notebook.read_text("utf-8"))["metadata"]
+        explorer = next(
             model
-            for model in models
+            for model in metadata["widgets"][STATE]["state"].values()
             if "Explorer" in model["state"].get("_anywidget_id", "")
         )
-        return [written(self.env.app, next(explorers), text)]
+        return [write_state(self.env.app, explorer, text)]

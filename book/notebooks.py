@@ -1,7 +1,9 @@
-"""`make notebooks ARGS="NAME ..."`: runs notebooks from top to bottom and writes both halves of each pair.
+"""Run notebooks from top to bottom and write both halves of each pair.
 
-What differs between two runs on one machine is taken out: random ids and times. The text of a pair is taken from the
-half that was saved last, so that either may be edited.
+`make notebooks ARGS="NAME ..."` calls this program. A notebook is a pair: NAME.ipynb,
+with outputs, and NAME.md, which people review. Its text is read from the half that was
+saved last, so that either may be edited. What differs between two runs on one machine,
+such as random ids and times, is removed.
 """
 
 from __future__ import annotations
@@ -19,42 +21,42 @@ import nbformat
 from jupytext.config import load_jupytext_config
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+BOOK = Path(__file__).parent
+FOLDER = BOOK.parent / "notebooks"
 CONFIG = load_jupytext_config(str(FOLDER))
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def names() -> list[str]:
-    """Every notebook by its path below the folder, without suffix: chapters, then translations (ja/...), then pages."""
-    found = [
-        path
-        for pattern in ("*", "[a-z][a-z]/*")
-        for half in (".ipynb", ".md")
-        for path in FOLDER.glob(pattern + half)
+    """Return the path of every notebook in the folder, without suffix, sorted.
+
+    Chapters come first, then translations (ja/...), then other pages.
+    """
+    patterns = [
+        folder + half for folder in ("*", "[a-z][a-z]/*") for half in (".ipynb", ".md")
     ]
+    found = [path for pattern in patterns for path in FOLDER.glob(pattern)]
     return sorted(
         {path.relative_to(FOLDER).with_suffix("").as_posix() for path in found}
     )
 
 
 def text_of(notebook: Any) -> str:
-    """The MyST half of a pair."""
+    """Return a notebook as MyST Markdown, without outputs."""
     return jupytext.writes(notebook, fmt="md:myst", config=CONFIG)
 
 
 def read(chapter: str) -> Any:
-    """A pair as a notebook, from the half that was saved last."""
-    ipynb, md = FOLDER / f"{chapter}.ipynb", FOLDER / f"{chapter}.md"
-    newer = (
-        ipynb
-        if ipynb.exists()
-        and (not md.exists() or ipynb.stat().st_mtime >= md.stat().st_mtime)
-        else md
-    )
-    return jupytext.read(newer, config=CONFIG)
+    """Read a notebook from the half of its pair that was saved last."""
+    halves = [FOLDER / f"{chapter}{suffix}" for suffix in (".ipynb", ".md")]
+    existing = [half for half in halves if half.exists()]
+    newest = max(existing, key=lambda half: half.stat().st_mtime)
+    return jupytext.read(newest, config=CONFIG)
 
 
 def steady(notebook: Any) -> Any:
-    """The notebook with ids numbered by their place and without versions of the machine that ran it."""
+    """Return the notebook with numbered ids and without versions of the machine."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
     notebook.metadata = {
@@ -67,52 +69,50 @@ def steady(notebook: Any) -> Any:
         "language_info": {"name": "python", "pygments_lexer": "ipython3"},
     }
     keep_shown_widgets(notebook)
+
     text = nbformat.writes(notebook)
-    widgets = (
-        notebook.metadata.get("widgets", {})
-        .get("application/vnd.jupyter.widget-state+json", {})
-        .get("state", {})
-    )
-    for number, found in enumerate(widgets):  # in the order of their creation
-        text = text.replace(found, f"{number:032x}")
+    for number, widget in enumerate(stored_widgets(notebook)):  # in order of creation
+        text = text.replace(widget, f"{number:032x}")
     return nbformat.reads(text, as_version=4)
 
 
+def stored_widgets(notebook: Any) -> dict[str, Any]:
+    """Return the stored models of widgets, by their ids."""
+    return notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+
+
 def keep_shown_widgets(notebook: Any) -> None:
-    """Takes out the stored state of widgets that no cell shows (closed, or made on the way), and orders the rest."""
-    stored = notebook.metadata.get("widgets", {}).get(
-        "application/vnd.jupyter.widget-state+json", {}
-    )
-    views = [
-        out.get("data", {}).get("application/vnd.jupyter.widget-view+json")
-        for c in notebook.cells
-        for out in c.get("outputs", [])
-    ]
+    """Remove the stored state of widgets that no cell shows, and sort the buffers.
+
+    A widget is shown by the view of a cell, or by another widget that is shown.
+    """
+    models = stored_widgets(notebook)
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    views = [out.get("data", {}).get(VIEW) for out in outputs]
+
     shown, waiting = set(), [view["model_id"] for view in views if view]
     while waiting:
         name = waiting.pop()
-        if name not in shown and name in stored.get("state", {}):
+        if name not in shown and name in models:
             shown.add(name)
-            waiting += re.findall(
-                r"IPY_MODEL_(\w+)", json.dumps(stored["state"][name]["state"])
-            )
-    if stored:
-        stored["state"] = {
-            name: model for name, model in stored["state"].items() if name in shown
-        }
-    for model in stored.get("state", {}).values():
-        model.get("buffers", []).sort(
-            key=lambda buffer: buffer["path"]
-        )  # they come in any order
+            state = json.dumps(models[name]["state"])
+            waiting += re.findall(r"IPY_MODEL_(\w+)", state)
+
+    for name in set(models) - shown:
+        del models[name]
+    for model in models.values():
+        # ipywidgets stores the buffers of a model in any order.
+        model.get("buffers", []).sort(key=lambda buffer: buffer["path"])
 
 
 def run(chapter: str) -> None:
-    """Executes a notebook with a fresh kernel and writes both halves. Raises: CellExecutionError."""
+    """Execute a notebook in a new kernel and write both halves of its pair.
+
+    Raises CellExecutionError if a cell fails.
+    """
     notebook = read(chapter)
     for cell in notebook.cells:
-        cell.source = LISTED.sub(
-            lambda found: found[1] + questions() + found[2], cell.source
-        )
+        cell.source = with_questions(cell.source)
     client = NotebookClient(
         notebook,
         timeout=300,
@@ -127,40 +127,43 @@ def run(chapter: str) -> None:
 
 
 def citations() -> dict[str, str]:
-    """A line of Markdown for each entry of references.bib, by its key."""
-    found = {}
-    for key, body in re.findall(
-        r"@\w+\{(\w+),\n(.*?)\n\}",
-        (Path(__file__).with_name("references.bib")).read_text("utf-8"),
-        re.S,
-    ):
-        field = dict(re.findall(r"(\w+) = \{(.*)\}", body))
-        authors = (
-            field["author"].replace(" and others", " et al.").replace(" and ", ", ")
-        )
-        venue = field.get("journal") or field["booktitle"]
-        link = field.get("url", "")
-        name = link.replace("https://arxiv.org/abs/", "arXiv:").replace(
-            "https://doi.org/", "doi:"
-        )
-        found[key] = (
-            f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
-            + (f" [{name}]({link})" if link else "")
-        )
-    return found
+    """Return a line of Markdown for each entry of references.bib, by its key."""
+    text = (BOOK / "references.bib").read_text("utf-8")
+    entries = re.findall(r"@\w+\{(\w+),\n(.*?)\n\}", text, re.S)
+    return {
+        key: citation(dict(re.findall(r"(\w+) = \{(.*)\}", body)))
+        for key, body in entries
+    }
+
+
+def citation(field: dict[str, str]) -> str:
+    """Return a reference as a line of Markdown, from the fields of its BibTeX entry."""
+    authors = field["author"].replace(" and others", " et al.").replace(" and ", ", ")
+    venue = field.get("journal") or field["booktitle"]
+    line = f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
+    if link := field.get("url"):
+        name = link.replace("https://arxiv.org/abs/", "arXiv:")
+        line += f" [{name.replace('https://doi.org/', 'doi:')}]({link})"
+    return line
 
 
 def inventory() -> dict[str, list[dict[str, Any]]]:
-    """Every item of the paper, and every question that readers ask: where it stands, its code, its check."""
-    return tomllib.loads(Path(__file__).with_name("inventory.toml").read_text("utf-8"))
+    """Return inventory.toml: the items of the paper, and the questions of readers.
+
+    An entry names the section that it is in, the code, and the cell that checks it.
+    """
+    return tomllib.loads((BOOK / "inventory.toml").read_text("utf-8"))
 
 
-HEAD = """# Paper to code
+HEAD = """\
+# Paper to code
 
-Every equation, algorithm, figure and appendix of [arXiv:1312.6114](https://arxiv.org/abs/1312.6114), the section of this
-book that it stands in, the functions of `vaelib` that implement it, and the cell that checks them (by its tag). Items named
-0.a, 6.a, ... are not the paper's. [pytorch/examples/vae, statement by statement](pytorch-examples.md) does the same for that
-program. Written by `make notebooks` from `book/inventory.toml`.
+Every equation, algorithm, figure and appendix of
+[arXiv:1312.6114](https://arxiv.org/abs/1312.6114): the section of this book about it,
+the functions of `vaelib` that implement it, and the tag of the cell that checks them.
+Items named 0.a, 6.a, ... are not in the paper. For the program pytorch/examples/vae,
+see [statement by statement](pytorch-examples.md). `make notebooks` writes this page
+from `book/inventory.toml`.
 
 | paper | what it says | section | code | check |
 |---|---|---|---|---|
@@ -168,65 +171,66 @@ program. Written by `make notebooks` from `book/inventory.toml`.
 
 
 def section(chapter: str, mark: str) -> str:
-    """The heading below which a target or a tag stands."""
+    """Return the last heading before `mark`, a target or a tag, in a chapter."""
     before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(mark)[0]
     return re.findall(r"^#+ (.*)$", before, re.M)[-1]
 
 
 def paper_to_code() -> str:
-    """The page of that name: a line for each item of the inventory, with its section, its functions and its check."""
-    lines = []
-    for item in inventory()["item"]:
-        place = check = "planned"
-        if chapter := item.get("chapter"):
-            heading = section(chapter, f"({item['target']})=")
-            place = f"[{heading}](../notebooks/{chapter}.ipynb)"
-            check = f"`{item['check']}`" if "check" in item else "text only"
-        code = ", ".join(f"`{name}`" for name in item.get("code", []))
-        lines.append(
-            f"| {item['name']} | {item['says']} | {place} | {code} | {check} |"
-        )
-    return HEAD + "\n".join(lines) + "\n"
+    """Return the page paper-to-code.md: a table with a row for each item."""
+    return HEAD + "".join(f"{row(item)}\n" for item in inventory()["item"])
+
+
+def row(item: dict[str, Any]) -> str:
+    """Return the table row of an item: its section, its functions and its check."""
+    place = check = "planned"
+    if chapter := item.get("chapter"):
+        heading = section(chapter, f"({item['target']})=")
+        place = f"[{heading}](../notebooks/{chapter}.ipynb)"
+        check = f"`{item['check']}`" if "check" in item else "text only"
+    code = ", ".join(f"`{name}`" for name in item.get("code", []))
+    return f"| {item['name']} | {item['says']} | {place} | {code} | {check} |"
 
 
 LISTED = re.compile(r"(<!-- questions -->\n).*?(<!-- /questions -->)", re.S)
 
 
+def with_questions(text: str) -> str:
+    """Return a text whose list of questions, between its marks, is written anew."""
+    return LISTED.sub(lambda marks: marks[1] + questions() + marks[2], text)
+
+
 def questions() -> str:
-    """The questions of the inventory by what they are about, each with the place of its answer, for notebooks/questions.md."""
+    """Return the questions of the inventory as lists, one for each subject.
+
+    Each question links to its answer; notebooks/questions.md shows the lists.
+    """
     groups: dict[str, list[str]] = {}
     for question in inventory()["question"]:
         page, asks = question["chapter"], question["asks"]
         heading = section(page, f"[{question['answer']}]")
         line = f"[{asks}]({page}.ipynb) (Section {heading.partition(' ')[0]})"
-        if (
-            page == "questions"
-        ):  # JupyterLab does not find a target that stands further down
+        if page == "questions":  # JupyterLab finds no target further down the same page
             line = f"{asks} (below, under *{heading}*)"
-        groups.setdefault(question["about"], []).append(f"- {line}")
-    return (
-        "".join(
-            f"\n**{about}**\n\n" + "\n".join(lines) + "\n"
-            for about, lines in groups.items()
-        )
-        + "\n"
-    )
+        groups.setdefault(question["about"], []).append(f"- {line}\n")
+    lists = [f"\n**{about}**\n\n" + "".join(lines) for about, lines in groups.items()]
+    return "".join(lists) + "\n"
 
 
 def main() -> None:
-    """Runs the notebooks named, or all; `--cite KEY ...` prints lines for a chapter's references."""
+    """Run the named notebooks, or all of them, and write paper-to-code.md.
+
+    `--cite KEY ...` prints lines for the references of a chapter instead.
+    """
     if sys.argv[1:2] == ["--cite"]:
         print(*(citations()[key] for key in sys.argv[2:]), sep="\n")
         return
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # the same sums in the same order, whatever the number of cores
+    # With one thread, sums are added in the same order on any number of cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for chapter in sys.argv[1:] or names():
         print(chapter, flush=True)
         run(chapter)
-    Path(__file__).with_name("paper-to-code.md").write_text(
-        paper_to_code(), encoding="utf-8"
-    )
+    (BOOK / "paper-to-code.md").write_text(paper_to_code(), encoding="utf-8")
 
 
 if __name__ == "__main__":

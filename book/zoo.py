@@ -1,6 +1,8 @@
-"""`make zoo`: the models of the book, a sweep over a TOML file, as files of state for a page without a kernel.
+"""Train the models of the book and pack them into files that its pages load.
 
-python book/zoo.py book/zoo.toml OUT writes OUT/zoo/index.js and a file for each model. What is trained and packed stays.
+`make zoo` calls `python book/zoo.py book/zoo.toml OUT`, which trains the sweep in the
+TOML file and writes OUT/zoo/index.js and a file for each model. Trained models and
+files that are up to date stay as they are.
 """
 
 from __future__ import annotations
@@ -33,31 +35,41 @@ COLUMNS = ("epoch", "beta", "recon", "kl", "train_recon", "train_kl")
 
 
 def read(file: Path) -> list[TrainConfig]:
-    """The sweep in a file. Its group is marked by what all its runs have in common: where that changes, it is another one.
+    """Return the runs of the sweep in a file.
 
-    Raises: ConfigError.
+    The name of their group ends in a hash of the settings that all runs have in common,
+    so that a change of these makes a new group. Raises ConfigError.
     """
     grid = grids.from_flags({}, file=str(file))
     varying = grids.varying(grid)
     common = {
-        k: v
-        for k, v in asdict(grid[0]).items()
-        if k not in varying and configs.section(k) != "run"
+        name: value
+        for name, value in asdict(grid[0]).items()
+        if name not in varying and configs.section(name) != "run"
     }
-    mark = hashlib.sha256(repr(common).encode()).hexdigest()[:8]
-    return [replace(run, group=f"{run.group}-{mark}") for run in grid]
+    digest = hashlib.sha256(repr(common).encode()).hexdigest()[:8]
+    return [replace(run, group=f"{run.group}-{digest}") for run in grid]
 
 
 @torch.no_grad()
 def error(model: VAE, images: Tensor) -> tuple[float, float]:
-    """What 8 bits do to reconstructions of uint8 `images`, encoder and decoder rounded: a pixel's mean and largest error."""
+    """Return the mean and the largest error of a pixel that 8-bit weights cause.
+
+    Reconstructions of uint8 `images`, at the posterior mean, are compared. Encoder and
+    decoder are rounded; pixels are in [0, 1].
+    """
     coarse, x = weights.rounded(model), pixels(images)
-    off = (coarse.images(coarse.encode(x)[0]) - model.images(model.encode(x)[0])).abs()
-    return off.mean().item(), off.max().item()
+    exact = model.images(model.encode(x)[0])
+    errors = (coarse.images(coarse.encode(x)[0]) - exact).abs()
+    return errors.mean().item(), errors.max().item()
 
 
 def packed(run: Run, data: ImageData) -> dict[str, Any]:
-    """What the page shows of a run: weights, codes of test images, its log, what its terms are, what rounding does."""
+    """Return what the page shows of a run.
+
+    These are the weights, the codes of test images, the training log, the name of the
+    reconstruction term, and the errors of rounding.
+    """
     model, config = runs.load(run.path)
     mean, largest = error(model, data.test[: explorer.POINTS])
     return dict(
@@ -71,23 +83,28 @@ def packed(run: Run, data: ImageData) -> dict[str, Any]:
 
 @cache
 def code() -> bytes:
-    """The text of what packs a model: where it changes, so does what is packed."""
-    return b"".join(
-        Path(str(module.__file__)).read_bytes()
-        for module in (sys.modules[__name__], weights, explorer, frontend)
-    )
+    """Return the source of the modules that pack a model.
+
+    If it changes, models are packed again.
+    """
+    modules = sys.modules[__name__], weights, explorer, frontend
+    return b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
 
 
 def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
-    """Writes a run's file, unless it is there and made from the same; returns its entry in the index. Raises: RunError."""
+    """Write the file of a run and return the run's entry in the index.
+
+    A file that was made from the same checkpoint by the same code is left alone. Raises
+    RunError.
+    """
     run.load_state()
     config, name = run.config, f"zoo/{run.config.name}"
     checkpoint = run.checkpoint(int(run.rows[-1]["epoch"])).read_bytes()
-    made = dict(made_from=hashlib.sha256(checkpoint + code()).hexdigest()[:16])
-    file, head = (
-        out / f"{name}.js",
-        frontend.state(name, made).encode().removesuffix(b"});\n"),
-    )
+    digest = hashlib.sha256(checkpoint + code()).hexdigest()[:16]
+    made = dict(made_from=digest)
+    head = frontend.state(name, made).encode().removesuffix(b"});\n")
+
+    file = out / f"{name}.js"
     if not file.exists() or not file.read_bytes().startswith(head):
         files.write(file, frontend.state(name, made | packed(run, data)).encode())
     return dict(
@@ -96,43 +113,43 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
 
 
 def write(grid: Sequence[TrainConfig], out: Path) -> None:
-    """Packs all runs of a sweep; the index comes last, and files of other sweeps go."""
-    (out / "zoo").mkdir(parents=True, exist_ok=True)
+    """Pack all runs of a sweep, write the index, and delete the files of others."""
+    folder = out / "zoo"
+    folder.mkdir(parents=True, exist_ok=True)
     c = grid[0]
-    data = load_dataset(c.dataset, c.binarize, c.channels, c.image_size, c.data_dir)
-    models = [
-        pack(runs.open_run(runs.group_folder(run) / run.name), data, out)
-        for run in grid
-    ]
-    noise = torch.randn(
-        SAMPLES,
-        max(run.latent_dim for run in grid),
-        generator=torch.Generator().manual_seed(c.seed),
-    )
-    first = min(
-        models, key=lambda m: (m["beta"] != 1, m["loss"] != "bce_logits", -m["latents"])
-    )  # the plain VAE
+    data = load_dataset(*c.data_source)
+    trained = [runs.open_run(runs.group_folder(run) / run.name) for run in grid]
+    models = [pack(run, data, out) for run in trained]
+
+    latents = max(run.latent_dim for run in grid)
+    rng = torch.Generator().manual_seed(c.seed)
     index = dict(
         models=models,
-        first=models.index(first),
+        first=models.index(min(models, key=far_from_plain)),
         test=explorer.pack_test_images(data),
-        noise=noise.numpy().tobytes(),
+        noise=torch.randn(SAMPLES, latents, generator=rng).numpy().tobytes(),
     )
-    files.write(out / "zoo" / "index.js", frontend.state("zoo/index", index).encode())
-    kept = {out / f"{model['file']}.js" for model in models} | {
-        out / "zoo" / "index.js"
-    }
-    for old in set((out / "zoo").glob("*.js")) - kept:
+    files.write(folder / "index.js", frontend.state("zoo/index", index).encode())
+    kept = {out / f"{model['file']}.js" for model in models} | {folder / "index.js"}
+    for old in set(folder.glob("*.js")) - kept:
         old.unlink()
 
 
+def far_from_plain(model: dict[str, Any]) -> tuple[bool, bool, int]:
+    """Return a sort key of models, least for the plain VAE with most latents.
+
+    The page opens with that model.
+    """
+    return model["beta"] != 1, model["loss"] != "bce_logits", -model["latents"]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains what is not trained, packs what is not packed."""
+    """Train the models that are not trained, and pack those that are not packed."""
     parser = argparse.ArgumentParser(prog="zoo.py", description=main.__doc__)
     parser.add_argument(
-        "file", type=Path, help="a sweep, as vaelib sweep --file reads it"
+        "file", type=Path, help="a sweep, in the format of vaelib sweep --file"
     )
-    parser.add_argument("out", type=Path, help="the folder that gets zoo/index.js")
+    parser.add_argument("out", type=Path, help="the folder for zoo/index.js")
     args = parser.parse_args(argv)
 
     def work() -> int:

@@ -1,4 +1,7 @@
-"""The notebooks: in pairs, run from top to bottom; in chapters, each equation with its code and a check that can fail."""
+"""Form of the notebooks: both halves of a pair agree, and every equation has a check.
+
+A check must pass for the library as it is, and fail for a library with an error in it.
+"""
 
 from __future__ import annotations
 import __future__
@@ -30,178 +33,136 @@ from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = notebooks.names()
-CHAPTERS = [
-    name for name in NOTEBOOKS if name[0].isdigit()
-]  # the others: translations (ja/...), and pages such as questions
+# The other notebooks are translations (ja/...) and pages such as questions.
+CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]
 TRANSLATED = [name for name in NOTEBOOKS if "/" in name]
 INVENTORY = notebooks.inventory()
 DONE = [item for item in INVENTORY["item"] if "chapter" in item]
 CHECKED = [item for item in DONE if "check" in item]
 
-# Every item of the paper that has its place, and those that may wait for a later chapter.
-PAPER = {
-    "Fig 1",
-    "(1)",
-    "(2)",
-    "(3)",
-    "sec. 2.2",
-    "(4)",
-    "(5)",
-    "(6)",
-    "Alg 1",
-    "(7)",
-    "(8)",
-    "sec. 2.4",
-    "(9)",
-    "(10)",
-    "App A, Fig 4",
-    "Fig 5",
-    "App B",
-    "(11), App C.1",
-    "(12), App C.2",
-}
-LATER = {
-    "Fig 2",
-    "Fig 3",
-    "App D",
-    "App E",
-    "(13)-(14)",
-    "(15)",
-    "(16)-(18)",
-    "(19)-(20)",
-    "(21)-(22)",
-    "(23)",
-    "Alg 2",
-    "(24)",
-}
+# The items of the paper that are in a chapter, and those of later chapters.
+PAPER = {"Fig 1", "Fig 5", "Alg 1", "App B", "App A, Fig 4", "sec. 2.2", "sec. 2.4"}
+PAPER |= {f"({number})" for number in range(1, 11)} | {"(11), App C.1", "(12), App C.2"}
+LATER = {"Fig 2", "Fig 3", "Alg 2", "App D", "App E", "(15)", "(23)", "(24)"}
+LATER |= {"(13)-(14)", "(16)-(18)", "(19)-(20)", "(21)-(22)"}
 
 SANITIZE = configparser.RawConfigParser()
 SANITIZE.read(ROOT / "tests" / "sanitize.cfg")
-MASKED = re.compile(SANITIZE["near"]["regex"])  # what nbval does not compare
+MASKED = re.compile(SANITIZE["near"]["regex"])  # numbers that nbval does not compare
 
 
-def cells(chapter: str) -> list[Any]:
-    """The cells of a chapter, as they are stored."""
-    return nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4).cells
+def file_of(name: str, suffix: str) -> Path:
+    """Return the path of one half of a notebook."""
+    return notebooks.FOLDER / f"{name}{suffix}"
 
 
-def tagged(chapter: str, tag: str) -> int:
-    """The place of the one cell that carries a tag."""
-    [place] = [
-        i
-        for i, cell in enumerate(cells(chapter))
-        if tag in cell.metadata.get("tags", [])
-    ]
-    return place
+def stored(name: str) -> Any:
+    """Return a notebook with its stored outputs."""
+    return nbformat.read(file_of(name, ".ipynb"), as_version=4)
+
+
+def markdown(name: str) -> str:
+    """Return the text of a notebook, as people review it."""
+    return file_of(name, ".md").read_text(encoding="utf-8")
+
+
+def cells(name: str) -> list[Any]:
+    """Return the cells of a notebook with their stored outputs."""
+    return stored(name).cells
+
+
+def code_cells(name: str) -> list[Any]:
+    """Return the code cells of a notebook with their stored outputs."""
+    return [cell for cell in cells(name) if cell.cell_type == "code"]
+
+
+def tags_of(cell: Any) -> list[str]:
+    """Return the tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def index_of(name: str, tag: str) -> int:
+    """Return the index of the one cell with a tag."""
+    [index] = [i for i, cell in enumerate(cells(name)) if tag in tags_of(cell)]
+    return index
 
 
 def text_of(output: Any) -> str:
-    """What an output says, as text."""
+    """Return an output as text."""
     return output.get("text", "") or output.get("data", {}).get("text/plain", "")
 
 
-def thing(path: str) -> Any:
-    """An object of the library by its place in it."""
-    room, _, name = path.partition(".")
-    found: Any = importlib.import_module(f"vaelib.{room}")
+def object_at(path: str) -> Any:
+    """Return an object of the library by its path, such as `model.VAE.encode`."""
+    module, _, name = path.partition(".")
+    found: Any = importlib.import_module(f"vaelib.{module}")
     for part in name.split("."):
         found = getattr(found, part)
     return found
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
-def test_pair_is_in_sync(chapter: str):
-    ipynb = nbformat.read(notebooks.FOLDER / f"{chapter}.ipynb", as_version=4)
-    assert notebooks.text_of(ipynb) == (notebooks.FOLDER / f"{chapter}.md").read_text(
-        encoding="utf-8"
-    )
+def test_both_halves_have_the_same_text(chapter: str):
+    assert notebooks.text_of(stored(chapter)) == markdown(chapter)
 
 
-def test_no_half_is_alone():
-    halves = [
-        notebooks.FOLDER / f"{name}{half}"
-        for name in NOTEBOOKS
-        for half in (".ipynb", ".md")
-    ]
+def test_every_notebook_has_both_halves():
+    halves = [file_of(name, half) for name in NOTEBOOKS for half in (".ipynb", ".md")]
     assert [path for path in halves if not path.is_file()] == []
     assert {"questions", "ja/00_quick_start"} == set(NOTEBOOKS) - set(CHAPTERS)
-    assert [int(chapter[:2]) for chapter in CHAPTERS] == list(range(len(CHAPTERS)))
+    numbers = [int(chapter[:2]) for chapter in CHAPTERS]
+    assert numbers == sorted(set(numbers))
 
 
 def test_jupyterlab_opens_a_pair_whose_outputs_are_newer(tmp_path: Path):
-    """As they are where git has just brought them; by default Jupytext refuses."""
+    """After `git clone` they may be newer; by default Jupytext refuses such a pair."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for half, age in ((".md", 100_000), (".ipynb", 0)):
-        file = Path(shutil.copy(notebooks.FOLDER / f"questions{half}", tmp_path))
+        file = Path(shutil.copy(file_of("questions", half), tmp_path))
         os.utime(file, (0, file.stat().st_mtime - age))
-    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)(
-        root_dir=str(tmp_path)
-    )
-    opened = manager.get("questions.ipynb")["content"].cells
-    assert [cell.source for cell in opened] == [
-        cell.source for cell in cells("questions")
-    ]
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)
+    opened = manager(root_dir=str(tmp_path)).get("questions.ipynb")["content"].cells
+    expected = [cell.source for cell in cells("questions")]
+    assert [cell.source for cell in opened] == expected
     assert any(cell.get("outputs") for cell in opened)
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_was_run_from_top_to_bottom(chapter: str):
-    code = [cell for cell in cells(chapter) if cell.cell_type == "code"]
+    code = code_cells(chapter)
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    kinds = {
-        (output.output_type, output.get("name"))
-        for cell in code
-        for output in cell.outputs
-    }
-    assert kinds <= {
-        ("stream", "stdout"),
-        ("display_data", None),
-        ("execute_result", None),
-    }
+    outputs = [output for cell in code for output in cell.outputs]
+    kinds = {output.get("name", output.output_type) for output in outputs}
+    assert kinds <= {"stdout", "display_data", "execute_result"}
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
-def test_leaves_no_trace_of_when_and_where_it_was_run(chapter: str):
-    file = notebooks.FOLDER / f"{chapter}.ipynb"
-    notebook = nbformat.read(file, as_version=4)
-    assert nbformat.writes(notebooks.steady(notebook)) + "\n" == file.read_text(
-        encoding="utf-8"
-    )
+def test_stored_file_does_not_depend_on_time_and_machine(chapter: str):
+    text = file_of(chapter, ".ipynb").read_text(encoding="utf-8")
+    notebook = stored(chapter)
     assert not any("execution" in cell.metadata for cell in notebook.cells)
-    assert str(ROOT) not in file.read_text(encoding="utf-8")
+    assert nbformat.writes(notebooks.steady(notebook)) + "\n" == text
+    assert str(ROOT) not in text
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_stored_widgets_are_those_of_the_library(chapter: str):
-    stored = nbformat.read(
-        notebooks.FOLDER / f"{chapter}.ipynb", as_version=4
-    ).metadata.get("widgets", {})
-    models = (
-        stored.get("application/vnd.jupyter.widget-state+json", {})
-        .get("state", {})
-        .values()
-    )
-    found = {
-        (model["state"]["_esm"], model["state"]["_css"])
-        for model in models
-        if "_esm" in model["state"]
-    }
-    assert found <= {
-        (frontend.module(name), frontend.style()) for name in ("explorer", "playground")
-    }
+    models = notebooks.stored_widgets(stored(chapter)).values()
+    scripts = {model["state"]["_esm"] for model in models if "_esm" in model["state"]}
+    styles = {model["state"]["_css"] for model in models if "_css" in model["state"]}
+    assert scripts <= {frontend.module(name) for name in ("explorer", "playground")}
+    assert styles <= {frontend.style()}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_has_the_form_of_a_chapter(chapter: str):
-    text = (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8")
+    text = markdown(chapter)
     assert re.search(rf"^# {int(chapter[:2])} \w", text, re.M)
     assert "**After this chapter you can**" in text
     assert "$$" not in text, "jupyterlab-myst numbers these by itself"
     exercises = text.partition("\n## Exercises\n")[2]
     assert re.findall(r"^\*\*(\d)\.\*\*", exercises, re.M) == ["1", "2", "3"]
-    assert (
-        sum("solution" in cell.metadata.get("tags", []) for cell in cells(chapter)) >= 3
-    )
+    assert sum("solution" in tags_of(cell) for cell in cells(chapter)) >= 3
     references = text.partition("\n## References\n")[2].strip().splitlines()
     assert references
     assert set(references) <= set(notebooks.citations().values())
@@ -210,156 +171,136 @@ def test_has_the_form_of_a_chapter(chapter: str):
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_solutions_are_folded_in_both_front_ends(chapter: str):
     for cell in cells(chapter):
-        tags = cell.metadata.get("tags", [])
+        tags = tags_of(cell)
         assert ("solution" in tags) == ("hide-cell" in tags)
         if "solution" in tags:
-            assert cell.metadata.jupyter == {
-                "source_hidden": True,
-                "outputs_hidden": True,
-            }
+            hidden = {"source_hidden": True, "outputs_hidden": True}
+            assert cell.metadata.jupyter == hidden
+
+
+EXCUSES = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
-def test_only_near_prints_what_is_not_compared(chapter: str):
-    """And only displays of widgets are left out of the comparison, each with its reason in the first line."""
-    for cell in cells(chapter):
-        if cell.cell_type == "code":
-            masked = any(MASKED.search(text_of(output)) for output in cell.outputs)
-            assert not masked or "near(" in cell.source or "near)" in cell.source, (
-                cell.source
-            )
-            if excused := {
-                "nbval-ignore-output",
-                "nbval-skip",
-                "raises-exception",
-            } & set(cell.metadata.get("tags", [])):
-                assert cell.source.startswith("# not compared: "), (
-                    excused,
-                    cell.source,
-                )
+def test_outputs_that_are_not_compared_come_from_near(chapter: str):
+    """A cell that is excused from the comparison says why in its first line."""
+    for cell in code_cells(chapter):
+        masked = any(MASKED.search(text_of(output)) for output in cell.outputs)
+        if masked:
+            assert re.search(r"near[()]", cell.source), cell.source
+        if EXCUSES & set(tags_of(cell)):
+            assert cell.source.startswith("# not compared: "), cell.source
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
-def test_a_slider_moves_what_is_shown_as_a_figure_too(chapter: str):
+def test_figure_with_a_slider_is_shown_as_a_plain_figure_before(chapter: str):
     seen = ""
-    for cell in cells(chapter):
-        for drawn in (
-            re.findall(r"^explore\((\w+)", cell.source, re.M)
-            if cell.cell_type == "code"
-            else []
-        ):
-            assert "live" in cell.metadata.get("tags", [])
-            assert re.search(rf"^{drawn}\(", seen, re.M), (
-                f"{drawn} is never shown by itself"
-            )
+    for cell in code_cells(chapter):
+        for drawn in re.findall(r"^explore\((\w+)", cell.source, re.M):
+            assert "live" in tags_of(cell)
+            assert re.search(rf"^{drawn}\(", seen, re.M), f"{drawn} is not shown before"
         seen += cell.source + "\n"
 
 
-def test_no_target_stands_twice():
-    """They are global in the book."""
-    text = "\n".join(
-        (notebooks.FOLDER / f"{name}.md").read_text(encoding="utf-8")
-        for name in NOTEBOOKS
-    )
+def test_targets_are_unique_in_the_book():
+    text = "\n".join(markdown(name) for name in NOTEBOOKS)
     targets = re.findall(r"^\(([\w-]+)\)=$", text, re.M)
     assert len(targets) == len(set(targets))
     assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= set(targets)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_links_lead_to_notebooks_that_are_there(name: str):
-    text = "\n".join(
-        cell.source for cell in cells(name) if cell.cell_type == "markdown"
-    )
-    for link in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text):
-        assert ((notebooks.FOLDER / name).parent / link.partition("#")[0]).is_file(), (
-            link
-        )
+def test_links_lead_to_files_that_exist(name: str):
+    texts = [cell.source for cell in cells(name) if cell.cell_type == "markdown"]
+    folder = file_of(name, ".md").parent
+    for link in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", "\n".join(texts)):
+        assert (folder / link.partition("#")[0]).is_file(), link
+
+
+def imports_of(name: str) -> set[str]:
+    """Return what the first code cell of a notebook imports."""
+    lines = ast.parse(code_cells(name)[0].source).body
+    assert all(isinstance(line, ast.Import | ast.ImportFrom) for line in lines)
+    return {
+        f"{getattr(line, 'module', '')} {alias.name} {alias.asname}"
+        for line in lines
+        for alias in line.names  # type: ignore[attr-defined]
+    }
+
+
+def code_of(name: str) -> list[tuple[list[str], str]]:
+    """Return tags and code, without comments, of all cells after the imports.
+
+    Exercises and questions are left out.
+    """
+    return [
+        (tags_of(cell), ast.unparse(ast.parse(cell.source)))
+        for cell in code_cells(name)[1:]
+        if not re.search("solution|answer-", " ".join(tags_of(cell)))
+    ]
 
 
 @pytest.mark.parametrize("name", TRANSLATED)
-def test_translation_runs_the_code_of_its_chapter(name: str):
-    """But for comments, for exercises and questions, which it may leave out, and for imports that only those need."""
-
-    def code(name: str) -> tuple[set[str], list[tuple[list[str], str]]]:
-        imports, *others = [cell for cell in cells(name) if cell.cell_type == "code"]
-        imported = {
-            f"{getattr(line, 'module', '')} {alias.name} {alias.asname}"
-            for line in ast.parse(imports.source).body
-            for alias in line.names  # type: ignore[attr-defined]: only imports stand here
-        }
-        return imported, [
-            (tags, ast.unparse(ast.parse(cell.source)))
-            for cell in others
-            if not re.search(
-                "solution|answer-", str(tags := cell.metadata.get("tags", []))
-            )
-        ]
-
-    ours, theirs = code(name), code(name.partition("/")[2])
-    assert ours[0] <= theirs[0]
-    assert ours[1] == theirs[1]
+def test_translation_has_the_code_of_its_chapter(name: str):
+    """Comments differ; exercises, questions and their imports may be missing."""
+    original = name.partition("/")[2]
+    assert imports_of(name) <= imports_of(original)
+    assert code_of(name) == code_of(original)
 
 
 def test_inventory_names_every_item_of_the_paper():
     names = [item["name"] for item in INVENTORY["item"] if item.get("kind") != "ours"]
     assert len(names) == len(set(names))
     assert set(names) == PAPER | LATER
-    assert {
-        item["name"] for item in INVENTORY["item"] if "chapter" not in item
-    } == LATER
+    later = {item["name"] for item in INVENTORY["item"] if "chapter" not in item}
+    assert later == LATER
     assert {item["name"] for item in DONE if "check" not in item} == {"Fig 1"}
 
 
+EQUATION = re.compile(r"\\begin\{equation\*\}\n(.*?)\\end\{equation\*\}", re.S)
+TAG = re.compile(r"\\tag\{(.*?)\}")
+NUMBER = re.compile(r"\((\d+)\)")  # at the start of the name of an item
+
+
 @pytest.mark.parametrize("item", DONE, ids=lambda item: item["name"])
-def test_item_has_its_place_and_number(item: dict[str, Any]):
-    text = (notebooks.FOLDER / f"{item['chapter']}.md").read_text(encoding="utf-8")
-    target = f"({item['target']})=\n"
-    assert text.count(target) == 1
-    if number := re.match(r"\((\d+)\)", item["name"]):
-        equation = re.match(
-            r"\\begin\{equation\*\}\n(.*?)\\end\{equation\*\}",
-            text.partition(target)[2],
-            re.S,
-        )
+def test_item_has_its_target_and_number(item: dict[str, Any]):
+    before, target, after = markdown(item["chapter"]).partition(
+        f"({item['target']})=\n"
+    )
+    assert target
+    assert target not in before + after
+    if number := NUMBER.match(item["name"]):
+        equation = EQUATION.match(after)
         assert equation
-        assert re.findall(r"\\tag\{(.*?)\}", equation[1]) == [number[1]]
+        assert TAG.findall(equation[1]) == [number[1]]
 
 
-def test_no_equation_is_numbered_that_the_inventory_does_not_know():
-    found = {
+def test_every_numbered_equation_is_in_the_inventory():
+    numbers = [(item["chapter"], NUMBER.match(item["name"])) for item in DONE]
+    expected = {(chapter, number[1]) for chapter, number in numbers if number}
+    assert expected == {
         (chapter, number)
         for chapter in NOTEBOOKS
-        for number in re.findall(
-            r"\\tag\{(.*?)\}",
-            (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8"),
-        )
-    }
-    assert found == {
-        (item["chapter"], n[1])
-        for item in DONE
-        if (n := re.match(r"\((\d+)\)", item["name"]))
+        for number in TAG.findall(markdown(chapter))
     }
 
 
 @pytest.mark.parametrize("item", CHECKED, ids=lambda item: item["name"])
 def test_item_shows_the_library_as_it_is(item: dict[str, Any]):
-    """Beside the equation, in the cell that follows its text, and before the check."""
-    shown = tagged(item["chapter"], "source-" + item["check"].removeprefix("check-"))
-    cell = cells(item["chapter"])[shown]
-    assert "code-side" in cell.metadata.tags
+    """The listing is in the cell after the equation's text, and before the check."""
+    chapter, name = cells(item["chapter"]), item["check"].removeprefix("check-")
+    shown = index_of(item["chapter"], f"source-{name}")
+    assert "code-side" in tags_of(chapter[shown])
     if item.get("kind") != "ours":
-        assert f"({item['target']})=" in cells(item["chapter"])[shown - 1].source
-    [output] = cell.outputs
-    assert (
-        output.data["text/markdown"]
-        == source(*(thing(path) for path in item["code"])).data
-    )
-    assert tagged(item["chapter"], item["check"]) > shown
+        assert f"({item['target']})=" in chapter[shown - 1].source
+    [output] = chapter[shown].outputs
+    expected = source(*(object_at(path) for path in item["code"]))
+    assert output.data["text/markdown"] == expected.data
+    assert index_of(item["chapter"], item["check"]) > shown
 
 
-def names(tree: ast.AST) -> tuple[set[str], set[str]]:
-    """The names that a cell makes, and those that it uses."""
+def names_in(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """Return the names that a cell defines, and those that it uses."""
     made, used = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -371,14 +312,13 @@ def names(tree: ast.AST) -> tuple[set[str], set[str]]:
     return made, used
 
 
-def prepared(chapter: str, place: int) -> dict[str, Any]:
-    """What the cell at `place` finds: all earlier cells are run that make a name which it needs, directly or not."""
-    earlier = [
-        cell.source for cell in cells(chapter)[: place + 1] if cell.cell_type == "code"
-    ]
-    wanted, chosen = names(ast.parse(earlier.pop()))[1], []
+def namespace_before(chapter: str, index: int) -> dict[str, Any]:
+    """Run the earlier cells that a cell needs, directly or not; return their names."""
+    before = cells(chapter)[: index + 1]
+    earlier = [cell.source for cell in before if cell.cell_type == "code"]
+    wanted, chosen = names_in(ast.parse(earlier.pop()))[1], []
     for text in reversed(earlier):
-        made, used = names(ast.parse(text))
+        made, used = names_in(ast.parse(text))
         if made & wanted:
             chosen.append(text)
             wanted |= used
@@ -389,47 +329,47 @@ def prepared(chapter: str, place: int) -> dict[str, Any]:
     return space
 
 
-def plain(found: Any) -> Any:
-    """The function below a property, a static method or a wrapper."""
+def function_of(found: Any) -> Any:
+    """Return the function inside a property, a static method or a wrapper."""
     if isinstance(found, property):
         return found.fget
-    return inspect.unwrap(
-        found.__func__ if isinstance(found, staticmethod | classmethod) else found
-    )
+    if isinstance(found, staticmethod | classmethod):
+        found = found.__func__
+    return inspect.unwrap(found)
 
 
 @contextmanager
 def mutated(path: str, old: str, new: str) -> Iterator[None]:
-    """A function of the library with a piece of its source exchanged, wherever it has been imported."""
-    function = plain(thing(path))
+    """Replace a piece of the source of a function, wherever it has been imported."""
+    function = function_of(object_at(path))
     text = dedent(inspect.getsource(function))
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
-    code = compile(
-        text.replace(old, new), path, "exec", flags=__future__.annotations.compiler_flag
-    )
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
+    flags = __future__.annotations.compiler_flag
+    code = compile(text.replace(old, new), path, "exec", flags=flags)
     space = dict(function.__globals__)
     exec(code, space)
-    true, function.__code__ = (
-        function.__code__,
-        plain(space[function.__name__]).__code__,
-    )
+
+    original = function.__code__
+    function.__code__ = function_of(space[function.__name__]).__code__
     try:
         yield
     finally:
-        function.__code__ = true
+        function.__code__ = original
 
 
 @pytest.mark.parametrize("item", CHECKED, ids=lambda item: item["name"])
-def test_check_holds_and_fails_for_a_wrong_library(item: dict[str, Any]):
-    """The check cell by itself: green as stored, red for every mutation that the inventory lists."""
-    place = tagged(item["chapter"], item["check"])
-    cell = cells(item["chapter"])[place]
+def test_check_passes_and_fails_for_a_wrong_library(item: dict[str, Any]):
+    """Each mutation that the inventory lists must make the check cell fail."""
+    index = index_of(item["chapter"], item["check"])
+    cell = cells(item["chapter"])[index]
     [output] = cell.outputs
-    assert output.text.count("\n") == 1, "one line"
-    space = prepared(item["chapter"], place)
-    with redirect_stdout(io.StringIO()) as said:
+    assert output.text.count("\n") == 1, "a check prints one line"
+
+    space = namespace_before(item["chapter"], index)
+    with redirect_stdout(io.StringIO()) as printed:
         exec(cell.source, dict(space))
-    assert MASKED.sub("~N", said.getvalue()) == MASKED.sub("~N", output.text)
+    assert MASKED.sub("~N", printed.getvalue()) == MASKED.sub("~N", output.text)
+
     assert len(item["mutants"]) >= 2
     for path, old, new in item["mutants"]:
         with mutated(path, old, new), redirect_stdout(io.StringIO()):
@@ -440,42 +380,32 @@ def test_check_holds_and_fails_for_a_wrong_library(item: dict[str, Any]):
         pytest.fail(f"{item['check']} does not notice {path}: {old!r} -> {new!r}")
 
 
-@pytest.mark.parametrize(
-    "question",
-    INVENTORY.get("question", []),
-    ids=lambda question: str(question["number"]),
-)
+@pytest.mark.parametrize("question", INVENTORY["question"], ids=lambda q: q["answer"])
 def test_question_is_answered_by_a_cell(question: dict[str, Any]):
-    text = (notebooks.FOLDER / f"{question['chapter']}.md").read_text(encoding="utf-8")
-    assert re.search(r"^:::\{admonition\} Question: .*\?$", text, re.M)
-    place = tagged(question["chapter"], question["answer"])
-    assert ":::{admonition} Question: " in cells(question["chapter"])[place - 1].source
-    assert cells(question["chapter"])[place].outputs
+    chapter = question["chapter"]
+    asked = r"^:::\{admonition\} Question: .*\?$"
+    index = index_of(chapter, question["answer"])
+    assert re.search(asked, markdown(chapter), re.M)
+    assert ":::{admonition} Question: " in cells(chapter)[index - 1].source
+    assert cells(chapter)[index].outputs
 
 
 def test_questions_are_listed_from_the_inventory():
     numbers = [question["number"] for question in INVENTORY["question"]]
     assert sorted(numbers) == list(range(1, 17))
-    text = (notebooks.FOLDER / "questions.md").read_text(encoding="utf-8")
-    assert (
-        notebooks.LISTED.sub(
-            lambda found: found[1] + notebooks.questions() + found[2], text
-        )
-        == text
-    )
+    text = markdown("questions")
+    assert notebooks.with_questions(text) == text
     assert text.count("<!-- questions -->") == 1
 
 
 def test_paper_to_code_is_written_from_the_inventory():
-    assert (ROOT / "book" / "paper-to-code.md").read_text(
-        encoding="utf-8"
-    ) == notebooks.paper_to_code()
+    text = (ROOT / "book" / "paper-to-code.md").read_text(encoding="utf-8")
+    assert text == notebooks.paper_to_code()
 
 
 def test_nbval_finds_these_notebooks_and_no_others():
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "--collect-only", "-p", "no:cacheprovider", "-p", "no:xdist"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "--nbval", "--collect-only"]
+    command += ["-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     found = set(re.findall(r"^(\S+\.ipynb)::", done.stdout, re.M))
     assert found == {f"notebooks/{name}.ipynb" for name in NOTEBOOKS}

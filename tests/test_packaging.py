@@ -1,4 +1,4 @@
-"""One environment everywhere: the lock, conda's way to it, the wheel, the verbs and what CI calls."""
+"""One environment everywhere: lock file, conda, wheel, Makefile and CI agree."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
@@ -23,74 +24,61 @@ from packaging.version import Version
 from sphinxcontrib import katex
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
-    "project"
-]
+
+
+def text_of(name: str) -> str:
+    """Return the text of a file of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PROJECT = tomllib.loads(text_of("pyproject.toml"))["project"]
+PYTHONS = SpecifierSet(PROJECT["requires-python"])
+
+
+def pins() -> list[str]:
+    """Return the lines of requirements.lock, without comments."""
+    lines = text_of("requirements.lock").splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
 def lock() -> dict[str, str]:
-    """requirements.lock: name -> what stands after it."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pins = [
-        re.fullmatch(r"([\w.-]+)(.*)", line)
-        for line in lines
-        if not line.startswith("#")
-    ]
-    return {canonicalize_name(pin[1]): pin[2] for pin in pins if pin}
+    """Return the version specifier of every package in requirements.lock."""
+    found = [re.fullmatch(r"([\w.-]+)(.*)", line) for line in pins()]
+    return {canonicalize_name(pin[1]): pin[2] for pin in found if pin}
 
 
 def tracked() -> list[Path]:
-    """The repository's files, and those that are new and not ignored."""
-    command = [
-        "git",
-        "-C",
-        str(ROOT),
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]
+    """Return the files of the repository, and new files that git does not ignore."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    command += ["--cached", "--others", "--exclude-standard"]
     found = subprocess.run(command, capture_output=True, text=True)
     if found.returncode:
-        pytest.skip(
-            "This is no clone: git does not know which files belong to the project."
-        )
-    return [
-        ROOT / name
-        for name in found.stdout.split("\0")
-        if name and (ROOT / name).is_file()
-    ]
+        pytest.skip("There is no git repository here, so project files are unknown.")
+    paths = [ROOT / name for name in found.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
 
 
 # The lock
 
 
 def test_every_line_of_the_lock_is_a_pin() -> None:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert len(pins) > 50
-    assert len(pins) == len(lock()), "a name stands twice"
-    for line in pins:
-        assert re.fullmatch(r"[\w.-]+==\d[\w.]*", line), (
-            line
-        )  # no +cpu, no marker, no URL
+    assert len(pins()) > 50
+    assert len(pins()) == len(lock()), "a package is listed twice"
+    for line in pins():  # without +cpu, markers and URLs
+        assert re.fullmatch(r"[\w.-]+==\d[\w.]*", line), line
     assert lock()["torch"] == "==2.13.0"
 
 
-def test_the_lock_asks_for_no_gpu() -> None:
+def test_the_lock_contains_no_gpu_packages() -> None:
     assert not [name for name in lock() if re.search("nvidia|cuda|triton|rocm", name)]
 
 
 def test_the_lock_satisfies_pyproject() -> None:
     extras = PROJECT["optional-dependencies"]
-    wanted = [
-        Requirement(text)
-        for texts in (PROJECT["dependencies"], *extras.values())
-        for text in texts
-    ]
-    assert len(wanted) > 15
-    for requirement in wanted:
+    lists = [PROJECT["dependencies"], *extras.values()]
+    required = [Requirement(text) for texts in lists for text in texts]
+    assert len(required) > 15
+    for requirement in required:
         if requirement.name != "vaelib":
             pinned = lock()[canonicalize_name(requirement.name)].removeprefix("==")
             assert requirement.specifier.contains(pinned), str(requirement)
@@ -98,7 +86,7 @@ def test_the_lock_satisfies_pyproject() -> None:
 
 
 def closure(root: str) -> set[str]:
-    """All that is installed because of `root`, by the metadata of what is installed."""
+    """Return `root` and all its dependencies, by the metadata of installed packages."""
     found: set[str] = set()
     waiting = [Requirement(root)]
     while waiting:
@@ -107,28 +95,24 @@ def closure(root: str) -> set[str]:
             requires = distribution(requirement.name).requires or []
         except PackageNotFoundError:
             continue
-        for key in (
-            requirement.name,
-            *(f"{requirement.name}[{extra}]" for extra in requirement.extras),
-        ):
+        for extra in ["", *requirement.extras]:
+            key = f"{requirement.name}[{extra}]" if extra else requirement.name
             if key in found:
                 continue
             found.add(key)
             for needed in map(Requirement, requires):
-                for extra in requirement.extras or {""}:
-                    if not needed.marker or needed.marker.evaluate({"extra": extra}):
-                        waiting.append(needed)
+                if not needed.marker or needed.marker.evaluate({"extra": extra}):
+                    waiting.append(needed)
     return {canonicalize_name(key) for key in found if "[" not in key}
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
+def test_installed_packages_are_the_locked_ones() -> None:
     installed = closure("vaelib[dev]") - {"vaelib", "pip"}
     assert {"torch", "jupyterlab", "pytest", "ruff", "sympy"} <= installed
-    # torch's CUDA builds pin these themselves; the lock leaves them out, so that it serves every build
-    installed = {
-        name for name in installed if not re.match("nvidia-|cuda-|triton$", name)
-    }
-    public = {name: f"=={Version(version(name)).public}" for name in installed}
+    # The CUDA builds of torch pin these themselves. The lock, made for every build,
+    # leaves them out.
+    gpu = {name for name in installed if re.match("nvidia-|cuda-|triton$", name)}
+    public = {name: f"=={Version(version(name)).public}" for name in installed - gpu}
     assert {name: pin for name, pin in public.items() if lock().get(name) != pin} == {}
 
 
@@ -136,14 +120,14 @@ def test_what_is_installed_is_what_is_locked() -> None:
 
 
 def test_conda_makes_the_same_environment() -> None:
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    environment = yaml.safe_load(text_of("environment.yml"))
     assert set(environment) == {"name", "channels", "dependencies"}
     python, pip, by_pip = environment["dependencies"]
     assert pip == "pip"
     assert by_pip == {"pip": ["-c requirements.lock", "-e .[lab]"]}
     chosen = re.fullmatch(r"python=(\d+\.\d+)", python)
     assert chosen
-    assert SpecifierSet(PROJECT["requires-python"]).contains(chosen[1])
+    assert PYTHONS.contains(chosen[1])
 
 
 # The wheel
@@ -151,158 +135,103 @@ def test_conda_makes_the_same_environment() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the project's files, so that nothing is left in the working tree."""
+    """Return a wheel, built from a copy of the files to keep the working tree clean."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for file in tracked():
         target = source / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    build = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(out),
-        str(source),
-    ]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
+    build += ["--outdir", str(out), str(source)]
     subprocess.run(build, check=True, capture_output=True, timeout=120)
     (built,) = out.glob("*.whl")
     return built
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
+def test_the_wheel_contains_the_package_and_its_data(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    here = {
-        str(file.relative_to(ROOT).as_posix())
-        for file in tracked()
-        if ROOT / "vaelib" in file.parents
-    }
+    package = [file for file in tracked() if ROOT / "vaelib" in file.parents]
+    here = {str(file.relative_to(ROOT).as_posix()) for file in package}
     assert here <= names
-    assert {
-        "vaelib/mnist/README.md",
-        "vaelib/vaelib.mplstyle",
-        "vaelib/mnist/train-images-idx3-ubyte.0.xz",
-    } <= here
-    assert not [
-        name for name in names - here if not re.match(r"vaelib-[^/]+\.dist-info/", name)
-    ]
+    data = ["mnist/README.md", "vaelib.mplstyle", "mnist/train-images-idx3-ubyte.0.xz"]
+    assert {f"vaelib/{name}" for name in data} <= here
+    assert all(re.match(r"vaelib-[^/]+\.dist-info/", name) for name in names - here)
 
 
 @pytest.mark.slow
 def test_the_wheel_works_in_an_empty_environment(
     wheel: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    """Torch and the like come from this environment; vaelib and its data can come from the wheel alone."""
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")],
-        check=True,
-        timeout=60,
-    )
-    bin, suffix = (
-        (tmp_path / "venv/Scripts", ".exe")
-        if os.name == "nt"
-        else (tmp_path / "venv/bin", "")
-    )
+    """Torch and other packages come from this environment, vaelib from the wheel."""
+    venv, outside = tmp_path / "venv", tmp_path / "cwd"
+    outside.mkdir()
+    create = [sys.executable, "-m", "venv", "--without-pip", str(venv)]
+    subprocess.run(create, check=True, timeout=60)
+    windows = os.name == "nt"
+    bin, suffix = venv / ("Scripts" if windows else "bin"), ".exe" if windows else ""
     python, vaelib = bin / f"python{suffix}", bin / f"vaelib{suffix}"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        str(wheel),
-    ]
-    subprocess.run(pip, check=True, capture_output=True, timeout=120)
-    (packages,) = (
-        path.parent
-        for path in (tmp_path / "venv").rglob("vaelib")
-        if (path / "__init__.py").is_file()
-    )
-    (packages / "heavy.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n")
 
-    clean: dict[str, Any] = dict(os.environ)
-    for name in (
-        "PYTHONPATH",
-        "VIRTUAL_ENV",
-        "COVERAGE_PROCESS_START",
-        "COVERAGE_PROCESS_CONFIG",
-    ):
-        clean.pop(name, None)
-    (tmp_path / "cwd").mkdir()
-    here: dict[str, Any] = dict(
-        cwd=tmp_path / "cwd",
-        env=clean,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    look = "import vaelib; print(vaelib.__file__); d = vaelib.load_dataset('mnist'); print(len(d.train), len(d.test))"
-    file, sizes = subprocess.run([str(python), "-c", look], **here).stdout.splitlines()
-    assert Path(file).parent == packages / "vaelib"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    pip += ["--no-deps", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True, timeout=120)
+    [package] = (file.parent for file in venv.rglob("vaelib/__init__.py"))
+    site = Path(pytest.__file__).parents[1]
+    (package.parent / "other_packages.pth").write_text(f"{site}\n")
+
+    environment: dict[str, Any] = dict(os.environ)
+    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+        environment.pop(name, None)
+    quiet: dict[str, Any] = dict(check=True, capture_output=True, text=True)
+
+    def run(*command: str) -> str:
+        """Return what a command prints, run outside of the repository."""
+        options = dict(cwd=outside, env=environment, timeout=120)
+        return subprocess.run(command, **options, **quiet).stdout
+
+    load = "d = vaelib.load_dataset('mnist'); print(len(d.train), len(d.test))"
+    code = f"import vaelib; print(vaelib.__file__); {load}"
+    file, sizes = run(str(python), "-c", code).splitlines()
+    assert Path(file).parent == package
     assert sizes == "60000 10000"
 
-    flags = [
-        "--epochs",
-        "1",
-        "--image-size",
-        "8",
-        "--hidden-dim",
-        "8",
-        "--device",
-        "cpu",
-        "--dataset",
-        f"folder:{pictures}",
-    ]
-    subprocess.run([str(vaelib), "train", *flags], **here)
-    assert (tmp_path / "cwd/reports/folder/latest/traversals/epoch_0000.png").is_file()
+    flags = ["--epochs", "1", "--image-size", "8", "--hidden-dim", "8"]
+    flags += ["--device", "cpu", "--dataset", f"folder:{pictures}"]
+    run(str(vaelib), "train", *flags)
+    latest = outside / "reports/folder/latest"
+    assert (latest / "traversals/epoch_0000.png").is_file()
 
 
-# The verbs
+# The Makefile
 
 make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed.")
 
 
-def test_make_has_its_verbs() -> None:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    verbs = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
-    assert {"train", "test", "test-fast", "lab", "clean"} <= verbs
+def test_make_has_its_targets() -> None:
+    text = text_of("Makefile")
+    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+    assert {"train", "test", "test-fast", "lab", "clean"} <= targets
     phony = re.search(r"^\.PHONY: (.*)", text, re.MULTILINE)
     assert phony
     assert {"train", "test", "test-fast", "lab", "clean"} <= set(phony[1].split())
 
 
 @make
-@pytest.mark.parametrize("verb", ["train", "test", "test-fast", "lab"])
-def test_make_installs_once(verb: str, tmp_path: Path) -> None:
-    for name in (
-        "Makefile",
-        "pyproject.toml",
-        "requirements.lock",
-        "package.json",
-        "package-lock.json",
-    ):
+@pytest.mark.parametrize("target", ["train", "test", "test-fast", "lab"])
+def test_make_installs_once(target: str, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    quiet: dict[str, Any] = dict(check=True, capture_output=True, text=True)
 
     def plan() -> str:
-        command = ["make", "--no-print-directory", "-n", verb]
-        found = subprocess.run(
-            command,
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        return found.stdout
+        """Return the commands that make would run."""
+        command = ["make", "--no-print-directory", "-n", target]
+        return subprocess.run(command, cwd=tmp_path, timeout=30, **quiet).stdout
 
     first = plan()
     assert "-m venv" in first
@@ -316,7 +245,7 @@ def test_make_installs_once(verb: str, tmp_path: Path) -> None:
         os.utime(tmp_path / f".venv/{stamp}.stamp", (time, time))
     assert not re.search(r"-m venv|-m pip", plan())
 
-    os.utime(tmp_path / "requirements.lock")  # another lock: it installs again
+    os.utime(tmp_path / "requirements.lock")  # after a change of the lock
     assert "-c requirements.lock -e ." in plan()
 
 
@@ -324,48 +253,34 @@ def test_make_installs_once(verb: str, tmp_path: Path) -> None:
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
-    last = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
-    assert last == "make test"
-    assert re.search(r"\bmake test\b", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert text_of(".ci/run").strip().splitlines()[-1] == "make test"
+    assert re.search(r"\bmake test\b", text_of("README.md"))
     if os.name != "nt":
         assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
 def test_ci_covers_three_systems_and_three_pythons() -> None:
-    job = yaml.safe_load(
-        (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
-    )["jobs"]["test"]
+    job = yaml.safe_load(text_of(".github/workflows/test.yml"))["jobs"]["test"]
     matrix = job["strategy"]["matrix"]
-    assert {system.split("-")[0] for system in matrix["os"]} == {
-        "ubuntu",
-        "macos",
-        "windows",
-    }
+    systems = {system.split("-")[0] for system in matrix["os"]}
+    assert systems == {"ubuntu", "macos", "windows"}
     assert set(matrix["python"]) == {"3.11", "3.12", "3.13"}
     assert job["runs-on"] == "${{ matrix.os }}"
-    assert all(
-        SpecifierSet(PROJECT["requires-python"]).contains(python)
-        for python in matrix["python"]
-    )
-    setup = [
-        step["with"]
-        for step in job["steps"]
-        if step.get("uses", "").startswith("actions/setup-python")
-    ]
-    assert setup[0]["python-version"] == "${{ matrix.python }}"
-    assert [step["run"] for step in job["steps"] if "run" in step] == [
-        "PYTHON=python .ci/run"
-    ]
+    assert all(PYTHONS.contains(python) for python in matrix["python"])
+    used = {step["uses"].split("@")[0]: step for step in job["steps"] if "uses" in step}
+    setup = used["actions/setup-python"]["with"]
+    assert setup["python-version"] == "${{ matrix.python }}"
+    assert commands_of(job) == ["PYTHON=python .ci/run"]
 
 
-def test_the_book_that_is_published_is_the_one_that_was_checked() -> None:
-    jobs = yaml.safe_load(
-        (ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8")
-    )["jobs"]
-    assert [step["run"] for step in jobs["build"]["steps"] if "run" in step] == [
-        "PYTHON=python .ci/run",
-        "make book",
-    ]
+def commands_of(job: dict[str, Any]) -> list[str]:
+    """Return the commands of the steps of a workflow's job."""
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_the_book_is_published_after_it_is_checked() -> None:
+    jobs = yaml.safe_load(text_of(".github/workflows/book.yml"))["jobs"]
+    assert commands_of(jobs["build"]) == ["PYTHON=python .ci/run", "make book"]
     last = jobs["build"]["steps"][-1]
     assert last["uses"].startswith("actions/upload-pages-artifact@")
     assert last["with"] == {"path": "book/_build/html"}
@@ -373,19 +288,17 @@ def test_the_book_that_is_published_is_the_one_that_was_checked() -> None:
     assert jobs["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
 
 
-def test_the_style_of_the_mathematics_is_that_of_what_sets_it() -> None:
-    wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))[
-        "devDependencies"
-    ]["katex"]
-    assert wanted == katex.katex_version
+def test_the_style_and_the_script_of_katex_have_one_version() -> None:
+    package = json.loads(text_of("package.json"))
+    assert package["devDependencies"]["katex"] == katex.katex_version
 
 
-# No file knows the machine on which it was written
+# No file depends on the machine on which it was written
 
 MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users)/|\b[A-Z]:\\Users")
 
 
-def test_no_tracked_file_holds_a_path_of_a_machine() -> None:
+def test_no_tracked_file_contains_a_path_of_a_machine() -> None:
     found, texts = [], 0
     for file in tracked():
         content = file.read_bytes()
@@ -397,3 +310,40 @@ def test_no_tracked_file_holds_a_path_of_a_machine() -> None:
                 found.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
     assert texts > 20
     assert not found, "\n".join(found)
+
+
+# Every line can be read without scrolling
+
+WIDTH = 88
+CHECKED = re.compile(r".*\.(py|js|css|html|toml|yml|md)|Makefile|\.ci/run")
+GENERATED = {"book/paper-to-code.md", "tests/benchmarks/results.md"}
+UNBREAKABLE = re.compile(r"\w://|[\u3040-\u30ff\u4e00-\u9fff]")  # a URL, Japanese text
+
+# Text that is not wrapped yet: of these Markdown files only code cells are checked.
+UNWRAPPED = re.compile(r"(notebooks|book|vaelib)/.*\.md|(README|CONTRIBUTING).*\.md")
+UNWRAPPED_TABLES = {"book/inventory.toml"}
+
+
+def lines_of(name: str) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a file, without tables and unwrapped Markdown."""
+    markdown, in_cell = name.endswith(".md"), False
+    for number, line in enumerate(text_of(name).splitlines(), start=1):
+        if line.startswith("```"):
+            in_cell = line.startswith("```{code-cell}")
+        text = markdown and not in_cell
+        if text and (line.startswith("|") or UNWRAPPED.fullmatch(name)):
+            continue
+        yield number, line
+
+
+def test_no_line_is_longer_than_88_characters() -> None:
+    names = {file.relative_to(ROOT).as_posix() for file in tracked()}
+    names = {name for name in names if CHECKED.fullmatch(name)}
+    assert len(names) > 80
+    long = [
+        f"{name}:{number}: {len(line)} characters: {line.strip()[:60]}"
+        for name in sorted(names - GENERATED - UNWRAPPED_TABLES)
+        for number, line in lines_of(name)
+        if len(line) > WIDTH and not UNBREAKABLE.search(line)
+    ]
+    assert not long, "\n".join(long)

@@ -1,11 +1,12 @@
-"""The models of the book: what is trained, what is packed and how exact that is, and that nothing is done twice."""
+"""Models of the book: which are trained, what is packed, and how exact 8 bits are."""
 
 from __future__ import annotations
 
-import base64
+import csv
 import json
 import re
 import shutil
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +22,35 @@ from vaelib.losses import title
 from vaelib.widgets import weights
 
 ROOT = Path(__file__).parents[1]
-TINY = 'beta = [1, 9]\nepochs = 1\nhidden_dim = [8]\nlatent_dim = 2\ndataset = "sprites"\ngroup = "tiny"\n'
+TINY = """
+beta = [1, 9]
+epochs = 1
+hidden_dim = [8]
+latent_dim = 2
+dataset = "sprites"
+group = "tiny"
+"""
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What a state file holds, bytes as bytes."""
+    """Return the content of a state file, with base64 decoded to bytes."""
     text = file.read_text("utf-8")
-    name, state = re.fullmatch(
-        r"vaelibState\((\"[^\"]+\"), (.*)\);\n", text, re.S
-    ).groups()  # type: ignore[union-attr]
-    assert json.loads(name) == f"zoo/{file.stem}"
-    return json.loads(
-        state,
-        object_hook=lambda found: (
-            base64.b64decode(found["base64"]) if set(found) == {"base64"} else found
-        ),
-    )
+    call = re.fullmatch(r"vaelibState\((\"[^\"]+\"), (.*)\);\n", text, re.S)
+    assert call
+    assert json.loads(call[1]) == f"zoo/{file.stem}"
+
+    def decode(found: dict[str, Any]) -> Any:
+        return b64decode(found["base64"]) if set(found) == {"base64"} else found
+
+    return json.loads(call[2], object_hook=decode)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models of sprites, trained and packed: sweep.toml, runs, out."""
+    """Return a folder with a sweep of two models of sprites, its runs and its files."""
     folder = tmp_path_factory.mktemp("zoo")
-    (folder / "sweep.toml").write_text(
-        f"project_dir = {json.dumps(str(folder / 'runs'))}\n{TINY}", "utf-8"
-    )
+    project_dir = json.dumps(str(folder / "runs"))
+    (folder / "sweep.toml").write_text(f"project_dir = {project_dir}{TINY}", "utf-8")
     assert zoo.main([str(folder / "sweep.toml"), str(folder / "out")]) == 0
     return folder
 
@@ -53,12 +58,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("file", "sizes"), [("book/zoo.toml", (4, 3, 3)), ("tests/zoo.toml", (2, 3, 2))]
 )
-def test_the_sweeps_cover_their_grid(file: str, sizes: tuple[int, int, int]):
+def test_sweep_contains_every_combination(file: str, sizes: tuple[int, int, int]):
     grid = zoo.read(ROOT / file)
     found = {(run.beta, run.loss, run.latent_dim) for run in grid}
-    betas, losses, latents = (
-        sorted(set(values)) for values in zip(*found, strict=True)
-    )
+    betas, losses, latents = (sorted(set(part)) for part in zip(*found, strict=True))
     assert (len(betas), len(losses), len(latents)) == sizes
     assert len(found) == len(grid) == len(betas) * len(losses) * len(latents)
     assert losses == ["bce_logits", "gaussian", "mse"]
@@ -67,51 +70,40 @@ def test_the_sweeps_cover_their_grid(file: str, sizes: tuple[int, int, int]):
     assert {run.project_dir for run in grid} == {"build"}
 
 
-def test_the_index_names_each_model_and_where_to_begin(tiny: Path):
+def test_index_names_each_model_and_the_first_one(tiny: Path):
     index = read(tiny / "out/zoo/index.js")
-    assert [
-        (model["beta"], model["loss"], model["latents"]) for model in index["models"]
-    ] == [
-        (1.0, "bce_logits", 2),
-        (9.0, "bce_logits", 2),
-    ]
+    models = [(m["beta"], m["loss"], m["latents"]) for m in index["models"]]
+    assert models == [(1.0, "bce_logits", 2), (9.0, "bce_logits", 2)]
     assert index["first"] == 0
-    assert {f"{model['file']}.js" for model in index["models"]} | {"zoo/index.js"} == {
-        str(file.relative_to(tiny / "out")) for file in (tiny / "out").rglob("*.js")
-    }
-    assert (
-        index["test"]["images"] == load_dataset("sprites").test[:100].numpy().tobytes()
-    )
+    named = {"zoo/index.js", *(f"{model['file']}.js" for model in index["models"])}
+    files = (tiny / "out").rglob("*.js")
+    assert named == {file.relative_to(tiny / "out").as_posix() for file in files}
+    images = load_dataset("sprites").test[:100].numpy().tobytes()
+    assert index["test"]["images"] == images
     assert len(index["noise"]) == 30 * 2 * 4
 
 
-def test_a_model_is_packed_with_its_log_and_what_its_terms_are(tiny: Path):
+def test_model_is_packed_with_its_log_and_the_name_of_its_loss(tiny: Path):
     file = read(tiny / "out/zoo/index.js")["models"][1]["file"]
     [run] = (tiny / "runs").glob(f"tiny-*/{file.removeprefix('zoo/')}")
     state = read(tiny / "out" / f"{file}.js")
     model, _ = runs.load(run)
     assert state["network"] == weights.pack(model)
-    head, line = (
-        (run / "curves/train_log.csv").read_text().splitlines()[i].split(",")
-        for i in (0, 1)
-    )
-    log = dict(zip(head, map(float, line), strict=True))
+    with (run / "curves/train_log.csv").open() as file:
+        [log] = csv.DictReader(file)
     names = ("epoch", "beta", "recon", "kl", "train_recon", "train_kl")
-    assert {name: pytest.approx([log[name]], abs=1e-4) for name in names} == state[
-        "log"
-    ]
+    expected = {name: pytest.approx([float(log[name])], abs=1e-4) for name in names}
+    assert state["log"] == expected
     assert state["term"] == "cross-entropy"
     mean, largest = zoo.error(model, load_dataset("sprites").test[:1000])
     assert state["rounding"] == dict(bits=8, mean=mean, largest=largest)
 
 
-def test_nothing_is_done_twice(tiny: Path, capsys: pytest.CaptureFixture[str]):
+def test_second_call_writes_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]):
     def times() -> dict[Path, int]:
-        kept = [
-            *(tiny / "runs").glob("tiny-*/beta*/*"),
-            *(tiny / "out/zoo").glob("beta*"),
-        ]
-        return {path: path.stat().st_mtime_ns for path in kept}
+        runs, packed = "runs/tiny-*/beta*/*", "out/zoo/beta*"
+        files = [*tiny.glob(runs), *tiny.glob(packed)]
+        return {path: path.stat().st_mtime_ns for path in files}
 
     before = times()
     assert len(before) > 10
@@ -120,9 +112,7 @@ def test_nothing_is_done_twice(tiny: Path, capsys: pytest.CaptureFixture[str]):
     assert times() == before
 
 
-def test_what_is_packed_from_something_else_is_packed_anew_and_what_is_no_longer_asked_for_goes(
-    tiny: Path, tmp_path: Path
-):
+def test_outdated_files_are_written_again_or_deleted(tiny: Path, tmp_path: Path):
     out = tmp_path / "out"
     shutil.copytree(tiny / "out", out)
     first, second = sorted((out / "zoo").glob("beta*"))
@@ -135,9 +125,7 @@ def test_what_is_packed_from_something_else_is_packed_anew_and_what_is_no_longer
     assert not (out / "zoo/beta=3.0.js").exists()
 
 
-def test_other_common_settings_are_another_group_and_another_value_in_a_list_is_not(
-    tmp_path: Path,
-):
+def test_common_settings_determine_the_group_and_lists_do_not(tmp_path: Path):
     def group(text: str) -> str:
         (tmp_path / "sweep.toml").write_text(text, "utf-8")
         [found] = {run.group for run in zoo.read(tmp_path / "sweep.toml")}
@@ -155,29 +143,26 @@ def test_a_mistake_in_the_file_is_one_sentence(
 ):
     (tmp_path / "sweep.toml").write_text("betta = [1, 2]\n")
     assert zoo.main([str(tmp_path / "sweep.toml"), str(tmp_path / "out")]) == 2
-    assert re.fullmatch(
-        r"zoo\.py: betta in .* is not a setting: .*\n", capsys.readouterr().err
-    )
+    sentence = r"zoo\.py: betta in .* is not a setting: .*\n"
+    assert re.fullmatch(sentence, capsys.readouterr().err)
     with pytest.raises(ConfigError):
         zoo.read(tmp_path / "sweep.toml")
 
 
 def computed(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """Reconstructions of images (N, D) from the packed bytes of a model alone, by numpy."""
-    at = 0
+    """Return reconstructions of images (N, D), by numpy from the packed bytes."""
+    offset = 0
 
     def take(n: int, kind: Any) -> np.ndarray:
-        nonlocal at
-        found = np.frombuffer(network["weights"], kind, n, at)
-        at += -(-found.nbytes // 4) * 4
+        nonlocal offset
+        found = np.frombuffer(network["weights"], kind, n, offset)
+        offset += -(-found.nbytes // 4) * 4  # every array begins at a multiple of 4
         return found
 
     def layer(x: np.ndarray, outputs: int) -> np.ndarray:
         bias, scale = take(outputs, np.float32), take(outputs, np.float32)
-        return (
-            x @ (take(x.shape[1] * outputs, np.int8).reshape(-1, outputs) * scale)
-            + bias
-        )
+        rounded = take(x.shape[1] * outputs, np.int8).reshape(-1, outputs)
+        return x @ (rounded * scale) + bias
 
     for size in network["encoder"][1:]:
         x = layer(x, size).clip(0)
@@ -189,7 +174,7 @@ def computed(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Path):
-    """On average; and none of 784,000 by a tenth of the way from black to white. So it stands in the file."""
+    """On average; the largest of 784,000 errors is below 0.1. The file says so, too."""
     x, grid = pixels(load_dataset().test[:1000]), zoo.read(ROOT / "tests/zoo.toml")
     for run in grid:
         state = read(small_zoo / f"zoo/{run.name}.js")
@@ -199,27 +184,19 @@ def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Pat
         off = np.abs(computed(state["network"], x.numpy()) - exact)
         assert 0 < off.mean() < 0.002  # half a grey level
         assert off.max() < 0.1
-        said = state["rounding"]
-        assert (said["mean"], said["largest"]) == (
-            pytest.approx(off.mean(), rel=1e-3),
-            pytest.approx(off.max(), rel=1e-2),
-        )
+        assert state["rounding"]["mean"] == pytest.approx(off.mean(), rel=1e-3)
+        assert state["rounding"]["largest"] == pytest.approx(off.max(), rel=1e-2)
         assert state["term"] == title(run.loss, binary=False)
 
 
 def test_rounding_is_measured_against_the_weights_that_are_packed():
     model = VAE((1, 6, 6), (12,), 4)
-    images = torch.randint(
-        0,
-        256,
-        (20, 1, 6, 6),
-        dtype=torch.uint8,
-        generator=torch.Generator().manual_seed(0),
-    )
+    rng = torch.Generator().manual_seed(0)
+    shape = 20, 1, 6, 6
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
     coarse = weights.rounded(model)
     assert weights.pack(coarse, 32)["weights"] != weights.pack(model, 32)["weights"]
-    assert zoo.error(coarse, images) == pytest.approx((0, 0), abs=1e-6), (
-        "rounded once, nothing is left to round"
-    )
+    # Rounded weights stay as they are when they are rounded again.
+    assert zoo.error(coarse, images) == pytest.approx((0, 0), abs=1e-6)
     mean, largest = zoo.error(model, images)
     assert 0 < mean < largest < 0.02

@@ -1,21 +1,33 @@
-/** What the markup of the theme and of Sphinx lacks for readers who use a keyboard or hear the page. */
+/** Accessibility: what the theme and Sphinx lack for keyboards and screen readers. */
 
-// What scrolls sideways can be reached: it may begin to when the page gets narrower, or when a font arrives.
+// A box that scrolls sideways must be reachable by keyboard. Whether it scrolls can
+// change when the page gets narrower, or when a font has loaded.
 const scrollers = [...document.querySelectorAll("div.math, pre, .bd-article table")];
-const look = (target) => {
-  if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
-  else target.removeAttribute("tabindex");
-};
-const resized = new ResizeObserver((entries) => entries.forEach(({ target }) => look(target)));
-scrollers.forEach((target) => resized.observe(target));
-document.fonts.addEventListener("loadingdone", () => scrollers.forEach(look));
 
-// A name that differs from the text that is seen.
-document.querySelectorAll(".search-button-field, .cell summary").forEach((button) => button.removeAttribute("aria-label"));
-document.querySelectorAll("nav summary").forEach((fold) => {
-  fold.setAttribute("aria-label", `Pages of ${fold.closest("li").querySelector("a").textContent.trim()}`);
+/** @param {Element} box Make it focusable if, and only if, it scrolls. */
+function updateFocus(box) {
+  if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+  else box.removeAttribute("tabindex");
+}
+
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) updateFocus(target);
 });
+for (const box of scrollers) resized.observe(box);
+document.fonts.addEventListener("loadingdone", () => scrollers.forEach(updateFocus));
 
-// Lists that are none.
-document.querySelectorAll(".sig dl, .sig dd").forEach((part) => part.setAttribute("role", "none"));
-document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));
+// Remove names that differ from the visible text.
+for (const named of document.querySelectorAll(".search-button-field, .cell summary"))
+  named.removeAttribute("aria-label");
+
+// Name the buttons that unfold the table of contents.
+for (const button of document.querySelectorAll("nav summary")) {
+  const page = button.closest("li").querySelector("a").textContent.trim();
+  button.setAttribute("aria-label", `Pages of ${page}`);
+}
+
+// Remove the role of a list where the markup is not one.
+for (const part of document.querySelectorAll(".sig dl, .sig dd"))
+  part.setAttribute("role", "none");
+for (const list of document.querySelectorAll(".citation-list"))
+  list.removeAttribute("role");

@@ -1,7 +1,10 @@
-"""A plain VAE as pytorch/examples/vae does it, written from its description: the yardstick for exactness and for speed.
+"""Plain VAE as in pytorch/examples/vae, written from its description.
 
-Global random numbers, DataLoader, torchvision's MNIST with ToTensor, batch-sum loss, plain Adam, pictures every epoch.
-Run as a program it trains and prints each epoch's test loss: python reference.py DATA_FOLDER [--epochs 10] [--seed 1]
+Tests compare its numbers with those of vaelib, benchmarks its speed. It uses global
+random numbers, a DataLoader, torchvision's MNIST with ToTensor, a loss summed over the
+batch, plain Adam, and draws pictures every epoch. As a program, `python reference.py
+DATA_FOLDER [--epochs 10] [--seed 1]`, it trains and prints the test loss and the
+seconds of each epoch.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -25,7 +29,7 @@ from torchvision.utils import save_image  # noqa: E402
 
 
 class PlainVAE(nn.Module):
-    """784-400-20-400-784."""
+    """VAE with layers of 784, 400, 20, 400 and 784 units."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +40,11 @@ class PlainVAE(nn.Module):
         self.out = nn.Linear(400, 784)
 
     def decode(self, z: Tensor) -> Tensor:
+        """Return the pixel means of latents z."""
         return torch.sigmoid(self.out(F.relu(self.back(z))))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the reconstruction of x, and mean and log variance of q."""
         h = F.relu(self.hidden(x.view(-1, 784)))
         mean, log_variance = self.mean(h), self.log_variance(h)
         std = torch.exp(0.5 * log_variance)
@@ -47,41 +53,33 @@ class PlainVAE(nn.Module):
 
 
 def loss_of(y: Tensor, x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Summed over pixels, latents and the batch."""
+    """Return cross-entropy + KL, summed over pixels, latents and the batch."""
     cross_entropy = F.binary_cross_entropy(y, x.view(-1, 784), reduction="sum")
-    return cross_entropy - 0.5 * torch.sum(
-        1 + log_variance - mean.pow(2) - log_variance.exp()
-    )
+    terms = 1 + log_variance - mean.pow(2) - log_variance.exp()
+    return cross_entropy - 0.5 * torch.sum(terms)
 
 
 def prepare(folder: Path) -> Path:
-    """MNIST's four files where torchvision looks for them."""
+    """Write the four files of MNIST to where torchvision reads them."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    for name in (
-        "train-images-idx3",
-        "train-labels-idx1",
-        "t10k-images-idx3",
-        "t10k-labels-idx1",
-    ):
-        if not (raw / f"{name}-ubyte").exists():
-            (raw / f"{name}-ubyte").write_bytes(mnist_bytes(f"{name}-ubyte"))
+    for part, kind in product(("train", "t10k"), ("images-idx3", "labels-idx1")):
+        file = raw / f"{part}-{kind}-ubyte"
+        if not file.exists():
+            file.write_bytes(mnist_bytes(file.name))
     return folder
 
 
 def train(
     folder: Path, epochs: int, seed: int, pictures: Path | None = None
 ) -> Iterator[tuple[float, float]]:
-    """Yields each epoch's test loss, nats per image, and the seconds of training, without the test."""
+    """Yield each epoch's test loss in nats per image, and its seconds of training."""
     torch.manual_seed(seed)
-    training = DataLoader(
-        datasets.MNIST(str(folder), train=True, transform=transforms.ToTensor()),
-        128,
-        shuffle=True,
-    )
-    testing = DataLoader(
-        datasets.MNIST(str(folder), train=False, transform=transforms.ToTensor()), 128
-    )
+    to_tensor = transforms.ToTensor()
+    train_set = datasets.MNIST(str(folder), train=True, transform=to_tensor)
+    test_set = datasets.MNIST(str(folder), train=False, transform=to_tensor)
+    training = DataLoader(train_set, 128, shuffle=True)
+    testing = DataLoader(test_set, 128)
     model = PlainVAE()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(epochs):
@@ -102,20 +100,17 @@ def train(
                 first = first or (x[:8], y.view(-1, 1, 28, 28)[:8])
             z = torch.randn(64, 20)
             if pictures and first:
-                save_image(
-                    torch.cat(first), pictures / f"reconstruction_{epoch}.png", nrow=8
-                )
-                save_image(
-                    model.decode(z).view(64, 1, 28, 28),
-                    pictures / f"sample_{epoch}.png",
-                )
-        yield total / len(testing.dataset), seconds  # pyright: ignore[reportArgumentType]
+                sheet = pictures / f"reconstruction_{epoch}.png"
+                save_image(torch.cat(first), sheet, nrow=8)
+                samples = model.decode(z).view(64, 1, 28, 28)
+                save_image(samples, pictures / f"sample_{epoch}.png")
+        yield total / len(test_set), seconds
 
 
 def with_images(
     out: tuple[Tensor, Tensor, Tensor], x: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The model's output in the order that the loss takes it."""
+    """Return the output of the model and x in the order that loss_of takes."""
     y, mean, log_variance = out
     return y, x, mean, log_variance
 
@@ -126,7 +121,6 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    for test_loss, seconds in train(
-        prepare(args.folder), args.epochs, args.seed, args.folder
-    ):
+    folder = prepare(args.folder)
+    for test_loss, seconds in train(folder, args.epochs, args.seed, folder):
         print(f"{test_loss:.4f} {seconds:.2f}", flush=True)

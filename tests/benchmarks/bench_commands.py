@@ -1,0 +1,83 @@
+"""Benchmarks of what a user waits for: start, sweeps, and the build of the book."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import ROOT, Row, child, in_turn, timed
+
+from vaelib import TrainConfig
+from vaelib.sweeps import grids
+
+
+def bench_start(folder: Path) -> list[Row]:
+    """Measure the import and the shortest command against an empty program."""
+    commands = {
+        "import vaelib": ["-c", "import vaelib"],
+        "vaelib --help": ["-m", "vaelib.cli", "--help"],
+    }
+    rows = []
+    for what, command in commands.items():
+
+        def ours(command: list[str] = command) -> float:
+            return child(sys.executable, *command)[0]
+
+        def empty() -> float:
+            return child(sys.executable, "-c", "pass")[0]
+
+        o, t, _ = in_turn(ours, empty, 9)
+        figures = f"{1000 * o:.0f} ms", f"{1000 * t:.0f} ms", f"{t / o:.2f}"
+        rows.append(Row(f"{what} (against python -c pass)", *figures))
+    return rows
+
+
+def bench_sweep(folder: Path) -> list[Row]:
+    """Measure the reference grid at 2 epochs: `vaelib sweep` against a shell's loop.
+
+    The second row says what a worker of two threads is worth against two workers.
+    """
+    where = ["--epochs", "2", "--project-dir", str(folder / "reports")]
+    vaelib, grid = [sys.executable, "-m", "vaelib.cli"], grids.from_flags({})
+
+    def quiet(*command: str) -> None:
+        subprocess.run([*vaelib, *command], check=True, stdout=subprocess.DEVNULL)
+
+    def loop(runs: list[TrainConfig]) -> None:
+        for run in runs:
+            flags = ["--latent-dim", str(run.latent_dim), "--loss", run.loss]
+            flags += ["--beta-schedule", run.beta_schedule]
+            quiet("train", *where, *flags, "--group", "loop")
+
+    def sweep(group: str, *flags: str) -> float:
+        return timed(lambda: quiet("sweep", *where, "--group", group, *flags))
+
+    half = timed(lambda: loop(grid[::2]))
+    ours = sweep("grid")
+    theirs = half + timed(lambda: loop(grid[1::2]))
+    few = ["--latent-dim", "8", "--loss", "bce_logits", "--beta-schedule", "none"]
+    few += ["--seed", "1", "2", "3", "4"]
+    many, one = sweep("many", *few), sweep("one", *few, "--workers", "1")
+
+    what = "27 runs of 2 epochs, a sweep against a loop of commands"
+    threads = "4 runs: two processes of one training thread, against one of two"
+    speedup = f"{ours:.0f} s", f"{theirs:.0f} s", f"{theirs / ours:.2f}"
+    return [
+        Row(what, *speedup, "at least 1.4"),
+        Row(threads, f"{many:.0f} s", f"{one:.0f} s", f"{one / many:.2f}"),
+    ]
+
+
+def bench_book(folder: Path) -> list[Row]:
+    """Measure the build of the book from stored outputs; its models are small."""
+    zoo = "ZOO=tests/zoo.toml"
+    book = ["make", "book", f"OUT={folder / 'book'}", zoo]
+
+    def make(command: list[str]) -> None:
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+    make(["make", "zoo", zoo])
+    seconds = timed(lambda: make(book))
+    what = "the book from stored outputs"
+    return [Row(what, f"{seconds:.0f} s", asked="at most 60 s")]

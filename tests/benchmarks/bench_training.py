@@ -1,0 +1,196 @@
+"""Benchmarks of training and evaluation against the reference and bare products."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import reference
+import torch
+from measure import DATA, TARGET, Row, child, epochs_of, in_turn, timed
+
+from vaelib import TrainConfig, losses, start
+from vaelib.config import PRESETS, from_dict
+from vaelib.data import binarized
+from vaelib.evaluation import importance_nll
+from vaelib.training import steps_per_epoch
+
+SEEDS = range(1, 6)
+
+
+def to_target(epochs: Iterator[tuple[float, float]]) -> tuple[float, float]:
+    """Return the seconds of training until the test nats are at most TARGET.
+
+    The second number is the test nats then. If they never are, the time is infinite.
+    """
+    seconds, nats = 0.0, float("inf")
+    for nats, more in epochs:
+        seconds += more
+        if nats <= TARGET:
+            return seconds, nats
+    return float("inf"), nats
+
+
+def bench_target(folder: Path) -> list[Row]:
+    """Measure training alone: every seed of the default recipe against ten epochs."""
+    ours = [to_target(epochs_of(TrainConfig(seed=seed))) for seed in SEEDS]
+    theirs = sum(seconds for _, seconds in reference.train(folder, 10, seed=1))
+    ours += [to_target(epochs_of(TrainConfig(seed=seed))) for seed in SEEDS]
+    seconds = [s for s, _ in ours]
+    nats = ", ".join(f"{nats:.2f}" for _, nats in ours[: len(SEEDS)])
+
+    def row(what: str, s: float, asked: str = "") -> Row:
+        return Row(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", asked)
+
+    asked = f"at least 8; test nats {nats}"
+    return [
+        row("training to 105.55 test nats, median of 5 seeds", median(seconds)),
+        row("the same, slowest seed and turn", max(seconds), asked),
+    ]
+
+
+def bench_latents(folder: Path) -> list[Row]:
+    """Measure quality: the worst of five seeds against ten epochs of the preset."""
+    rows = []
+    for latents in (2, 5, 10, 20, 50):
+        ours = [last_nats(TrainConfig(latent_dim=latents, seed=seed)) for seed in SEEDS]
+        preset = PRESETS["pytorch-examples"] | dict(latent_dim=latents)
+        theirs, worst = last_nats(from_dict(preset)), max(ours)
+        what = f"test nats with {latents} latents, worst of 5 seeds"
+        what += f" (best {min(ours):.2f})"
+        ratio = f"{worst / theirs:.3f}"
+        rows.append(Row(what, f"{worst:.2f}", f"{theirs:.2f}", ratio, "at most 1"))
+    return rows
+
+
+def last_nats(config: TrainConfig) -> float:
+    """Return the test nats after the last epoch."""
+    *_, (nats, _) = epochs_of(config)
+    return nats
+
+
+def bench_process(folder: Path) -> list[Row]:
+    """Measure `vaelib train` and the reference, each with its pictures."""
+    train = [sys.executable, "-m", "vaelib.train"]
+    train += ["--project-dir", str(folder / "reports")]
+    ours = [child(*train) for _ in range(3)]
+    theirs, their_memory = child(sys.executable, reference.__file__, str(folder))
+    ours += [child(*train) for _ in range(2)]
+
+    s, m = median(s for s, _ in ours), median(m for _, m in ours)
+    what = "whole process with its pictures, to the same point"
+    time = f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}"
+    memory = f"{m:.0f} MiB", f"{their_memory:.0f} MiB", f"{their_memory / m:.2f}"
+    return [Row(what, *time, "at least 6"), Row("its peak memory", *memory)]
+
+
+def bench_epoch(folder: Path) -> list[Row]:
+    """Measure one epoch of training, plain and compiled, and one of the reference."""
+    rows = []
+    for what, compiled, bound in (("", False, 2.3), (", --compile", True, 3.3)):
+        config = TrainConfig(epochs=9, compile=compiled)
+        ours, theirs = epochs_of(config), reference.train(folder, 9, seed=1)
+        if compiled:
+            next(ours)
+        o, t, ratio = in_turn(seconds_of(ours), seconds_of(theirs), 3)
+        figures = f"{o:.2f} s", f"{t:.2f} s", f"{ratio:.1f}"
+        rows.append(Row(f"one epoch{what}", *figures, f"at least {bound}"))
+    return rows
+
+
+def seconds_of(epochs: Iterator[tuple[float, float]]) -> Callable[[], float]:
+    """Return a function that runs the next epoch and returns its seconds."""
+    return lambda: next(epochs)[1]
+
+
+def products(batch: int, steps: int) -> float:
+    """Return the seconds of the bare matrix products of an epoch.
+
+    These are the forward product of each layer and both gradients, but for the
+    gradient with respect to the input.
+    """
+    layers = [(784, 400), (400, 20), (400, 20), (20, 400), (400, 784)]
+    work = [
+        (torch.rand(batch, i), torch.rand(o, i), torch.rand(batch, o), i != 784)
+        for i, o in layers
+    ]
+
+    def epoch() -> None:
+        for _ in range(steps):
+            for x, w, g, inner in work:
+                torch.mm(x, w.T)
+                torch.mm(g.T, x)
+                if inner:
+                    torch.mm(g, w)
+
+    return timed(epoch)
+
+
+def linear_epoch(config: TrainConfig) -> float:
+    """Return the seconds of an epoch without activations, noise and loss.
+
+    What remains: mini-batches, linear layers in both directions, updates by Adam.
+    """
+    state, order = start(config, DATA), torch.randperm(len(DATA.train))
+    model, ones = state.model, torch.ones(config.batch_size, 784)
+
+    def epoch() -> None:
+        for index in order.split(config.batch_size):
+            state.optimizer.zero_grad()
+            h = model.encoder[0](DATA.batch(index, state.rng))
+            h = model.decoder[0](model.fc_mu(h) + model.fc_logvar(h))
+            model.fc_out(h).backward(ones[: len(index)])
+            state.optimizer.step()
+
+    return timed(epoch)
+
+
+def over_products(
+    what: str, ours: Callable[[], float], bare: Callable[[], float], asked: str = ""
+) -> Row:
+    """Return a row that compares five measurements with the bare matrix products."""
+    o, t, ratio = in_turn(ours, bare, 5)
+    what = f"{what}, over its bare matrix products"
+    return Row(what, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", asked)
+
+
+def bench_products(folder: Path) -> list[Row]:
+    """Measure one epoch over bare products: what everything else costs."""
+    config = TrainConfig(epochs=9)
+    bare = partial(products, config.batch_size, steps_per_epoch(config, DATA))
+    bare()
+    linear = "an epoch of linear layers and Adam alone"
+    rows = [over_products(linear, lambda: linear_epoch(config), bare)]
+    for what, compiled, bound in (("", False, 1.6), (", --compile", True, 1.25)):
+        ours = epochs_of(TrainConfig(epochs=9, compile=compiled))
+        next(ours)
+        asked = f"at most {bound}"
+        rows.append(over_products(f"one epoch{what}", seconds_of(ours), bare, asked))
+    return rows
+
+
+def bench_evaluation(folder: Path) -> list[Row]:
+    """Measure the likelihood of 40 images with 5,000 importance samples each."""
+    data = binarized(DATA, "fixed")
+    config = TrainConfig(binarize="fixed")
+    model = start(config, data).model
+    nats = losses.reconstruction(config.loss)
+    n, k = 40, 5000
+    z, h = torch.rand(1000, 20), torch.rand(1000, 400)
+    w1, w2 = torch.rand(400, 20), torch.rand(784, 400)
+
+    def ours() -> None:
+        list(importance_nll(model, nats, data.test[:n], torch.Generator(), k))
+
+    def bare() -> None:
+        for _ in range(n * k // 1000):
+            torch.mm(z, w1.T)
+            torch.mm(h, w2.T)
+
+    what = "evaluation, 5,000 importance samples"
+    return [
+        over_products(what, lambda: timed(ours), lambda: timed(bare), "at most 1.8")
+    ]

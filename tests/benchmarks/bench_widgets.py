@@ -1,0 +1,235 @@
+"""Benchmarks of the widgets, in a real JupyterLab, a real page and a real Chromium."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from measure import DATA, ROOT, Row, epochs_of, timed
+
+NO_BROWSER = "Chromium is missing: install it, or run playwright install chromium."
+
+
+def import_real() -> Any:
+    """Return tests/browser/real.py, which starts JupyterLab and Chromium."""
+    sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "book")]
+    import real  # pyright: ignore[reportMissingImports]
+
+    return real
+
+
+def p95(times: list[float]) -> float:
+    """Return the 95 % quantile."""
+    return sorted(times)[int(0.95 * len(times))]
+
+
+def bench_widgets(folder: Path) -> list[Row]:
+    """Measure how soon an action has its effect, and what being watched costs."""
+    real = import_real()
+    with real.jupyterlab(folder) as lab, real.chromium() as browser:
+        assert browser, NO_BROWSER
+        page = browser.new_page()
+        return [*explorer_rows(page, lab, real), *playground_rows(page, lab, real)]
+
+
+# Explorer: window.moves gets, for each move of a slider, the milliseconds to the new
+# pixels, and whether they were written before the next frame.
+WATCH_PIXELS = """() => {
+  const out = document.querySelector(".vaelib canvas.out");
+  const put = CanvasRenderingContext2D.prototype.putImageData;
+  let began = 0;
+  let written = 0;
+  window.moves = [];
+  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+    put.apply(this, given);
+    if (this.canvas === out && !written) written = performance.now();
+  };
+  const onInput = () => {
+    began = performance.now();
+    written = 0;
+    requestAnimationFrame(() => moves.push([written - began, written > 0]));
+  };
+  addEventListener("input", onInput, true);
+}"""
+
+
+def explorer_rows(page: Any, lab: Any, real: Any) -> list[Row]:
+    """Measure from the input event of a slider to the pixels; no kernel takes part."""
+    imports = "import torch\nfrom vaelib import VAE, load_dataset\n"
+    imports += "from vaelib.widgets import LatentExplorer"
+    real.run_new(
+        page, lab, "explorer", imports, "LatentExplorer(VAE(), load_dataset())"
+    )
+    page.evaluate(WATCH_PIXELS)
+
+    slider = page.locator(".latent input:visible").first
+    slider.focus()
+    for i in range(100):
+        slider.press("ArrowRight" if i < 50 else "ArrowLeft")
+    box = slider.bounding_box()
+    left, middle = box["x"] + 5, box["y"] + box["height"] / 2
+    page.mouse.move(left, middle)
+    page.mouse.down()
+    for i in range(100):
+        page.mouse.move(left + i * (box["width"] - 10) / 100, middle)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+
+    moves = page.evaluate("moves")
+    times = [ms for ms, _ in moves]
+    in_time = 100 * sum(drawn for _, drawn in moves) / len(moves)
+    what = f"explorer, slider to pixels, p95 of {len(moves)} moves"
+    what += f" (median {median(times):.1f} ms)"
+    frames = Row("drawn in the first frame", f"{in_time:.0f} %", asked="at least 95 %")
+    return [Row(what, f"{p95(times):.1f} ms", asked="at most 4 ms"), frames]
+
+
+SHEET = "document.querySelector('canvas.sheet').toDataURL()"
+COUNT = "Number(document.querySelector('.count').textContent.match(/update (\\d+)/)[1])"
+
+COUNT_PICTURES = """() => new Promise((resolve) => {
+  let n = 0;
+  const seen = new MutationObserver(() => n++);
+  seen.observe(document.querySelector(".count"), { childList: true });
+  setTimeout(() => resolve(n / 4), 4000);
+})"""
+
+MOVE_BETA = """() => new Promise((resolve) => {
+  const slider = document.querySelector(".beta input");
+  const plan = document.querySelector(".plan");
+  const before = plan.getAttribute("aria-label");
+  const began = performance.now();
+  const seen = new MutationObserver(() => {
+    if (plan.getAttribute("aria-label") === before) return;
+    seen.disconnect();
+    requestAnimationFrame(() => resolve(performance.now() - began));
+  });
+  seen.observe(plan, { attributes: true });
+  slider.valueAsNumber += slider.valueAsNumber < 1.9 ? 0.05 : -3.9;
+  slider.dispatchEvent(new Event("input"));
+})"""
+
+
+def playground_rows(page: Any, lab: Any, real: Any) -> list[Row]:
+    """Measure a training that is watched: pictures, the reaction to beta, and speed."""
+    code = "from vaelib.widgets import Playground\nPlayground()"
+    real.run_new(page, lab, "playground", code)
+    train = page.get_by_role("button", name="Train")
+    page.wait_for_function("!document.querySelector('fieldset').disabled")
+    page.wait_for_timeout(1000)
+    before = page.evaluate(SHEET)
+
+    def to_first_picture() -> None:
+        train.click()
+        changed = f"old => {SHEET} !== old"
+        page.wait_for_function(changed, arg=before, polling="raf")
+
+    first = timed(to_first_picture)
+    pictures = page.evaluate(COUNT_PICTURES)
+    times = []
+    for _ in range(60):
+        times.append(page.evaluate(MOVE_BETA))
+        page.wait_for_timeout(150)
+    ours, theirs = speeds(page, train)
+
+    effect = f"beta to its effect while it trains, p95 of {len(times)}"
+    effect += f" (median {median(times):.0f} ms)"
+    speed = "images a second while watched, against the loop alone with one thread"
+    figures = f"{ours:.0f}", f"{theirs:.0f}", f"{ours / theirs:.2f}"
+    to_first = "playground, Train to the first new picture"
+    return [
+        Row(to_first, f"{1000 * first:.0f} ms", asked="at most 1000 ms"),
+        Row("looks a second while it trains", f"{pictures:.1f}", asked="at least 10"),
+        Row(effect, f"{p95(times):.0f} ms", asked="at most 150 ms"),
+        Row(speed, *figures, "at least 0.8"),
+    ]
+
+
+def speeds(page: Any, train: Any) -> tuple[float, float]:
+    """Return images a second in the playground, and in the loop with one thread."""
+    from vaelib.widgets.playground import DEFAULT
+
+    watched, alone = [], []
+    for _ in range(3):
+        page.get_by_role("button", name="Reset").click()
+        page.wait_for_function(f"{COUNT} === 0")
+        train.click()
+        page.wait_for_function(f"{COUNT} > 20", polling=20)
+        began, first = time.perf_counter(), page.evaluate(COUNT)
+        page.wait_for_function(f"{COUNT} > 210", polling=20)
+        images = (page.evaluate(COUNT) - first) * DEFAULT.batch_size
+        watched.append(images / (time.perf_counter() - began))
+        page.get_by_role("button", name="Pause").click()
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        alone.append(len(DATA.train) / next(epochs_of(DEFAULT))[1])
+        torch.set_num_threads(threads)
+    return median(watched), median(alone)
+
+
+# Choose every model in turn, one setting at a time, and then all of them in reverse.
+SWITCH_MODELS = """async () => {
+  const values = (name) => [
+    ...document.querySelectorAll(`[aria-label="${name}"] input`),
+  ];
+  const path = [];
+  let turn = 0;
+  for (const [i, size] of values("Latents").entries())
+    for (const loss of i % 2 ? values("Loss").reverse() : values("Loss"))
+      for (const beta of turn++ % 2 ? values("β").reverse() : values("β"))
+        path.push([size, loss, beta]);
+
+  const frame = () => new Promise(requestAnimationFrame);
+  const figures = document.querySelector(".figures");
+  const timesOf = async (models) => {
+    const times = [];
+    for (const model of models) {
+      const other = model.filter((input) => !input.checked);
+      const before = figures.textContent;
+      const began = performance.now();
+      if (!other.length) continue;
+      for (const input of other) input.click();
+      while (figures.textContent === before) await frame();
+      await frame(); // now it is painted
+      if (other.length === 1) times.push(performance.now() - began);
+    }
+    return times;
+  };
+  return [await timesOf(path), await timesOf(path.reverse())];
+}"""
+
+
+def bench_zoo(folder: Path) -> list[Row]:
+    """Measure the training of the book's models, and the change of model on a page."""
+    from vaelib.widgets import frontend
+
+    real = import_real()
+    zoo = ROOT / "book" / "zoo.py"
+    command = [sys.executable, str(zoo), str(zoo.with_suffix(".toml")), "live"]
+    trained = timed(lambda: subprocess.run(command, cwd=folder, check=True))
+
+    (folder / "live" / "page.js").write_text(frontend.script(), "utf-8")
+    style = f'<!doctype html><meta charset="utf-8"><style>{frontend.style()}</style>'
+    script = '<script defer src="live/page.js"></script>'
+    place = '<div class="live" data-widget="zoo" data-state="zoo/index"></div>'
+    (folder / "zoo.html").write_text(style + script + place, "utf-8")
+    with real.chromium() as browser:
+        assert browser, NO_BROWSER
+        page = browser.new_page(viewport={"width": 1100, "height": 1400})
+        page.goto((folder / "zoo.html").as_uri())
+        page.locator("[data-ready]").wait_for()
+        not_loaded, loaded = page.evaluate(SWITCH_MODELS)
+
+    what = "the models of the book, 36 trained and packed"
+    rows = [Row(what, f"{trained:.0f} s", asked="at most 300 s")]
+    for state, times in (("not yet loaded", not_loaded), ("loaded", loaded)):
+        what = f"zoo, click to pixels, models {state}, p95 of {len(times)}"
+        what += f" (median {median(times):.0f} ms)"
+        rows.append(Row(what, f"{p95(times):.0f} ms", asked="at most 200 ms"))
+    return rows
