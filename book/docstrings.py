@@ -41,8 +41,8 @@ def rest_of(text: str) -> str:
 
 
 LONG = re.compile(
-    r"\b(?:torch|collections|pathlib|typing|matplotlib|dataclasses|argparse|distributed)"
-    r"\.(?:\w+\.)*"
+    r"\b(?:torch|collections|pathlib|typing|matplotlib|dataclasses|argparse"
+    r"|distributed)\.(?:\w+\.)*"
 )
 
 

@@ -22,7 +22,10 @@ OUT = ROOT / "book/_static/explorer.png"
 IMAGE = "0"  # test image that is encoded
 PAGE = """<!doctype html>
 <meta charset="utf-8">
-<style>body {{ margin: 16px; background: #fff; font-family: sans-serif }} {style}</style>
+<style>
+  body {{ margin: 16px; background: #fff; font-family: sans-serif }}
+  {style}
+</style>
 <script defer src="page.js"></script>
 <div class="live" data-widget="explorer" data-state="explorer"></div>
 """

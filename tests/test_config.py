@@ -218,7 +218,8 @@ def test_a_config_is_frozen():
 
 
 def test_hidden_dim_is_kept_as_a_tuple():
-    assert TrainConfig(hidden_dim=[400, 200]).hidden_dim == (400, 200)  # pyright: ignore
+    sizes: Any = [400, 200]
+    assert TrainConfig(hidden_dim=sizes).hidden_dim == (400, 200)
     assert TrainConfig(hidden_dim=()).hidden_dim == ()
 
 

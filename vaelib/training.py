@@ -103,6 +103,17 @@ def updates(
 
     `beta`, a function of the step, replaces the schedule of `config`. Training pauses
     while the next event is not requested. Raises Diverged if the loss is not finite.
+
+    Example:
+
+    >>> from vaelib import TrainConfig, load_dataset, start, updates
+    >>> data = load_dataset("sprites", image_size=8)
+    >>> config = TrainConfig("sprites", image_size=8, hidden_dim=(16,), epochs=1)
+    >>> warmup = lambda step: min(1.0, step / 40)
+    >>> events = updates(start(config, data), data, config, beta=warmup)
+    >>> first = next(events)
+    >>> first.step, first.beta, first.images
+    (1, 0.0, 256)
     """
     beta = beta or schedule(config, data)
     device, size = state.losses.device, config.batch_size
