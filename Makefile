@@ -20,7 +20,7 @@ ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
 HTML = $(OUT)/_build/html
 
-.PHONY: train lab test test-fast notebooks book zoo bench lint lint-js lock clean
+.PHONY: train lab test test-fast notebooks book zoo picture bench lint lint-js lock clean
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -56,6 +56,9 @@ zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its 
 PACKERS := book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py)
 $(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp
 	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
+
+picture: .venv/dev.stamp  ## photograph the explorer in Chromium, for the README
+	$(BIN)/python book/picture.py
 
 bench: .venv/dev.stamp  ## speed against a plain loop; 15 minutes on a quiet machine
 	$(BIN)/python tests/benchmarks/bench.py

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def run(chapter: str) -> None:
 
 
 def citations() -> dict[str, str]:
-    """Return a line of Markdown for each entry of references.bib, by its key."""
+    """Return a list item of Markdown for each entry of references.bib, by its key."""
     text = (BOOK / "references.bib").read_text("utf-8")
     entries = re.findall(r"@\w+\{(\w+),\n(.*?)\n\}", text, re.S)
     return {
@@ -137,14 +138,25 @@ def citations() -> dict[str, str]:
 
 
 def citation(field: dict[str, str]) -> str:
-    """Return a reference as a line of Markdown, from the fields of its BibTeX entry."""
+    """Return a reference as a list item, from the fields of its BibTeX entry."""
     authors = field["author"].replace(" and others", " et al.").replace(" and ", ", ")
     venue = field.get("journal") or field["booktitle"]
-    line = f"- {authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
+    line = f"{authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
     if link := field.get("url"):
         name = link.replace("https://arxiv.org/abs/", "arXiv:")
         line += f" [{name.replace('https://doi.org/', 'doi:')}]({link})"
-    return line
+    return item(line)
+
+
+def item(text: str) -> str:
+    """Return a list item of Markdown, in lines of at most 88 characters."""
+    return textwrap.fill(
+        f"- {text}",
+        width=88,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def inventory() -> dict[str, list[dict[str, Any]]]:
@@ -212,7 +224,7 @@ def questions() -> str:
         line = f"[{asks}]({page}.ipynb) (Section {heading.partition(' ')[0]})"
         if page == "questions":  # JupyterLab finds no target further down the same page
             line = f"{asks} (below, under *{heading}*)"
-        groups.setdefault(question["about"], []).append(f"- {line}\n")
+        groups.setdefault(question["about"], []).append(item(line) + "\n")
     lists = [f"\n**{about}**\n\n" + "".join(lines) for about, lines in groups.items()]
     return "".join(lists) + "\n"
 

@@ -163,7 +163,8 @@ def test_has_the_form_of_a_chapter(chapter: str):
     exercises = text.partition("\n## Exercises\n")[2]
     assert re.findall(r"^\*\*(\d)\.\*\*", exercises, re.M) == ["1", "2", "3"]
     assert sum("solution" in tags_of(cell) for cell in cells(chapter)) >= 3
-    references = text.partition("\n## References\n")[2].strip().splitlines()
+    references = text.partition("\n## References\n")[2].strip().split("\n- ")
+    references = ["- " + reference.removeprefix("- ") for reference in references]
     assert references
     assert set(references) <= set(notebooks.citations().values())
 
