@@ -60,6 +60,29 @@ def test_page_of_commands_names_every_flag_and_the_defaults_of_the_recipe(
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
+def test_first_screen_of_the_readme_has_a_sentence_a_picture_and_two_commands(
+    readme: str,
+) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    sentence, picture, commands = text.split("\n\n")[2:5]
+    assert re.fullmatch(r"\*\*.{100,400}\*\*", sentence, re.S)
+    alt, path = re.fullmatch(r"!\[(.{20,})\]\((.+)\)", picture).groups()  # pyright: ignore
+    assert 5_000 < (ROOT / path).stat().st_size < 100_000
+    lines = commands.splitlines()
+    assert [line.split()[:2] for line in lines[1:-1]] == [
+        ["make", "lab"],
+        ["make", "test"],
+    ]
+    assert len(text.splitlines()) <= 140
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md")], ids=lambda page: page.name)
+def test_local_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
 def test_readme_links_to_the_page_of_commands(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
     assert "(book/commands.md)" in text

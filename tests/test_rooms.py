@@ -284,6 +284,17 @@ def test_public_methods_have_a_docstring_or_inherit_one(room: str):
     assert missing == []
 
 
+def test_every_room_is_on_one_page_of_the_book():
+    pages = (HOUSE.parent / "book" / "api").glob("*.md")
+    shown = [
+        name
+        for page in pages
+        for name in re.findall(r"automodule:: vaelib\.(\S+)", page.read_text("utf-8"))
+    ]
+    assert sorted(set(shown)) == sorted(shown)
+    assert set(shown) | set(WINGS) == set(ROOMS)
+
+
 @pytest.mark.parametrize("room", ["__init__", *ROOMS])
 def test_a_room_is_read_in_one_sitting(room: str):
     assert len(text(room).splitlines()) <= 300

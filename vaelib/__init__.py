@@ -1,6 +1,16 @@
 """The variational auto-encoder of Kingma & Welling (arXiv:1312.6114).
 
-It implements the equations of the paper, one by one, to be read beside it.
+The equations of the paper are implemented one by one, to be read beside it:
+
+- `model`: encoder and decoder, sections 2.3 and 3, Appendix C.
+- `losses`: the terms of the bound, equations (10) to (12), Appendix B.
+- `bounds`: estimators of the bound, equations (2) and (6) to (8).
+- `exact`: models whose evidence is known, equations (1) to (3).
+- `gradients`: two estimators of a gradient, sections 2.2 to 2.4, (4) and (5).
+- `training`: Algorithm 1; `evaluation`: test terms and the likelihood.
+
+The other modules load data, draw figures, and write runs. `vaelib.sweeps` trains many
+runs at once, and `vaelib.widgets` contains the widgets for notebooks.
 """
 
 from __future__ import annotations
