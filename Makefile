@@ -61,7 +61,7 @@ picture: .venv/dev.stamp  ## photograph the explorer in Chromium, for the README
 	$(BIN)/python book/picture.py
 
 bench: .venv/dev.stamp  ## speed against a plain loop; 15 minutes on a quiet machine
-	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 lint: .venv/dev.stamp lint-js
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from measure import ROOT
 
 RESULTS = Path(__file__).with_name("results.md")
 BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->"
-HEADER = ["| what | vaelib | plain | ratio | asked |", "|---|---|---|---|---|"]
+HEADER = ["| what | vaelib | plain | ratio | goal |", "|---|---|---|---|---|"]
 HEADLINES = (  # rows that the READMEs show
     "training to 105.55 test nats, median of 5 seeds",
     "whole process with its pictures, to the same point",

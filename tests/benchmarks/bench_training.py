@@ -42,13 +42,13 @@ def bench_target(folder: Path) -> list[Row]:
     seconds = [s for s, _ in ours]
     nats = ", ".join(f"{nats:.2f}" for _, nats in ours[: len(SEEDS)])
 
-    def row(what: str, s: float, asked: str = "") -> Row:
-        return Row(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", asked)
+    def row(what: str, s: float, goal: str = "") -> Row:
+        return Row(what, f"{s:.1f} s", f"{theirs:.1f} s", f"{theirs / s:.1f}", goal)
 
-    asked = f"at least 8; test nats {nats}"
+    goal = f"at least 8; test nats {nats}"
     return [
         row("training to 105.55 test nats, median of 5 seeds", median(seconds)),
-        row("the same, slowest seed and turn", max(seconds), asked),
+        row("the same, slowest seed and turn", max(seconds), goal),
     ]
 
 
@@ -149,12 +149,12 @@ def linear_epoch(config: TrainConfig) -> float:
 
 
 def over_products(
-    what: str, ours: Callable[[], float], bare: Callable[[], float], asked: str = ""
+    what: str, ours: Callable[[], float], bare: Callable[[], float], goal: str = ""
 ) -> Row:
     """Return a row that compares five measurements with the bare matrix products."""
     o, t, ratio = in_turn(ours, bare, 5)
     what = f"{what}, over its bare matrix products"
-    return Row(what, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", asked)
+    return Row(what, f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", goal)
 
 
 def bench_products(folder: Path) -> list[Row]:
@@ -167,8 +167,8 @@ def bench_products(folder: Path) -> list[Row]:
     for what, compiled, bound in (("", False, 1.6), (", --compile", True, 1.25)):
         ours = epochs_of(TrainConfig(epochs=9, compile=compiled))
         next(ours)
-        asked = f"at most {bound}"
-        rows.append(over_products(f"one epoch{what}", seconds_of(ours), bare, asked))
+        goal = f"at most {bound}"
+        rows.append(over_products(f"one epoch{what}", seconds_of(ours), bare, goal))
     return rows
 
 

@@ -24,7 +24,7 @@ class Row(NamedTuple):
     ours: str
     plain: str = ""
     ratio: str = ""
-    asked: str = ""
+    goal: str = ""
 
 
 def timed(work: Callable[[], object]) -> float:
