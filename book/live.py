@@ -20,6 +20,7 @@ from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
 STATE = "application/vnd.jupyter.widget-state+json"
+WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
 VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 
@@ -60,8 +61,8 @@ def write_state(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(frontend.state(name, state), "utf-8")
 
-    widget = model["state"]["_anywidget_id"].split(".")[-2]
-    return placeholder(widget, name, text)
+    widget = model["state"]["_anywidget_id"].rpartition(".")[2]
+    return placeholder(WIDGETS[widget], name, text)
 
 
 def leaves(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:

@@ -37,7 +37,12 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if ".ipynb_checkpoints" not in path.parts
 )
-MODULES = [path for path in (ROOT / "vaelib").rglob("*.py") if path.stem != "__init__"]
+# All but packages, and the old names of modules that are now in vaelib/sweeps.
+MODULES = [
+    path
+    for path in (ROOT / "vaelib").rglob("*.py")
+    if path.stem != "__init__" and "The old name of" not in path.read_text("utf-8")
+]
 GENERATED = [
     "search.html",
     "genindex.html",
