@@ -41,7 +41,7 @@ PAGES = sorted(
 MODULES = [
     path
     for path in (ROOT / "vaelib").rglob("*.py")
-    if path.stem != "__init__" and "The old name of" not in path.read_text("utf-8")
+    if path.stem != "__init__" and "DeprecationWarning" not in path.read_text("utf-8")
 ]
 GENERATED = [
     "search.html",
