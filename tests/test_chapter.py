@@ -11,7 +11,7 @@ from ipywidgets import FloatSlider, Image
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 
-from vaelib import TrainConfig, chapter, load_dataset, losses, plotting
+from vaelib import TrainConfig, chapter, load_dataset, losses, plotting, training
 from vaelib.model import VAE
 
 
@@ -21,6 +21,17 @@ def test_source_is_that_of_the_library():
     heading, code = "`vaelib.model.VAE.reparameterize`\n", "```python\n@staticmethod\n"
     assert f"{heading}{code}def reparameterize(" in shown
     assert shown.count("```") == 4
+
+
+@pytest.mark.parametrize("thing", [training.updates, VAE])
+def test_source_leaves_out_the_examples_of_docstrings(thing: Any):
+    whole = inspect.getsource(thing)
+    shown = chapter.source(thing).data or ""
+    assert ">>>" in whole
+    assert ">>>" not in shown
+    assert shown.count('"""') == whole.count('"""')
+    last = whole.rpartition('"""')[2].rstrip()  # all code after the last docstring
+    assert shown.endswith(f"{last}\n```")
 
 
 def test_near_marks_a_number_that_it_has_checked():

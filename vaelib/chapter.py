@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,9 @@ if shell := get_ipython():
     shell.run_line_magic("matplotlib", "inline")
 
 
+EXAMPLE = re.compile(r'\n\n *Example:\n.*?(?=\n *""")', re.S)  # ends a docstring
+
+
 def subplots(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 3.5), **kwargs: Any
 ) -> tuple[Figure, Any]:
@@ -40,10 +44,14 @@ def subplots(
 
 
 def source(*things: Any) -> Markdown:
-    """Return the source of functions or classes of vaelib, each under its name."""
+    """Return the source of functions or classes of vaelib, each under its name.
+
+    The examples of docstrings are left out; the API pages show them.
+    """
     listings = []
     for thing in things:
         text = textwrap.dedent(inspect.getsource(thing)).rstrip()
+        text = EXAMPLE.sub("", text)
         name = f"{thing.__module__}.{thing.__qualname__}"
         listings.append(f"`{name}`\n```python\n{text}\n```")
     return Markdown("\n\n".join(listings))
