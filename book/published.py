@@ -220,6 +220,27 @@ def finish_page(
 ICON = re.compile(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"')  # names and code point
 
 
+INDEX = """\
+<!doctype html>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="_static/favicon.svg">
+<meta http-equiv="refresh" content="0; url={page}">
+<a href="{page}">{title}</a>
+"""
+
+
+def write_index(app: Sphinx, error: Exception | None) -> None:
+    """Write index.html, which leads to the first page of the book.
+
+    The one that Sphinx would write names no icon: browsers then ask for favicon.ico,
+    which does not exist.
+    """
+    page = app.builder.get_target_uri(app.config.root_doc)
+    text = INDEX.format(title=app.config.html_title, page=page)
+    (Path(app.outdir) / "index.html").write_text(text, "utf-8")
+
+
 def prune(app: Sphinx, error: Exception | None) -> None:
     """Reduce the theme's icon fonts to the icons that are used, and remove the rest.
 
@@ -267,5 +288,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", link_equations)
     app.connect("doctree-resolved", link_code)
     app.connect("html-page-context", finish_page)
+    app.connect("build-finished", write_index, priority=100)
     app.connect("build-finished", prune)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

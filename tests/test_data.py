@@ -15,17 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import vaelib
-from vaelib import datasets
+import vaelib.data
 from vaelib.data import (
     DataError,
     ImageData,
     binarized,
     draw_binary,
     load_dataset,
+    mnist_bytes,
     pixels,
+    read_idx,
+    sprites,
 )
-from vaelib.datasets import mnist_bytes, read_idx, sprites
 from vaelib.sprites import FACTORS, SHAPES, render
 
 MNIST_MD5 = {
@@ -94,7 +95,7 @@ def test_idx_files_are_read_by_their_header() -> None:
 # Fashion-MNIST
 
 debian = pytest.mark.skipif(
-    not datasets.DEBIAN_FASHION.is_dir(),
+    not vaelib.data.DEBIAN_FASHION.is_dir(),
     reason="Debian's dataset-fashion-mnist is not installed.",
 )
 
@@ -126,7 +127,7 @@ def test_fashion_mnist_from_debian(
         ("train", "train", data.train, data.labels[0]),
         ("test", "t10k", data.test, data.labels[1]),
     ):
-        packed = datasets.DEBIAN_FASHION / f"{file}-images-idx3-ubyte.gz"
+        packed = vaelib.data.DEBIAN_FASHION / f"{file}-images-idx3-ubyte.gz"
         raw = gzip.decompress(packed.read_bytes())[16:]
         assert images.numpy().tobytes() == raw, split
         assert labels.bincount().tolist() == [6000 if split == "train" else 1000] * 10
@@ -144,7 +145,7 @@ def test_fashion_mnist_is_unpacked_only_once(
 ) -> None:
     no_network(monkeypatch)
     first = load_dataset("fashion_mnist", data_dir=str(tmp_path))
-    monkeypatch.setattr(datasets, "DEBIAN_FASHION", tmp_path / "nowhere")
+    monkeypatch.setattr(vaelib.data, "DEBIAN_FASHION", tmp_path / "nowhere")
     again = load_dataset("fashion_mnist", data_dir=str(tmp_path))
     assert torch.equal(again.test, first.test)
 
@@ -153,7 +154,7 @@ def test_fashion_mnist_offline_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_network(monkeypatch)
-    monkeypatch.setattr(datasets, "DEBIAN_FASHION", tmp_path / "nowhere")
+    monkeypatch.setattr(vaelib.data, "DEBIAN_FASHION", tmp_path / "nowhere")
     with pytest.raises(DataError) as error:
         load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
     text = one_sentence(error)

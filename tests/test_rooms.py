@@ -22,10 +22,10 @@ ROOMS = (
     # settings
     *("checks", "config", "errors", "flags", "schedules"),
     # data
-    *("sprites", "images", "datasets", "image_folder", "data"),
+    *("sprites", "images", "image_folder", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
-    *("evaluation", "state", "events", "training"),
+    *("evaluation", "state", "training"),
     # figures and files
     *("plotting", "chapter", "files", "runfiles", "runs"),
     # widgets
@@ -135,7 +135,7 @@ def test_no_room_uses_the_names_that_the_package_hands_on(room: str):
 
 @pytest.mark.parametrize(
     "room",
-    ["data", "datasets", "images", "image_folder", "losses", "model", "schedules"],
+    ["data", "images", "image_folder", "losses", "model", "schedules"],
 )
 def test_plain_rooms_know_no_config(room: str):
     assert "config" not in rooms_of(room)

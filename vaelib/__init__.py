@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vaelib.config import TrainConfig as TrainConfig
     from vaelib.data import load_dataset as load_dataset
-    from vaelib.events import EpochEnd as EpochEnd
-    from vaelib.events import Update as Update
     from vaelib.images import ImageData as ImageData
     from vaelib.model import VAE as VAE
     from vaelib.runs import load as load
+    from vaelib.state import EpochEnd as EpochEnd
     from vaelib.state import State as State
+    from vaelib.state import Update as Update
     from vaelib.state import start as start
     from vaelib.training import updates as updates
 
@@ -42,8 +42,8 @@ HOMES = {
     "load": "runs",
     "State": "state",
     "start": "state",
-    "Update": "events",
-    "EpochEnd": "events",
+    "Update": "state",
+    "EpochEnd": "state",
     "updates": "training",
 }
 

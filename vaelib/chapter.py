@@ -16,11 +16,10 @@ from ipywidgets import Image, VBox, interactive
 from matplotlib.figure import Figure
 
 from vaelib.config import TrainConfig
-from vaelib.events import EpochEnd
 from vaelib.images import ImageData
 from vaelib.model import VAE
 from vaelib.plotting import STYLE
-from vaelib.state import start
+from vaelib.state import EpochEnd, start
 from vaelib.training import updates
 
 plt.style.use(STYLE)  # figures of a chapter look like those of the library

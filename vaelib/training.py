@@ -15,14 +15,13 @@ from torch import Tensor
 
 from vaelib.config import TrainConfig
 from vaelib.evaluation import average_terms
-from vaelib.events import EpochEnd, Update
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
 from vaelib.schedules import beta_at, learning_rate
 
 # "build as build" keeps the name importable from this module.
 from vaelib.state import Adam as Adam
-from vaelib.state import State, steps_per_epoch
+from vaelib.state import EpochEnd, State, Update, steps_per_epoch
 from vaelib.state import build as build
 from vaelib.state import pick_device as pick_device
 from vaelib.state import start as start

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vaelib.datasets import import_torchvision, mnist_bytes
+from vaelib.data import import_torchvision, mnist_bytes
 
 import_torchvision()
 
