@@ -16,8 +16,10 @@ NAMES = [
     "vaelib.load_dataset",
     "vaelib.VAE",
     "vaelib.start",
+    "vaelib.updates",
     "vaelib.chapter.explore",
     "vaelib.runs.load",
+    "vaelib.train.train",
     pytest.param("vaelib.sweeps.sweep", marks=SLOW),  # starts processes of Dask
     "vaelib.sweeps.grid",
     "vaelib.sweeps.compare.results",
