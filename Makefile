@@ -20,8 +20,8 @@ ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
 HTML = $(OUT)/_build/html
 
-.PHONY: train lab test test-fast notebooks book zoo picture bench lint lint-js lock \
-	clean
+.PHONY: train lab test test-fast clean lock lint lint-js
+.PHONY: notebooks book zoo picture bench
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned

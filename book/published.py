@@ -224,7 +224,7 @@ INDEX = """\
 <!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
-<link rel="icon" href="_static/favicon.svg">
+<link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url={page}">
 <a href="{page}">{title}</a>
 """
@@ -234,7 +234,7 @@ def write_index(app: Sphinx, error: Exception | None) -> None:
     """Write index.html, which leads to the first page of the book.
 
     The one that Sphinx would write names no icon: browsers then ask for favicon.ico,
-    which does not exist.
+    which does not exist. An empty icon asks for nothing, as the page is left at once.
     """
     page = app.builder.get_target_uri(app.config.root_doc)
     text = INDEX.format(title=app.config.html_title, page=page)
