@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,7 +21,8 @@ class ImageData:
     """Data set of a training and a test split, each a uint8 tensor (N, C, H, W).
 
     `labels` (N,) and `factors` (N, F), if known, are pairs as well: (train, test).
-    `factors` are the true factors that the images were drawn from.
+    `factors` are the true factors that the images were drawn from. `note` says what was
+    read, where the split comes from, and which files were passed over and why.
 
     Raises DataError if the tensors are not uint8, empty, or differ in shape.
 
@@ -43,6 +46,7 @@ class ImageData:
     factors: tuple[Tensor, Tensor] | None = None
     factor_names: tuple[str, ...] = ()
     binarize: str = "none"
+    note: str = ""
 
     def __post_init__(self) -> None:
         for split, x in (("train", self.train), ("test", self.test)):
@@ -62,6 +66,15 @@ class ImageData:
         """Shape (C, H, W) of one image."""
         channels, height, width = self.train.shape[1:]
         return channels, height, width
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the images of both splits, by which a run knows its data again."""
+        digest = hashlib.sha256()
+        for x in (self.train, self.test):
+            digest.update(repr(tuple(x.shape)).encode())
+            digest.update(x.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
     @property
     def binary(self) -> bool:
