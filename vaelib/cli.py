@@ -10,6 +10,7 @@ from typing import Any
 from vaelib import __version__, commands, train
 from vaelib.errors import exit_status
 from vaelib.flags import Parser, add_arguments, argument_type
+from vaelib.streams import with_safe_streams
 
 SWEEP = """Train a grid of runs, one for each combination of the values given, on all
 cores of this machine or on a Dask cluster. Each flag takes one or more values. If no
@@ -19,6 +20,7 @@ skipped, unfinished runs are continued."""
 RUN = "the folder of a run, such as reports/mnist/latest, or a checkpoint"
 
 
+@with_safe_streams
 def main(argv: list[str] | None = None) -> int:
     """Run `vaelib` and return its exit status.
 
@@ -129,6 +131,7 @@ def add_compare(parts: Any) -> None:
         metavar="DIR",
         help="a new folder for the files (default: GROUP/comparison, overwritten)",
     )
+    add_places(part)
 
 
 def add_evaluate(parts: Any) -> None:
@@ -148,6 +151,7 @@ def add_evaluate(parts: Any) -> None:
         default=0,
         help="seed of the noise (default: 0)",
     )
+    add_places(part)
 
 
 def add_traverse(parts: Any) -> None:
@@ -162,7 +166,25 @@ def add_traverse(parts: Any) -> None:
         "--output",
         metavar="FILE",
         default="traversals.png",
-        help="PNG file to write (default: traversals.png)",
+        help="file to write, .png, .pdf or .svg (default: traversals.png)",
+    )
+    add_places(part)
+
+
+def add_places(part: Parser) -> None:
+    """Add the flags that say where the data of a run are, if they have moved."""
+    part.add_argument(
+        "--dataset",
+        type=argument_type("dataset"),
+        default="",
+        metavar="folder:PATH",
+        help="where the pictures are now (default: where they were)",
+    )
+    part.add_argument(
+        "--data-dir",
+        default="",
+        metavar="DIR",
+        help="folder for downloads (default: that of the run)",
     )
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from vaelib.checks import one_line, path_of
 from vaelib.config import ConfigError, field_types, invalid
 from vaelib.sweeps import grids
 
@@ -53,15 +54,18 @@ def sweep(args: argparse.Namespace) -> int:
 def compare(args: argparse.Namespace) -> int:
     """Run `vaelib compare GROUP`."""
     from vaelib import runs
-    from vaelib.sweeps import compare
+    from vaelib.sweeps import compare, results
 
-    group = Path(args.group)
+    group = path_of(args.group)
     if not group.is_dir():
-        group = Path(args.project_dir) / args.group
-    output = Path(args.output) if args.output else group / "comparison"
+        group = path_of(args.project_dir) / args.group
+    output = path_of(args.output) if args.output else group / "comparison"
     if (output.exists() and args.output) or (output / "run_meta.json").exists():
         raise runs.RunError(f"{output} exists already: give another --output.")
-    found = compare.results(group)
+    places = dict(dataset=args.dataset, data_dir=args.data_dir)
+    found, left_out = results.read_group(group, **places)
+    for name, why in left_out.items():
+        print(one_line(f"note: {name} is left out: {why}"), file=sys.stderr)
     written = compare.write(found, output)
     print(compare.table(found))
     print(f"written to {output}: {', '.join(file.name for file in written)}")
@@ -74,10 +78,8 @@ def evaluate(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vaelib import evaluation, losses, runs
-    from vaelib.data import load_dataset
 
-    model, config = runs.load(args.path)
-    data = load_dataset(*config.data_source)
+    model, config, data = runs.load_with_data(args.path, args.dataset, args.data_dir)
     nats = losses.reconstruction(config.loss, config.sigma)
     rng = torch.Generator().manual_seed(args.seed)
     recon, kl = evaluation.average_terms(model, nats, data.test, rng)
@@ -112,13 +114,13 @@ def traverse(args: argparse.Namespace) -> int:
     import torch
 
     from vaelib import evaluation, files, losses, plotting, runs
-    from vaelib.data import load_dataset, pixels
+    from vaelib.data import pixels
 
-    output = Path(args.output)
+    output = path_of(args.output)
+    files.check_figure_name(output)
     if output.exists():
         raise runs.RunError(f"{output} exists already: give another --output.")
-    model, config = runs.load(args.path)
-    data = load_dataset(*config.data_source)
+    model, config, data = runs.load_with_data(args.path, args.dataset, args.data_dir)
     if not 0 <= args.image < len(data.test):
         last = len(data.test) - 1
         raise ConfigError(f"image is {args.image}: give a number from 0 to {last}.")

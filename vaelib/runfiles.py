@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 import vaelib
 from vaelib import config as configs
 from vaelib import files, plotting
+from vaelib.checks import UserError
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, pixels
 from vaelib.losses import title
@@ -48,7 +49,7 @@ COLUMNS = (
 )
 
 
-class RunError(ValueError):
+class RunError(UserError):
     """A run cannot be created, resumed or read; the message is one sentence."""
 
 
@@ -58,11 +59,12 @@ class RunLocked(RunError):
 
 @dataclass
 class Run:
-    """Folder, settings and log of one run."""
+    """Folder, settings and log of one run, and facts about its data set."""
 
     path: Path
     config: TrainConfig
     rows: list[dict[str, float]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def lock(self):
@@ -98,6 +100,7 @@ class Run:
         weights = state.model.state_dict()
         saved = dict(
             config=asdict(self.config),
+            dataset=facts_of(data),
             shape=list(data.shape),
             epoch=end.epoch,
             weights={name: tensor.cpu() for name, tensor in weights.items()},
@@ -202,16 +205,7 @@ class Run:
 
     def write_meta(self, data: ImageData) -> None:
         """Write `run_meta.json`: settings, data set, versions and the time."""
-        facts = dict(
-            name=data.name,
-            shape=data.shape,
-            train=len(data.train),
-            test=len(data.test),
-            classes=data.classes,
-            source=data.source,
-            licence=data.licence,
-            binarize=data.binarize,
-        )
+        self.facts = facts_of(data)
         versions = dict(
             vaelib=vaelib.__version__,
             torch=torch.__version__,
@@ -219,12 +213,48 @@ class Run:
         )
         meta = dict(
             config=asdict(self.config),
-            dataset=facts,
+            dataset=self.facts,
             versions=versions,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-        files.write(self.path / "run_meta.json", text.encode())
+        # A path may have bytes that are no text; JSON has escapes for them as well.
+        content = text.encode(errors="backslashreplace")
+        files.write(self.path / "run_meta.json", content)
+
+
+def facts_of(data: ImageData) -> dict[str, Any]:
+    """Return what a run records about its data set, in plain values."""
+    return dict(
+        name=data.name,
+        shape=list(data.shape),
+        train=len(data.train),
+        test=len(data.test),
+        checksum=data.checksum,
+        classes=list(data.classes),
+        source=data.source,
+        licence=data.licence,
+        binarize=data.binarize,
+    )
+
+
+def require_same_data(facts: dict[str, Any], data: ImageData) -> None:
+    """Raise RunError if `data` are not those that a run with these `facts` was made of.
+
+    Facts that the run does not have, since an older version wrote it, are not compared.
+    """
+    now = facts_of(data)
+    names = ("shape", "train", "test", "binarize", "checksum")
+    if all(facts.get(name, now[name]) == now[name] for name in names):
+        return
+    then, found = (f"{f['train']} + {f['test']}" for f in (facts, now))
+    change = f"{then} (training + test) then, {found} now"
+    if then == found:
+        change = f"{then} (training + test), but not the same as then"
+    raise RunError(
+        f"the pictures of {data.name} have changed since this run was trained: "
+        f"{change}; give those it was trained on, or start a new run."
+    )
 
 
 def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
@@ -238,7 +268,7 @@ def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
         with torch.device("meta"):
             model = build(configs.from_dict(saved["config"]), tuple(saved["shape"]))
         model.load_state_dict(saved["weights"], assign=True)
-        return model, saved
+        return model.float(), saved  # the weights may be of half precision
     except Exception as error:
         raise unreadable(file, error) from None
 

@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
     test = load_dataset("sprites", image_size=8).test
     assert len(found) == 9
     for result in found:
-        run = group / result.config.name
+        run = group / result.name
         with open(run / "curves" / "train_log.csv", newline="") as lines:
             rows = list(csv.DictReader(lines))
         figures = result.figures
@@ -119,7 +119,7 @@ def test_csv_has_a_line_for_each_run(found: list[compare.Result]):
     lines = list(csv.DictReader(io.StringIO(compare.table_csv(found))))
     assert len(lines) == 9
     for line, result in zip(lines, found, strict=True):
-        assert (line["kind"], line["run"]) == (result.kind, result.config.name)
+        assert (line["kind"], line["run"]) == (result.kind, result.name)
         assert line["loss"] == result.config.loss
         assert int(line["seed"]) == result.config.seed
         assert "latent_dim" not in line, "it does not vary"
