@@ -18,6 +18,7 @@ import vaelib
 from vaelib import runs
 from vaelib.images import ImageData
 from vaelib.runfiles import RunError
+from vaelib.sweeps import compare
 from vaelib.train import main, train
 
 if TYPE_CHECKING:
@@ -187,3 +188,14 @@ def test_they_do_not_count_as_settings_that_vary(run: Path, cli: Cli, tmp_path: 
 def test_a_setting_of_the_model_may_not_change(run: Path, cli: Cli):
     assert "latent_dim" in cli("train", "--resume", run, "--latent-dim", 3).refusal
     assert "dataset" in cli("train", "--resume", run, "--dataset", "mnist").refusal
+
+
+def test_runs_on_the_same_pictures_are_compared_wherever_these_were(
+    home: Path, cli: Cli
+):
+    shutil.copytree("pics", "same")
+    flags = [*SIZES.split(), *OTHERS.split(), "--seed", "2"]
+    assert cli("train", *flags, "--dataset", "folder:same").code == 0
+    found = compare.results("reports/folder")
+    kinds = [result.kind for result in found]
+    assert kinds == 2 * ["folder:pics 1x8x8 grey, cross-entropy"]

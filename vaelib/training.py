@@ -143,9 +143,11 @@ def updates(
             yield Update(state.step, state.epoch, beta_now, sums, len(x))
 
         require_finite(state, steps)
+        rng = state.rng.clone_state()  # a test that is interrupted is made again
+        draw_seed(rng)  # as PyTorch's DataLoader of the test split does
+        end = measure(state, data, config, beta(state.step - 1), rng, began)
         with hold_interrupts():
-            draw_seed(state.rng)  # as PyTorch's DataLoader of the test split does
-            end = measure(state, data, config, beta(state.step - 1), state.rng, began)
+            state.rng.set_state(rng.get_state())
             state.epoch += 1
         yield end
 
