@@ -27,7 +27,7 @@ ROOMS = (
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),
     # figures and files
-    *("plotting", "chapter", "files", "runfiles", "runs"),
+    *("plotting", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),

@@ -666,7 +666,7 @@ def test_a_missing_compiler_is_said_before_anything_begins(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
     torch._dynamo.reset()
     with pytest.raises(
         ConfigError, match=r"compile is True: .* C\+\+ compiler"

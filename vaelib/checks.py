@@ -49,7 +49,11 @@ def one_line(text: str, most: int = 500) -> str:
 
 def invalid(name: str, value: Any, advice: str) -> ConfigError:
     """Return the error for a setting: its name, its value, and what to give instead."""
-    return ConfigError(f"{name} is {value!r}: {advice}.")
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # Python prints no number of 4300 digits
+        shown = "too long to be shown"
+    return ConfigError(f"{name} is {shown}: {advice}.")
 
 
 def path_of(text: str | os.PathLike[str]) -> Path:

@@ -68,7 +68,7 @@ def compare(args: argparse.Namespace) -> int:
         print(one_line(f"note: {name} is left out: {why}"), file=sys.stderr)
     written = compare.write(found, output)
     print(compare.table(found))
-    print(f"written to {output}: {', '.join(file.name for file in written)}")
+    print(one_line(f"written to {output}: {', '.join(file.name for file in written)}"))
     return 0
 
 
@@ -129,7 +129,7 @@ def traverse(args: argparse.Namespace) -> int:
     nats = losses.reconstruction(config.loss, config.sigma)
     _, kl = evaluation.average_terms(model, nats, data.test, torch.Generator())
     files.write_figure(output, plotting.traversals(model, mu[0], kl))
-    print(f"written to {output}")
+    print(one_line(f"written to {output}"))
     return 0
 
 

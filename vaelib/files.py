@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -91,8 +92,14 @@ def read_tensors(file: Path) -> dict[str, Any]:
     various other exceptions if its content is damaged.
     """
     content = io.BytesIO(file.read_bytes())
+    archive = zipfile.ZipFile(content)
+    # `write_tensors` compresses nothing; a small file could unpack to a huge one.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+        raise zipfile.BadZipFile("it is compressed")
     # torch does not verify the checksums of the archive.
-    if damaged := zipfile.ZipFile(content).testzip():
+    if damaged := archive.testzip():
         raise zipfile.BadZipFile(damaged)
     content.seek(0)
-    return torch.load(content, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():  # of torch, about files it did not write
+        warnings.simplefilter("ignore")
+        return torch.load(content, map_location="cpu", weights_only=True)

@@ -26,14 +26,20 @@ import torch
 from filelock import FileLock, Timeout
 
 import vaelib
-from vaelib import config as configs
 from vaelib import files, plotting
-from vaelib.checks import UserError
+from vaelib.checkpoints import (
+    RunError,
+    facts_of,
+    load_checkpoint,
+    require_complete,
+    require_fit,
+    unreadable,
+)
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, pixels
 from vaelib.losses import title
 from vaelib.model import VAE
-from vaelib.training import EpochEnd, State, build, require_finite, steps_per_epoch
+from vaelib.training import EpochEnd, State, require_finite, steps_per_epoch
 
 COLUMNS = (
     "epoch",
@@ -47,10 +53,6 @@ COLUMNS = (
     "train_total",
     "seconds",
 )
-
-
-class RunError(UserError):
-    """A run cannot be created, resumed or read; the message is one sentence."""
 
 
 class RunLocked(RunError):
@@ -132,9 +134,12 @@ class Run:
             return False
         try:
             saved = files.read_tensors(file)
+            rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
+            require_complete(rows, saved["state"]["epoch"])
             if state:
+                require_fit(state, saved["state"])
                 state.load_state_dict(saved["state"])
-            self.rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
+            self.rows = rows
         except Exception as error:
             raise unreadable(file, error) from None
         return True
@@ -145,16 +150,22 @@ class Run:
         A process that was killed may have left partial files, an old log, or an epoch
         without pictures.
         """
-        self.remove_partial_files()
         if not self.load_state(state):
+            self.remove_partial_files()
             return
+        incomplete = [
+            epoch
+            for epoch in range(len(self.rows))
+            if self.checkpoint(epoch).exists()
+            and not all(picture.exists() for picture in self.pictures(epoch).values())
+        ]
+        for epoch in incomplete:  # before anything is written
+            load_checkpoint(self.checkpoint(epoch))
+
+        self.remove_partial_files()
         self.write_log(data)
-        for row in self.rows:
-            epoch = int(row["epoch"])
-            checkpoint, pictures = self.checkpoint(epoch), self.pictures(epoch)
-            complete = all(picture.exists() for picture in pictures.values())
-            if checkpoint.exists() and not complete:
-                self.write_pictures(epoch, *load_checkpoint(checkpoint), data)
+        for epoch in incomplete:
+            self.write_pictures(epoch, *load_checkpoint(self.checkpoint(epoch)), data)
 
     def remove_partial_files(self) -> None:
         """Remove the temporary files that a killed process left."""
@@ -221,66 +232,3 @@ class Run:
         # A path may have bytes that are no text; JSON has escapes for them as well.
         content = text.encode(errors="backslashreplace")
         files.write(self.path / "run_meta.json", content)
-
-
-def facts_of(data: ImageData) -> dict[str, Any]:
-    """Return what a run records about its data set, in plain values."""
-    return dict(
-        name=data.name,
-        shape=list(data.shape),
-        train=len(data.train),
-        test=len(data.test),
-        checksum=data.checksum,
-        classes=list(data.classes),
-        source=data.source,
-        licence=data.licence,
-        binarize=data.binarize,
-    )
-
-
-def require_same_data(facts: dict[str, Any], data: ImageData) -> None:
-    """Raise RunError if `data` are not those that a run with these `facts` was made of.
-
-    Facts that the run does not have, since an older version wrote it, are not compared.
-    """
-    now = facts_of(data)
-    names = ("shape", "train", "test", "binarize", "checksum")
-    if all(facts.get(name, now[name]) == now[name] for name in names):
-        return
-    then, found = (f"{f['train']} + {f['test']}" for f in (facts, now))
-    change = f"{then} (training + test) then, {found} now"
-    if then == found:
-        change = f"{then} (training + test), but not the same as then"
-    raise RunError(
-        f"the pictures of {data.name} have changed since this run was trained: "
-        f"{change}; give those it was trained on, or start a new run."
-    )
-
-
-def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
-    """Return the model and the whole content of one `vae_epoch_XXXX.pt`.
-
-    Raises `RunError` if the file is damaged or was not written by vaelib.
-    """
-    try:
-        saved = files.read_tensors(file)
-        # Meta tensors take no memory, however large the sizes in an untrusted file.
-        with torch.device("meta"):
-            model = build(configs.from_dict(saved["config"]), tuple(saved["shape"]))
-        model.load_state_dict(saved["weights"], assign=True)
-        return model.float(), saved  # the weights may be of half precision
-    except Exception as error:
-        raise unreadable(file, error) from None
-
-
-def unreadable(file: Path, error: Exception) -> Exception:
-    """Return the exception to raise for a file that could not be read."""
-    if isinstance(error, OSError):
-        return error
-    why = type(error).__name__
-    if isinstance(error, configs.ConfigError):
-        why = str(error).splitlines()[0]
-    return RunError(
-        f"{file} is damaged, or was not written by this version of vaelib ({why}); "
-        "nothing was changed."
-    )

@@ -16,17 +16,12 @@ from typing import Any
 
 from vaelib import config as configs
 from vaelib import files
+from vaelib.checkpoints import load_checkpoint, require_same_data, unreadable
 from vaelib.checks import path_of
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset
 from vaelib.model import VAE
-from vaelib.runfiles import (
-    Run,
-    RunError,
-    load_checkpoint,
-    require_same_data,
-    unreadable,
-)
+from vaelib.runfiles import Run, RunError
 
 
 def create(config: TrainConfig, data: ImageData) -> Run:

@@ -71,7 +71,10 @@ class State:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore a checkpoint that `state_dict` returned, in place."""
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        # The settings of the optimizer are those of the config, as is the device.
+        groups = self.optimizer.state_dict()["param_groups"]
+        moments = saved["optimizer"]["state"]
+        self.optimizer.load_state_dict(dict(state=moments, param_groups=groups))
         self.rng.set_state(saved["rng"])
         self.losses.copy_(saved["losses"])
         self.order_seed = saved["order_seed"]

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vaelib import config as configs
+from vaelib.checks import one_line
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
 from vaelib.flags import Parser, add_arguments
@@ -59,12 +60,13 @@ def train(
     with ThreadPoolExecutor(1) as pool:
         known = data or resumed
         loading = None if known else pool.submit(load_dataset, *config.data_source)
-        from vaelib import runfiles, runs
+        from vaelib import runs
+        from vaelib.checkpoints import require_same_data
         from vaelib.training import EpochEnd, start, updates
 
         if resumed:
             data = data or runs.load_data(config, resumed.facts)
-            runfiles.require_same_data(resumed.facts, data)
+            require_same_data(resumed.facts, data)
         if loading:
             data = loading.result()
     assert data
@@ -192,7 +194,8 @@ def command(args: argparse.Namespace) -> int:
         print(beta_note(config), file=sys.stderr)
     run = train(config, resumed=resumed)
     picture = run.pictures(config.epochs - 1)["reconstructions"]
-    print(f"written to {run.path}; look at {picture} and the pictures next to it.")
+    done = f"written to {run.path}; look at {picture} and the pictures next to it."
+    print(one_line(done))
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import replace
@@ -23,6 +24,7 @@ REFERENCE: dict[str, Any] = dict(
     loss=["bce", "bce_logits", "mse"],
     beta_schedule=["none", "linear", "cyclic"],
 )
+MOST_RUNS = 10_000
 SINGLE = ("project_dir", "group")  # all runs of a sweep go to one folder
 
 
@@ -46,11 +48,15 @@ def grid(*, zipped: Any = False, **settings: Any) -> list[TrainConfig]:
     """
     for name, value in settings.items():
         check(name, value)
+    zipped = configs.check("zip", bool, zipped, {})
     lists = {
         name: as_list(name, settings[name])
         for name in configs.field_types()
         if name in settings
     }
+    count = math.prod(len(values) for values in lists.values())
+    if count > MOST_RUNS and not zipped:
+        raise ConfigError(f"the grid has {count} runs: give at most {MOST_RUNS}.")
     varied = [name for name, values in lists.items() if len(values) > 1]
     paired = zipped and varied
     rows = pairs(lists) if paired else itertools.product(*lists.values())
@@ -85,9 +91,11 @@ def check(name: str, value: Any) -> None:
 def as_list(name: str, value: Any) -> list[Any]:
     """Return the values of a field: one, or those of a list, tuple, range or array.
 
-    A tuple for `hidden_dim` is one value.
+    A tuple for `hidden_dim` is one value. Raises ConfigError if there are too many.
     """
     value = plain(value)
+    if isinstance(value, list | tuple | range) and value[MOST_RUNS:]:
+        raise ConfigError(f"{name} has too many values: give at most {MOST_RUNS}.")
     if isinstance(value, tuple) and name == "hidden_dim":
         return [value]
     return list(value) if isinstance(value, list | tuple | range) else [value]
@@ -124,7 +132,7 @@ def run_name(config: TrainConfig, fields: list[str]) -> str:
     clean = re.sub(r"[^\w.+=-]", "_", text)
     if clean == text and len(text) <= 100 and not text.endswith("."):
         return text
-    return f"{clean[:91]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{clean[:91]}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def format_value(value: Any) -> str:
@@ -166,7 +174,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     """
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{file} is not a TOML file ({error}): "
             "give lines such as latent_dim = [2, 8]."
@@ -191,5 +199,8 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 def parse_value(name: str, value: Any) -> Any:
     """Return one value of a TOML file, read as a flag is; layers may be a list."""
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    except ValueError:  # a number of more than 4300 digits
+        raise configs.invalid(name, value, "give a shorter number") from None
     return configs.parse(name, text)

@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelib import runs
+from vaelib.checkpoints import load_checkpoint, require_same_data
 from vaelib.checks import path_of
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData
@@ -24,7 +25,7 @@ from vaelib.errors import error_message, is_user_error
 from vaelib.evaluation import active_units
 from vaelib.losses import LOSSES
 from vaelib.model import VAE
-from vaelib.runfiles import RunError, load_checkpoint, require_same_data
+from vaelib.runfiles import RunError
 from vaelib.sweeps.grids import varying
 
 FIGURES = ("recon", "kl", "total", "neg_elbo", "active_units", "seconds")
