@@ -132,7 +132,8 @@ def run_name(config: TrainConfig, fields: list[str]) -> str:
     clean = re.sub(r"[^\w.+=-]", "_", text)
     if clean == text and len(text) <= 100 and not text.endswith("."):
         return text
-    return f"{clean[:91]}-{hashlib.sha256(text.encode(errors='backslashreplace')).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{clean[:91]}-{digest[:8]}"
 
 
 def format_value(value: Any) -> str:
