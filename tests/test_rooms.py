@@ -32,8 +32,9 @@ ROOMS = (
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),
     # many runs
-    *("train", "sweeps.grids", "sweeps.cluster", "sweeps.jobs", "sweeps.runner"),
-    *("sweeps.results", "sweeps.tables", "sweeps.figures", "sweeps.compare", "sweeps"),
+    *("train", "sweeps.grids", "sweeps.workers", "sweeps.cluster", "sweeps.jobs"),
+    *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),
+    *("sweeps.compare", "sweeps"),
     # the command line
     *("commands", "cli"),
 )

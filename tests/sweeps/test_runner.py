@@ -12,11 +12,12 @@ import re
 import shlex
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ from test_resume import assert_same_run
 from vaelib import files, runs
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset
-from vaelib.sweeps import cluster, grid, sweep
+from vaelib.errors import Interrupted
+from vaelib.runfiles import RunError
+from vaelib.sweeps import cluster, grid, runner, sweep, workers
 from vaelib.sweeps.jobs import plan
 from vaelib.train import train
 
@@ -138,8 +141,8 @@ def kill_all(process: psutil.Popen) -> None:
 
 
 def until(happened: Callable[[], object], what: str) -> None:
-    """Wait until something happens, at most a minute."""
-    end = time.monotonic() + 60
+    """Wait until something happens, at most two minutes."""
+    end = time.monotonic() + 120
     while not happened():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.02)
@@ -236,7 +239,7 @@ def test_a_failed_run_does_not_stop_the_others(
     title, *lines = answer.err.splitlines()
     assert title == "3 of 4 runs failed:"
     reasons = dict(line.strip().split(": ", 1) for line in lines)
-    assert list(reasons) == ["lr=0.002", "lr=0.003", "lr=1000000.0"]
+    assert list(reasons) == ["lr=1000000.0", "lr=0.002", "lr=0.003"]
     assert "is not an empty folder, and no run" in reasons["lr=0.002"]
     assert "state.pt is damaged" in reasons["lr=0.003"]
     assert "the loss is not finite at step" in reasons["lr=1000000.0"]
@@ -313,28 +316,205 @@ def test_the_estimate_is_near_the_time_of_an_epoch_on_a_worker(client: Any):
 # Interruptions
 
 
-def test_a_worker_is_killed_again_and_again(
+def workers_of(local: Any) -> list[psutil.Process]:
+    """Return the worker processes of a local cluster."""
+    found = (one.process.pid for one in local.processes if one.process and one.runs)
+    return [psutil.Process(pid) for pid in found]
+
+
+def test_all_workers_are_killed_again_and_again(
     client: Any, reference: Path, tmp_path: Path
 ):
-    killed, over, rng = [], threading.Event(), random.Random(7)
+    """They hold the data too, which this sweep was given as tensors."""
+    killed, over, rng = 0, threading.Event(), random.Random(7)
 
     def kill() -> None:
-        while not over.wait(rng.uniform(0.5, 1.5)) and len(killed) < 3:
-            tasks = client.processing()
-            if busy := [address for address in tasks if tasks[address]]:
-                [process] = client.run(os.getpid, workers=busy[:1]).values()
-                os.kill(process, signal.SIGKILL)
-                killed.append(busy[0])
+        nonlocal killed
+        while killed < 3 and not over.wait(rng.uniform(0.5, 1.5)):
+            if any(client.processing().values()):
+                for process in workers_of(client.cluster):
+                    process.kill()
+                killed += 1
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        assert sweep(grid_in(tmp_path), client, quiet=True) == {}
+        data = load_dataset("sprites", image_size=8)
+        assert sweep(grid_in(tmp_path), client, data, quiet=True) == {}
     finally:
         over.set()
         killer.join()
-    assert len(killed) == 3
+    assert killed == 3
     assert_same_group(tmp_path / "g", reference)
+
+
+@contextmanager
+def after_an_epoch(folder: Path, happen: Callable[[], object]) -> Iterator[None]:
+    """Let something happen as soon as a sweep in the `with` block ends an epoch."""
+
+    def wait() -> None:
+        until(lambda: list(folder.glob("*/state.pt")), "an epoch")
+        happen()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def test_workers_are_killed_while_they_start(tmp_path: Path):
+    """At first all of them, and then one."""
+    configs = grid(**SPRITES | dict(epochs=1), seed=[1, 2], project_dir=str(tmp_path))
+    with cluster.local_cluster(2) as two, Client(two) as client:
+        for count in (2, 1):
+            until(lambda: len(workers_of(two)) == 2, "two processes")
+            killed = workers_of(two)[:count]
+            for process in killed:
+                process.kill()
+            psutil.wait_procs(killed, timeout=10)
+        assert sweep(configs, client, quiet=True) == {}
+
+
+def test_workers_that_cannot_be_replaced(
+    cli: Cli, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The sweep ends with a sentence, and the same command continues it."""
+    before = set(psutil.Process().children())
+    monkeypatch.setattr(workers, "STARTS", 2)
+
+    def kill() -> None:
+        monkeypatch.setattr(workers, "PROGRAM", "import nowhere")
+        for process in set(psutil.Process().children()) - before:
+            process.kill()
+
+    with after_an_epoch(tmp_path / "g", kill):
+        answer = cli("sweep", *flags_in(tmp_path, workers=2))
+    assert answer.refusal == (
+        "vaelib sweep: no worker process can be started "
+        "(ModuleNotFoundError: No module named 'nowhere'), "
+        "all finished epochs are kept: repeat the command to continue."
+    )
+    assert set(psutil.Process().children()) <= before
+    monkeypatch.undo()
+    assert sum(job.ended for job in plan(grid_in(tmp_path))) in range(1, 12)
+    assert cli("sweep", *flags_in(tmp_path, workers=2)).code == 0
+    assert_same_group(tmp_path / "g", reference)
+
+
+def test_a_process_that_does_not_connect_is_replaced(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "CONNECT", 0.2)
+    monkeypatch.setattr(workers, "STARTS", 2)
+    monkeypatch.setattr(workers, "PROGRAM", "import time; time.sleep(60)")
+    worker, pids = workers.WorkerProcess("0", {}), set()
+    while not worker.failed:
+        worker.look_after("tcp://127.0.0.1:1", connected=False)
+        pids.add(worker.process and worker.process.pid)
+    assert len(pids) == 2
+    assert worker.reason() == f"exit status {-signal.SIGKILL}"
+    worker.end(deadline=0)
+
+
+def test_no_worker_on_a_cluster_of_the_user(
+    client: Any,
+    reference: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """The only worker stands still and the user stops the sweep; then it is killed."""
+    monkeypatch.setattr(workers, "NOTE", 0.5)
+    monkeypatch.setattr(workers, "WAIT", 2)
+    monkeypatch.setattr(runner, "STOP", 2)
+    configs = grid_in(tmp_path)
+    one: Any = cluster.local_cluster(1)
+    # A client of an address knows nothing of the processes.
+    with one, Client(one.scheduler_address) as mine:
+        mine.wait_for_workers(1, timeout=60)
+        one.over.set()  # nobody replaces them
+
+        def lose_it() -> None:
+            workers_of(one)[0].suspend()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with after_an_epoch(tmp_path / "g", lose_it), pytest.raises(Interrupted) as end:
+            sweep(configs, mine)
+        assert str(end.value) == (
+            "stopped, but no worker saved the epochs that were not finished: "
+            "repeat the command to continue."
+        )
+        for process in workers_of(one):
+            process.kill()
+        began = time.monotonic()
+        with pytest.raises(RunError, match="no worker has been there for 2 s, all"):
+            sweep(configs, mine)
+        assert 2 <= time.monotonic() - began < 30
+    note = "vaelib sweep: no worker is there: waiting for one, at most 2 s.\n"
+    assert capsys.readouterr().err.endswith(note)
+    assert sweep(configs, client, quiet=True) == {}
+    assert_same_group(tmp_path / "g", reference)
+
+
+def test_the_scheduler_is_gone(
+    start: Start, client: Any, reference: Path, tmp_path: Path, monkeypatch: Any
+):
+    """It does not answer, or it is killed."""
+    monkeypatch.setattr(workers, "ANSWER", 10)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    where = ("--host", "127.0.0.1", "--no-dashboard")
+    module = "distributed.cli.dask_scheduler"
+    scheduler = start("scheduler", module, *where, "--port", address.split(":")[2])
+    start("worker", "distributed.cli.dask_worker", address, *where, "--nthreads", "1")
+    configs = grid_in(tmp_path)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        with Client(address, timeout=60) as mine:
+            mine.wait_for_workers(1, timeout=60)
+            gone = after_an_epoch(
+                tmp_path / "g", lambda n=number: os.kill(scheduler.pid, n)
+            )
+            with gone, pytest.raises(RunError, match="the Dask scheduler is gone, all"):
+                sweep(configs, mine, quiet=True)
+            scheduler.resume()
+    monkeypatch.undo()
+    assert sweep(configs, client, quiet=True) == {}
+    assert_same_group(tmp_path / "g", reference)
+
+
+def test_a_script_needs_no_guard(tmp_path: Path):
+    """A worker process does not import the script that has started it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from vaelib.sweeps import grid, sweep\n"
+        "sizes = dict(dataset='sprites', image_size=8, hidden_dim=(8,), epochs=1)\n"
+        "print(sweep(grid(**sizes, seed=[1, 2], group='g'), workers=2))\n"
+    )
+    command = [sys.executable, str(script)]
+    pipes: dict[str, Any] = dict(capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, **pipes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("2 runs, 0 finished, 0 begun, in") == 1
+    assert done.stdout.endswith("[2 of 2]\n{}\n")
+    assert len(list((tmp_path / "reports" / "g").glob("seed=*/vae_epoch_0000.pt"))) == 2
+
+
+def test_it_says_that_it_waits_for_another_process(
+    client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    configs = grid(**SPRITES | dict(epochs=1), seed=[1, 2], project_dir=str(tmp_path))
+    other = plan(configs)[1]
+    other.acquire()
+
+    def release() -> None:
+        time.sleep(3)
+        other.lock.close()
+
+    with after_an_epoch(other.run.path.parent, release):
+        assert sweep(configs, client) == {}
+    assert capsys.readouterr().err == (
+        "vaelib sweep: waiting for another process, which trains seed=2; "
+        "Ctrl-C ends this.\n"
+    )
 
 
 def test_the_whole_command_is_killed_again_and_again(
@@ -422,7 +602,7 @@ def test_a_local_cluster_listens_on_loopback_only(client: Any):
     listening = [
         found.laddr.ip for found in sockets if found.status == psutil.CONN_LISTEN
     ]
-    assert len(listening) >= 5
+    assert len(listening) >= 4
     assert set(listening) == {"127.0.0.1"}
     assert client.dashboard_link.startswith("http://127.0.0.1:")
 

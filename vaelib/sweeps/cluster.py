@@ -7,31 +7,26 @@ killed; workers and client need no common folder.
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
-from dask import config as dask_config
 from dask.system import CPU_COUNT
-from distributed import Client, Nanny, Scheduler, SpecCluster, get_worker
+from distributed import Client, get_worker
 from distributed.system import MEMORY_LIMIT
 
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData
-from vaelib.runfiles import Run
+from vaelib.errors import error_message
+from vaelib.runfiles import Run, RunError
+from vaelib.sweeps.workers import LocalCluster, count_threads
 from vaelib.training import EpochEnd, start, steps_per_epoch, updates
 
-LOOPBACK = "127.0.0.1"
 TIMEOUT = 10.0  # seconds, for a scheduler to answer and for its first worker
-# Dask's messages about workers that were killed would only confuse the user.
-LOG_LEVEL: Any = logging.CRITICAL
 
 # In a worker process
 
@@ -44,12 +39,9 @@ def stop(sweep: str) -> None:
     STOPPED.add(sweep)
 
 
-def dask_setup(worker: Any) -> None:
-    """Ignore Ctrl-C in a worker process: the client handles it, and stops the tasks.
-
-    Dask calls this function when a worker of `local_cluster` starts.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def keep(data: ImageData) -> ImageData:
+    """Return the data: a task, whose result Dask has again if its worker is killed."""
+    return data
 
 
 def one_epoch(
@@ -100,37 +92,29 @@ def read_files(folder: Path) -> dict[str, bytes]:
 # Clusters
 
 
-def local_cluster(workers: int) -> SpecCluster:
+def local_cluster(workers: int) -> LocalCluster:
     """Return a Dask cluster of worker processes on this machine.
 
     They share its cores and accept connections from this machine only. If there are
-    GPUs, each worker uses one.
+    GPUs, each worker uses one. A worker that is killed is replaced. Raises RunError if
+    Dask cannot start.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [str(i) for i in range(torch.cuda.device_count())]
     if visible:
         gpus = visible.split(",")
-    common = dict(
-        host=LOOPBACK,
-        nthreads=1,
-        dashboard=False,
-        preload=["vaelib.sweeps.cluster"],
-        silence_logs=LOG_LEVEL,
-    )
-    spec = {}
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, CPU_COUNT // workers)))
+    environments = []
     for i in range(workers):
-        env = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
-        spec[i] = dict(cls=Nanny, options=dict(common, env=env))
-    options = dict(
-        host=LOOPBACK, port=0, dashboard=True, dashboard_address=f"{LOOPBACK}:0"
-    )
-    scheduler = dict(cls=Scheduler, options=options)
-
-    # This replaces Dask's own environment, in which malloc returns memory to the system
-    # at once: an epoch would take 1.3 times as long.
-    environ = {"OMP_NUM_THREADS": max(1, CPU_COUNT // workers)}
-    with dask_config.set({"distributed.nanny.pre-spawn-environ": environ}):
-        return SpecCluster(spec, scheduler, silence_logs=LOG_LEVEL)
+        gpu = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
+        environments.append({"OMP_NUM_THREADS": threads, **gpu})
+    try:
+        return LocalCluster(environments)
+    except RuntimeError as error:
+        raise RunError(
+            f"Dask cannot start on this machine ({error_message(error)}): "
+            "close other programs and repeat the command."
+        ) from None
 
 
 def default_workers(runs: int) -> int:
@@ -155,20 +139,16 @@ def connect(address: str) -> Client:
             f"scheduler is {address!r}, but no Dask scheduler answers there ({error}): "
             "start one with `dask scheduler`."
         ) from None
-    try:
-        client.wait_for_workers(1, timeout=TIMEOUT)
-    except TimeoutError:
-        client.close()
-        raise ConfigError(
-            f"the scheduler at {address} has no workers: "
-            f"start some with `dask worker {address}`."
-        ) from None
+    end = time.monotonic() + TIMEOUT
+    while not count_threads(client):
+        if time.monotonic() > end:
+            client.close()
+            raise ConfigError(
+                f"the scheduler at {address} has no workers: "
+                f"start some with `dask worker {address}`."
+            )
+        time.sleep(0.1)
     return client
-
-
-def count_threads(client: Any) -> int:
-    """Return how many tasks a cluster can run at the same time."""
-    return max(1, sum(client.nthreads().values()))
 
 
 def measure_epoch(config: TrainConfig, data: ImageData, steps: int = 20) -> float:

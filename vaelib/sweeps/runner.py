@@ -14,10 +14,9 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, NoReturn
 
-from dask import config as dask_config
-from distributed import Client, Future, wait
+from distributed import Client, Future
 from tqdm import tqdm
 
 from vaelib import runs
@@ -27,13 +26,10 @@ from vaelib.errors import Interrupted, error_message, is_user_error
 from vaelib.runfiles import RunError, RunLocked
 from vaelib.sweeps import cluster
 from vaelib.sweeps.jobs import Job, plan, summary
+from vaelib.sweeps.workers import Workers, say
 from vaelib.train import catch_signals
 
-# The state of a run may have some megabytes, about which Dask would warn.
-NO_SIZE_WARNING = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
-LOST = RunError(
-    "Dask lost the task, perhaps with its scheduler: repeat the command to continue."
-)
+STOP = 60.0  # seconds to save the runs in training when the user stops
 
 
 class Sweep:
@@ -42,11 +38,13 @@ class Sweep:
     def __init__(
         self, jobs: list[Job], client: Any, data: ImageData | None, quiet: bool = False
     ) -> None:
-        self.client, self.quiet, self.token = client, quiet, uuid.uuid4().hex
+        self.workers, self.quiet, self.token = Workers(client), quiet, uuid.uuid4().hex
+        self.jobs = jobs
         self.waiting = deque(job for job in jobs if not job.finished)
         self.running: dict[Future, Job] = {}
         self.failed: dict[str, str] = {}
         self.done, self.total = len(jobs) - len(self.waiting), len(jobs)
+        self.told = False  # that other processes train all the runs that are left
 
         sources = dict.fromkeys(job.run.config.data_source for job in self.waiting)
         self.data = {source: self.load(source, data) for source in sources}
@@ -58,16 +56,18 @@ class Sweep:
             disable=True if quiet else None,  # None: unless there is a terminal
         )
 
-    def load(self, source: tuple[Any, ...], data: ImageData | None) -> Any:
+    def load(self, source: tuple[Any, ...], data: ImageData | None) -> Future:
         """Return a future of a data set, which stays in the memory of the workers.
 
-        Raises the error of a worker that cannot load it.
+        Raises the error of a worker that cannot load it, or RunError without workers.
         """
-        if data:
-            return self.client.scatter(data, broadcast=True)
         # A task, so that Dask loads it again if its worker is killed.
-        future = self.client.submit(load_dataset, *source)
-        error = future.exception()
+        task = (cluster.keep, data) if data else (load_dataset, *source)
+        future = self.workers.submit(*task)
+        while not future.done():
+            self.workers.look()
+            self.workers.wait([future])
+        error = self.workers.error_of(future)
         if not error:
             return future
         if is_user_error(error):
@@ -80,7 +80,8 @@ class Sweep:
     def run(self) -> dict[str, str]:
         """Train until no run is left; return the failed runs with their errors.
 
-        Raises Interrupted if the user stops it, after the state of all runs is saved.
+        Raises Interrupted if the user stops it, after the state of all runs is saved,
+        and RunError if there is no scheduler or, for some time, no worker.
         """
         with catch_signals() as stopped, self.bar:
             try:
@@ -88,24 +89,37 @@ class Sweep:
                     self.start_waiting()
                     self.collect()
                 if stopped.is_set():
-                    self.client.run(cluster.stop, self.token, on_error="ignore")
-                    while self.running:
-                        self.collect(go_on=False)
-                    raise Interrupted(
-                        "stopped, nothing is lost: repeat the command to continue."
-                    )
+                    self.stop()
             finally:
-                for job in self.running.values():
+                for job in self.jobs:
                     job.lock.close()
-        return self.failed
+        names = [job.name for job in self.jobs]  # for the order
+        return {name: self.failed[name] for name in names if name in self.failed}
+
+    def stop(self) -> NoReturn:
+        """Save the runs in training and raise Interrupted.
+
+        It gives up when no worker is there, or after a minute.
+        """
+        end = time.monotonic() + STOP
+        with suppress(RunError):
+            while self.running and self.workers.look() and time.monotonic() < end:
+                self.workers.call(cluster.stop, self.token)  # again: some may be new
+                self.collect(go_on=False)
+        lost = "nothing is lost"
+        if self.running:
+            lost = "but no worker saved the epochs that were not finished"
+        raise Interrupted(f"stopped, {lost}: repeat the command to continue.")
 
     def start_waiting(self) -> None:
         """Start waiting runs, until there are two for each worker thread.
 
         A worker trains one while the files of the other are written.
         """
+        # Without workers too: a cluster may start some when there are tasks.
+        room = 2 * max(1, self.workers.look())
         for _ in range(len(self.waiting)):
-            if len(self.running) >= 2 * cluster.count_threads(self.client):
+            if len(self.running) >= room:
                 break
             job = self.waiting.popleft()
             before = job.ended
@@ -128,31 +142,31 @@ class Sweep:
         config = job.run.config
         data = self.data[config.data_source]
         arguments = (config, data, job.state, self.token, job.new)
-        with dask_config.set(NO_SIZE_WARNING):
-            future = self.client.submit(
-                cluster.one_epoch,
-                *arguments,
-                key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}",
-                priority=job.ended,
-            )
+        future = self.workers.submit(
+            cluster.one_epoch,
+            *arguments,
+            key=f"{job.name}-epoch-{job.ended}-{uuid.uuid4().hex}",
+            priority=job.ended,
+        )
         self.running[future] = job
 
     def collect(self, go_on: bool = True) -> None:
         """Write the files of finished tasks and, if `go_on`, submit the next epochs."""
-        if not self.running:  # other sweeps train all the runs that are left
-            time.sleep(0.2)
+        if not self.running:
+            self.wait_for_others()
             return
-        with suppress(TimeoutError):
-            wait(list(self.running), timeout=0.2, return_when="FIRST_COMPLETED")
+        self.workers.wait(list(self.running))
         for future in [future for future in self.running if future.done()]:
-            job = self.running.pop(future)
-            if future.status != "finished":
-                error: Any = future.exception() if future.status == "error" else LOST
+            if error := self.workers.error_of(future):
+                job = self.running.pop(future)
                 self.failed[job.name] = error_message(error)
                 job.lock.close()
                 continue
+            if not (result := self.workers.result_of(future)):
+                continue
+            job = self.running.pop(future)
             before = job.ended
-            job.write(*future.result())
+            job.write(*result)
             self.bar.update(job.ended - before)
             if job.finished:
                 self.finish(job)
@@ -160,6 +174,17 @@ class Sweep:
                 self.submit(job)
             else:
                 job.lock.close()
+
+    def wait_for_others(self) -> None:
+        """Wait for other processes, which train all the runs that are left."""
+        if self.waiting and not self.told and not self.quiet:
+            self.told = True
+            name, more = self.waiting[0].name, len(self.waiting) - 1
+            say(
+                f"waiting for another process, which trains {name}"
+                f"{f' and {more} more' if more else ''}; Ctrl-C ends this."
+            )
+        time.sleep(0.2)
 
     def finish(self, job: Job, note: str = "") -> None:
         """Release a finished run and print `note` or its last test figures."""
@@ -188,11 +213,14 @@ def sweep(
 
     The result maps the name of a failed run to its error message. `client`: a client of
     a running Dask cluster. Without one, `workers` processes are started on this machine
-    (default: one for each core): a script needs `if __name__ == "__main__":` around the
-    call, because each process imports the script. `data`: your own images.
+    (default: one for each core); they do not import your script. `data`: your own
+    images.
 
-    Raises ConfigError, DataError, RunError or OSError before anything is written, and
-    Interrupted if the user stops it, after the state of all runs is saved.
+    A worker that is killed is replaced. If there is none, the sweep waits for one, on
+    your own cluster at most five minutes, and says so. Raises ConfigError, DataError,
+    RunError or OSError before anything is written, RunError if no worker comes or the
+    scheduler is gone, all finished epochs being kept, and Interrupted if the user stops
+    it, after the state of all runs is saved.
 
     Example:
 
