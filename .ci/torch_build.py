@@ -57,7 +57,8 @@ def offers_cpu(*options: str) -> bool:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except subprocess.TimeoutExpired:  # such as a name server that does not answer
         return False
-    return f"{version}+cpu" in re.split(r"[\s,()]+", found.stdout)
+    [available] = re.findall(r"^Available versions: (.*)", found.stdout, re.M) or [""]
+    return f"{version}+cpu" in available.split(", ")
 
 
 def say(message: str, status: int = 0) -> int:

@@ -146,13 +146,14 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
-    """Address of a package index below which cpu/ has torch and none/ has nothing."""
+    """Address of package indexes: cpu/ and pypi/ have a torch, none/ has nothing."""
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     [version] = re.findall(r"^torch==(.*)", lock, re.MULTILINE)
-    wheel = f"torch-{version}%2Bcpu-py3-none-any.whl"
-    page = tmp_path / "cpu/torch/index.html"
-    page.parent.mkdir(parents=True)
-    page.write_text(f"<!DOCTYPE html><a href='{wheel}'>{wheel}</a>")
+    for name, build in dict(cpu="%2Bcpu", pypi="").items():
+        wheel = f"torch-{version}{build}-py3-none-any.whl"
+        page = tmp_path / name / "torch/index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f"<!DOCTYPE html><a href='{wheel}'>{wheel}</a>")
     handler = partial(QuietHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -186,7 +187,7 @@ no_driver = pytest.mark.skipif(
 def test_without_a_driver_torch_comes_from_the_index_for_cpus(
     build: str, index: str
 ) -> None:
-    done = torch_build(build, f"{index}/cpu", own=f"{index}/none")
+    done = torch_build(build, f"{index}/cpu", own=f"{index}/pypi")
     assert done.stdout.split() == ["--extra-index-url", f"{index}/cpu"]
     assert "1.1 GB" in done.stderr
     assert done.returncode == 0
@@ -203,11 +204,11 @@ def test_an_index_of_the_user_comes_first(index: str) -> None:
 @linux
 @no_driver
 def test_without_an_index_for_cpus_it_says_what_comes(index: str) -> None:
-    done = torch_build("auto", f"{index}/none", own=f"{index}/none")
+    done = torch_build("auto", f"{index}/none", own=f"{index}/pypi")
     assert (done.stdout, done.returncode) == ("", 0)
     for text in (f"{index}/none does not", "4.8 GB", "PIP_EXTRA_INDEX_URL"):
         assert text in done.stderr
-    refused = torch_build("cpu", f"{index}/none", own=f"{index}/none")
+    refused = torch_build("cpu", f"{index}/none", own=f"{index}/pypi")
     assert (refused.stdout, refused.returncode) == ("", 2)
     assert "PIP_EXTRA_INDEX_URL" in refused.stderr
 
@@ -219,7 +220,7 @@ def test_an_index_that_never_answers_costs_a_few_seconds(index: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        done = torch_build("auto", address, own=f"{index}/none")
+        done = torch_build("auto", address, own=f"{index}/pypi")
     assert (done.stdout, done.returncode) == ("", 0)
     assert "4.8 GB" in done.stderr
     assert time.monotonic() - start < 40  # 5 s, and pip twice
@@ -230,7 +231,7 @@ def test_with_a_driver_torch_comes_with_cuda(index: str, tmp_path: Path) -> None
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\n")
     driver.chmod(0o755)
-    own = f"{index}/none"
+    own = f"{index}/pypi"
     done = torch_build("auto", f"{index}/cpu", own=own, path=tmp_path)
     assert (done.stdout, done.returncode) == ("", 0)
     assert "4.8 GB" in done.stderr
