@@ -305,7 +305,6 @@ def test_a_number_that_overflows_later_is_one_sentence(
         "traverse RUN --output full",
         "traverse RUN --output file/below.png",
         "traverse RUN --output no/such/folder.png",
-        "lab --port 80",
     ],
     ids=short,
 )

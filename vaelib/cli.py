@@ -17,6 +17,9 @@ cores of this machine or on a Dask cluster. Each flag takes one or more values. 
 flag has several, the grid is the one of the reference implementation: --latent-dim 2 8
 20 --loss bce bce_logits mse --beta-schedule none linear cyclic. Finished runs are
 skipped, unfinished runs are continued."""
+LAB = """Start JupyterLab in this folder, at the first notebook if it is here. All flags
+go on to JupyterLab, such as --no-browser --port 8899; jupyter-lab --help lists them. As
+root, --allow-root is added."""
 RUN = "the folder of a run, such as reports/mnist/latest, or a checkpoint"
 
 
@@ -38,10 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     add_compare(parts)
     add_evaluate(parts)
     add_traverse(parts)
-    add_command(parts, "lab", commands.lab, "open the notebooks in JupyterLab")
+    about = "open the notebooks in JupyterLab"
+    lab = add_command(parts, "lab", commands.lab, about, LAB)
+    lab.usage = "%(prog)s [-h] [flags of JupyterLab]"
 
     args, unknown = parser.parse_known_args(argv)
-    if unknown:
+    if args.run is commands.lab:
+        args.flags = unknown
+    elif unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return exit_status(args.parser.prog, lambda: args.run(args))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,11 +140,35 @@ def lab(args: argparse.Namespace) -> int:
     jupyter = shutil.which("jupyter-lab", path=here) or shutil.which("jupyter-lab")
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
-    command = [jupyter]
-    first = Path("notebooks/00_quick_start.ipynb")
-    if first.is_file():
-        command.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
+    command = [jupyter, *lab_flags(args.flags)]
     if os.name == "posix":
         # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
         os.execv(jupyter, command)
     return subprocess.call(command)
+
+
+def lab_flags(given: list[str]) -> list[str]:
+    """Return the flags of JupyterLab: those given, after what `vaelib lab` adds.
+
+    It adds the first notebook, if that is here and the user names no other place, and
+    the permission to run as root, which it says on standard error.
+    """
+    added = []
+    first = Path("notebooks/00_quick_start.ipynb")
+    if first.is_file() and not any(map(is_place, given)):
+        added.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
+    is_root = os.name == "posix" and os.geteuid() == 0
+    if is_root and not re.search("allow.root", " ".join(given)):
+        added.append("--allow-root")
+        note = "you are root, so code in a notebook may change every file here"
+        print(f"vaelib lab: {note} (--allow-root is added).", file=sys.stderr)
+    return added + given
+
+
+def is_place(flag: str) -> bool:
+    """Return whether a flag of JupyterLab says what it opens, or in which folder."""
+    value = flag.rpartition("=")[2]
+    is_file = value.endswith((".ipynb", ".md"))
+    is_folder = value != "" and Path(value).is_dir()
+    is_named = re.search("default_url|root_dir|notebook-dir", flag) is not None
+    return is_file or is_folder or is_named
