@@ -355,7 +355,8 @@ def test_weights_of_another_precision_are_converted(
 
 
 @pytest.mark.parametrize(
-    "shape", [[1, 0, 8], [1, 8], [8, 8, 1], [1, 4, 16], [1, 8.0, 8], ["1", 8, 8]]
+    "shape",
+    [[1, 0, 8], [1, 8], [8, 8, 1], [1, 4, 16], [1, 8.0, 8], ["1", 8, 8], [True, 8, 8]],
 )
 def test_a_shape_that_is_not_that_of_the_images(shape: list[Any], run: Path) -> None:
     changed(run / "vae_epoch_0001.pt", lambda saved: saved.update(shape=shape))
@@ -432,6 +433,25 @@ def test_an_optimizer_that_does_not_fit_is_refused(
     assert tree(run) == before
 
 
+@pytest.mark.parametrize("name", ["betas", "eps", "fused", "amsgrad"])
+def test_settings_of_an_optimizer_are_those_of_the_run(
+    name: str, run: Path, tree: Tree
+) -> None:
+    """They are refused in state.pt, or they do not matter: the config has them too."""
+
+    def change(saved: Any) -> None:
+        saved["state"]["optimizer"]["param_groups"][0][name] = "x"
+
+    changed(run / "state.pt", change)
+    before = tree(run)
+    try:
+        ended = resumed(run)
+    except RunError:
+        assert tree(run) == before
+    else:
+        assert ended == [2]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -472,13 +492,16 @@ def test_a_refused_resume_has_changed_nothing(run: Path, tree: Tree) -> None:
 # Pictures
 
 
-def test_what_pillow_warns_of_does_not_reach_the_user(tmp_path: Path) -> None:
+def test_what_pillow_warns_of_does_not_reach_the_user(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     for i in range(2):
         (tmp_path / f"{i}.png").write_bytes(encoded("png", "L"))
     data = {"bomb.png": claimed_png(10_000, 10_000)}
-    tif = bytearray(encoded("tif", "L"))
-    tif[-1:] = b""
-    data["cut.tif"] = bytes(tif[:8]) + b"\x09\x00" + bytes(tif[10:])
+    tif = encoded("tif", "RGB")
+    samples = tif.index(b"\x15\x01\x03\x00") + 8  # the tag SamplesPerPixel
+    data["samples.tif"] = tif[:samples] + b"\x03\x80" + tif[samples + 2 :]
+    data["cut.tif"] = tif[: len(tif) // 2]
     for name, content in data.items():
         file = tmp_path / name
         file.write_bytes(content)
@@ -487,3 +510,4 @@ def test_what_pillow_warns_of_does_not_reach_the_user(tmp_path: Path) -> None:
         assert_readable(str(error.value))
         assert name in str(error.value)
         file.unlink()
+    assert capfd.readouterr().err == ""
