@@ -102,4 +102,7 @@ def read_tensors(file: Path) -> dict[str, Any]:
     content.seek(0)
     with warnings.catch_warnings():  # of torch, about files it did not write
         warnings.simplefilter("ignore")
-        return torch.load(content, map_location="cpu", weights_only=True)
+        saved = torch.load(content, map_location="cpu", weights_only=True)
+    if type(saved) is not dict:
+        raise ValueError("it is not a dictionary")
+    return saved
