@@ -95,7 +95,16 @@ def test_a_run_on_other_images_is_not_evaluated_on_mnist(tmp_path: Path, cli: Cl
     place = str(tmp_path / "run")
     config = vaelib.TrainConfig(hidden_dim=(4,), epochs=1, save_dir=place)
     train(config, data, quiet=True)
+    assert vaelib.load(place)[0].shape == (1, 28, 28)
     assert "20 + 20" in cli("evaluate", tmp_path / "run").refusal
+
+
+def test_images_of_another_shape_than_the_setting_says(tmp_path: Path):
+    images = torch.zeros(20, 3, 8, 5, dtype=torch.uint8)
+    place = str(tmp_path / "run")
+    config = vaelib.TrainConfig(hidden_dim=(4,), epochs=1, save_dir=place)
+    train(config, ImageData(images, images), quiet=True)
+    assert vaelib.load(place)[0].shape == (3, 8, 5)
 
 
 def test_the_run_records_what_it_was_made_of(home: Path):

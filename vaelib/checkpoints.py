@@ -14,7 +14,6 @@ import torch
 from vaelib import config as configs
 from vaelib import files
 from vaelib.checks import UserError
-from vaelib.config import TrainConfig
 from vaelib.data import ImageData
 from vaelib.model import VAE
 from vaelib.state import State, build
@@ -75,8 +74,7 @@ def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
         saved = files.read_tensors(file)
         # Meta tensors take no memory, however large the sizes in an untrusted file.
         with torch.device("meta"):
-            config = configs.from_dict(saved["config"])
-            model = build(config, shape_of(saved["shape"], config))
+            model = build(configs.from_dict(saved["config"]), shape_of(saved))
         weights = {
             name: weights_of(saved["weights"][name]) for name in saved["weights"]
         }
@@ -86,17 +84,14 @@ def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
         raise unreadable(file, error) from None
 
 
-def shape_of(saved: Any, config: TrainConfig) -> tuple[int, ...]:
-    """Return the shape (C, H, W) in a checkpoint; raise ValueError if it is none.
-
-    That of images which were passed in Python is not in the config.
-    """
-    if len(saved) != 3 or any(type(n) is not int or n < 1 for n in saved):
+def shape_of(saved: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape (C, H, W) in a checkpoint; raise ValueError if it is none."""
+    shape = saved["shape"]
+    if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape):
         raise ValueError("the shape is not (C, H, W)")
-    size = config.image_size
-    if config.dataset != "tensors" and list(saved) != [config.channels, size, size]:
+    if shape != saved.get("dataset", saved)["shape"]:
         raise ValueError("the shape is not that of the data set")
-    return tuple(saved)
+    return tuple(shape)
 
 
 def weights_of(saved: torch.Tensor) -> torch.Tensor:
