@@ -37,6 +37,7 @@ FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
+SILENCE = 30  # seconds after which a server that sends nothing is given up
 LONGEST = 600  # seconds that the download of a file may take
 OFFLINE = "mnist, sprites and folder:PATH need no download"
 MNIST_FILES = (
@@ -187,10 +188,14 @@ def fashion_file(raw: Path, name: str) -> bytes:
     n, header, size = 60_000 if name.startswith("train") else 10_000, 8, 1
     if "images" in name:
         header, size = 16, 28 * 28
-    if not file.exists() or file.stat().st_size != header + n * size:
+    length = header + n * size
+    if not file.exists() or file.stat().st_size != length:
         content = packed.read_bytes() if packed.exists() else download(f"{name}.gz")
+        content = gzip.decompress(content)
+        if len(content) != length:
+            raise OSError(f"{packed} is incomplete")
         part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(gzip.decompress(content))
+        part.write_bytes(content)
         part.replace(file)
     return file.read_bytes()
 
@@ -198,11 +203,11 @@ def fashion_file(raw: Path, name: str) -> bytes:
 def download(name: str) -> bytes:
     """Return a packed file of Fashion-MNIST from its server.
 
-    Raises OSError or HTTPException, also if the server sends nothing for half a minute,
-    takes longer than LONGEST seconds, or if its file is not the original.
+    Raises OSError or HTTPException, also if the server sends nothing for SILENCE
+    seconds, takes longer than LONGEST seconds, or if its file is incomplete or another one.
     """
     pieces, end = [], time.monotonic() + LONGEST
-    with urlopen(f"{FASHION_URL}{name}", timeout=30) as answer:
+    with urlopen(f"{FASHION_URL}{name}", timeout=SILENCE) as answer:
         print(f"downloading {FASHION_URL}{name}", file=sys.stderr)
         while piece := answer.read1():
             pieces.append(piece)
@@ -210,7 +215,7 @@ def download(name: str) -> bytes:
                 raise TimeoutError(f"{name} took longer than {LONGEST} s")
     content = b"".join(pieces)
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != FASHION_MD5[name]:
-        raise OSError(f"{name} from {FASHION_URL} is not the original file")
+        raise OSError(f"{name} from {FASHION_URL} is incomplete or another file")
     return content
 
 

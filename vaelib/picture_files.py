@@ -74,11 +74,10 @@ def collect(path: Path, found: Found) -> None:
     pending: list[tuple[Path, tuple[Path, ...]]] = [(path, (real_path(path),))]
     while pending:
         here, way = pending.pop()
-        entries = list(here.iterdir())
-        has_runs = any(is_run(entry) for entry in entries)
-        for entry in entries:
+        entries = [(entry, entry.is_dir()) for entry in here.iterdir()]
+        has_runs = any(is_run(entry) for entry, is_folder in entries if is_folder)
+        for entry, is_folder in entries:
             real = real_path(entry) if entry.is_symlink() else way[-1] / entry.name
-            is_folder = entry.is_dir()
             if is_folder:
                 why_not = why_not_folder(entry, has_runs, real in way)
             else:

@@ -126,8 +126,8 @@ def eight_bits(image: ImageFile.ImageFile) -> Image.Image:
     # Pillow gives 16 bits as "I" for these formats, in some of its versions.
     if not is_16 and (image.mode, image.format) not in (("I", "PNG"), ("I", "PPM")):
         raise DataError(
-            f"has values of mode {image.mode}, for which no white is agreed: "
-            "save it with 8 bits, or with 16 bits as PNG."
+            f"has 32-bit, signed or floating-point values ({image.mode}), for which no "
+            "white is agreed: save it with 8 bits, or with 16 bits as PNG."
         )
     bits = tags.get(258, (16,))[0]  # BitsPerSample, such as 12
     white = 2 ** min(bits, 16) - 1
