@@ -694,6 +694,18 @@ def test_labels_and_factors_must_fit_to_the_images(message: str) -> None:
     one_sentence(error)
 
 
+def test_the_first_images_keep_their_labels_and_factors(small: ImageData) -> None:
+    few = small.first(train=7)
+    assert torch.equal(few.train, small.train[:7])
+    assert torch.equal(few.test, small.test)
+    few = small.first(test=3)
+    assert few.labels is not None
+    assert few.factors is not None
+    assert [len(x) for x in (*few.labels, *few.factors)] == [400, 3, 400, 3]
+    assert torch.equal(few.factors[1][:, 0].long(), few.labels[1])
+    assert ImageData(GOOD, GOOD).first(1, 2).labels is None
+
+
 def test_labels_without_classes_may_be_any_whole_numbers() -> None:
     labels = (torch.tensor([-1, 0, 299, 7, 7]), torch.tensor([5, 5, 5]).to(torch.uint8))
     data = ImageData(GOOD, GOOD[:3], labels=labels)

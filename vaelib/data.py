@@ -25,6 +25,7 @@ from vaelib.images import draw_binary as draw_binary
 from vaelib.images import pixels as pixels
 from vaelib.sprites import FACTORS, SHAPES, draw_sprites
 
+BINARIZE = ("none", "fixed", "dynamic")
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_MD5 = {
@@ -74,6 +75,8 @@ def load_dataset(
     """
     if channels not in (1, 3):
         raise DataError(f"channels is {channels!r}: give 1 (grey) or 3 (RGB).")
+    if binarize not in BINARIZE:
+        raise DataError(f"binarize is {binarize!r}: give one of {', '.join(BINARIZE)}.")
     if image_size < 1:
         raise DataError(f"image_size is {image_size!r}: give at least 1 pixel.")
     if name == "mnist":
@@ -204,7 +207,7 @@ def download(name: str) -> bytes:
     """Return a packed file of Fashion-MNIST from its server.
 
     Raises OSError or HTTPException, also if the server sends nothing for SILENCE
-    seconds, takes longer than LONGEST seconds, or if its file is incomplete or another one.
+    seconds, takes longer than LONGEST seconds, or if its file is not the original.
     """
     pieces, end = [], time.monotonic() + LONGEST
     with urlopen(f"{FASHION_URL}{name}", timeout=SILENCE) as answer:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BINARIZE = ("none", "fixed", "dynamic")
 BINARIZE_SEED = 1312_6114  # fixed binarization is the same for every run
 
 
@@ -95,6 +94,18 @@ class ImageData:
         """
         x = self.train.index_select(0, index)
         return pixels(draw_binary(x, rng) if self.binarize == "dynamic" else x)
+
+    def first(self, train: int | None = None, test: int | None = None) -> ImageData:
+        """Return the first images of each split, with their labels and factors.
+
+        By default a split stays whole.
+        """
+        pairs = {
+            name: (pair[0][:train], pair[1][:test])
+            for name in ("labels", "factors")
+            if (pair := getattr(self, name)) is not None
+        }
+        return replace(self, train=self.train[:train], test=self.test[:test], **pairs)
 
     def to(self, device: torch.device) -> ImageData:
         """Return the same data set with its images on `device`."""
@@ -198,10 +209,7 @@ def binarized(data: ImageData, how: str) -> ImageData:
     """Return `data` with binarization `how`: "none", "fixed" or "dynamic".
 
     The test split is drawn once in both cases, the training split only if "fixed".
-    Raises DataError if `how` is something else.
     """
-    if how not in BINARIZE:
-        raise DataError(f"binarize is {how!r}: give one of {', '.join(BINARIZE)}.")
     if how == "none":
         return data
     rng = torch.Generator().manual_seed(BINARIZE_SEED)
