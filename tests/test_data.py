@@ -6,17 +6,25 @@ import colorsys
 import gzip
 import hashlib
 import math
+import re
+import struct
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import vaelib.data
 from vaelib.data import (
+    MNIST_FILES,
     DataError,
     ImageData,
     binarized,
@@ -104,6 +112,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every download fail at once: no server listens at the port of the proxy."""
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps proxies
 
 
 @debian
@@ -188,6 +197,147 @@ def test_fashion_mnist_if_nothing_can_be_written(
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict]:
+    """Yield what a server answers to the name of a file: bytes, or what it does."""
+    answers: dict[str, bytes | str] = {}
+    end = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = answers.get(self.path[1:], "404")
+            if answer == "silent":
+                end.wait(20)
+            elif answer == "404":
+                self.send_error(404)
+            elif isinstance(answer, bytes):
+                self.send_response(200)
+                self.send_header(
+                    "Content-Length", "1000000" if answer == b"half" else ""
+                )
+                self.end_headers()
+                self.wfile.write(answer)
+            else:  # a byte at a time
+                self.send_response(200)
+                self.end_headers()
+                while not end.wait(0.05):
+                    self.wfile.write(b"x")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps proxies
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{served.server_port}/"
+    monkeypatch.setattr(vaelib.data, "FASHION_URL", url)
+    monkeypatch.setattr(vaelib.data, "DEBIAN_FASHION", tmp_path / "nowhere")
+    yield answers
+    end.set()
+    served.shutdown()
+    served.server_close()
+
+
+def test_fashion_mnist_is_downloaded_once(
+    server: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = {}
+    for name, digit in zip(MNIST_FILES, (3, 5, 7, 9), strict=True):
+        n, axes = (60_000 if name.startswith("train") else 10_000), [28, 28]
+        axes = [n, *(axes if "images" in name else [])]
+        head = bytes([0, 0, 8, len(axes)]) + struct.pack(f">{len(axes)}i", *axes)
+        packed = gzip.compress(head + bytes([digit]) * math.prod(axes), 1)
+        server[f"{name}.gz"] = packed
+        sums[f"{name}.gz"] = hashlib.md5(packed).hexdigest()
+    monkeypatch.setattr(vaelib.data, "FASHION_MD5", sums)
+    data = load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
+    assert data.labels is not None
+    found = (data.train, data.test, *data.labels)
+    assert [int(x.flatten()[-1]) for x in found] == [3, 5, 7, 9]
+    server.clear()
+    again = load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
+    assert torch.equal(again.train, data.train)
+    assert len(list((tmp_path / "data").rglob("*-ubyte*"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("404", "Not Found"),
+        ("silent", "timed out"),
+        ("drip", "took longer than 0.4 s"),
+        (b"a page of a hotel", "is incomplete or another file"),
+        (b"half", "is incomplete or another file"),
+    ],
+)
+def test_a_download_ends_in_a_sentence(
+    answer: str | bytes,
+    reason: str,
+    server: dict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vaelib.data, "SILENCE", 0.3)
+    monkeypatch.setattr(vaelib.data, "LONGEST", 0.4)
+    server["train-images-idx3-ubyte.gz"] = answer
+    with pytest.raises(DataError, match=reason) as error:
+        load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
+    assert "Debian" in one_sentence(error)
+    assert not list((tmp_path / "data").rglob("*-ubyte*"))
+
+
+def test_damaged_files_of_fashion_mnist_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_network(monkeypatch)
+    monkeypatch.setattr(vaelib.data, "DEBIAN_FASHION", tmp_path)
+    for content in (b"", b"not gzip", gzip.compress(bytes(1000))[:-9]):
+        (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
+        with pytest.raises(DataError, match="downloaded or read") as error:
+            load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
+        one_sentence(error)
+    raw = tmp_path / "data" / "FashionMNIST" / "raw"
+    (raw / "train-images-idx3-ubyte").write_bytes(bytes(16 + 60_000 * 784))
+    with pytest.raises(DataError, match="downloaded or read") as error:
+        load_dataset("fashion_mnist", data_dir=str(tmp_path / "data"))
+    one_sentence(error)
+
+
+@debian
+def test_fashion_mnist_without_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may run as a user who has no entry in the list of users."""
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("VAELIB_DATA", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # raises KeyError
+    with pytest.raises(DataError, match="home folder is not known") as error:
+        load_dataset("fashion_mnist")
+    assert "--data-dir" in one_sentence(error)
+    data = load_dataset("fashion_mnist", data_dir=str(tmp_path))
+    assert len(data.test) == 10_000
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    load_dataset("fashion_mnist", data_dir="~/data")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": 2}, "channels is 2: give 1"),
+        ({"image_size": 0}, "image_size is 0: give at least 1"),
+        ({"binarize": "Fixed"}, "binarize is 'Fixed': give one of none, fixed"),
+    ],
+)
+def test_options_that_are_not_allowed(options: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        load_dataset("sprites", **{"image_size": 4, **options})
+    one_sentence(error)
+
+
 def test_an_unknown_name_is_one_sentence() -> None:
     with pytest.raises(DataError, match="'cifar'") as error:
         load_dataset("cifar")
@@ -225,6 +375,35 @@ def test_sprites_are_the_same_every_time(small: ImageData) -> None:
     assert again.factors is not None
     for factors, same in zip(small.factors, again.factors, strict=True):
         assert torch.equal(factors, same)
+
+
+@contextmanager
+def other_defaults(device: str) -> Iterator[None]:
+    """Let torch make tensors of 64 bits, on "meta", a device without numbers, say."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device(device)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_defaults_of_torch_change_no_data(device: str) -> None:
+    def everything() -> list[torch.Tensor]:
+        grey, colour = sprites(100, 50, 1, 12), sprites(100, 50, 3, 12)
+        drawn = binarized(grey, "fixed")
+        images = (grey.train, colour.train, drawn.train, drawn.test, pixels(grey.test))
+        digit = read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 3, 4]))
+        return [digit, *images, *(grey.factors or ()), *(colour.labels or ())]
+
+    usual = everything()
+    with other_defaults(device):
+        found = everything()
+    for x, y in zip(usual, found, strict=True):
+        assert x.dtype == y.dtype
+        assert torch.equal(x, y)
 
 
 def test_sprites_do_not_depend_on_the_global_seed() -> None:
@@ -416,112 +595,6 @@ def test_sprites_of_other_sizes_and_in_colour(channels: int, size: int) -> None:
     assert data.shape == (channels, size, size)
 
 
-# A folder of your own
-
-
-def save(
-    path: Path, value: int | tuple[int, ...], size: tuple[int, int] = (8, 8)
-) -> None:
-    """Write a picture of one grey value, or of one colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L" if isinstance(value, int) else "RGB", size, value).save(path)
-
-
-def test_a_folder_of_grey_and_colour_pictures(tmp_path: Path) -> None:
-    for i in range(20):
-        save(tmp_path / f"{i:02}.png", 10 * i)
-    save(tmp_path / "red.JPG", (254, 0, 0))
-    (tmp_path / "notes.txt").write_text("not a picture")
-
-    grey = load_dataset(f"folder:{tmp_path}", image_size=8)
-    assert grey.train.shape == (18, 1, 8, 8)
-    # Every tenth image and the last one, a grey that is as light as red.
-    assert grey.test[:, 0, 0, 0].tolist() == [90, 190, 76]
-    assert grey.train[:9, 0, 3, 3].tolist() == [10 * i for i in range(9)]
-    assert grey.labels is None
-
-    colour = load_dataset(f"folder:{tmp_path}", channels=3, image_size=8)
-    assert colour.test.shape == (3, 3, 8, 8)
-    assert colour.test[0, :, 0, 0].tolist() == [90, 90, 90]
-    assert colour.test[2, :, 4, 4].tolist() == pytest.approx([254, 0, 0], abs=1)
-
-
-def test_pictures_are_cropped_to_a_square_and_resized(tmp_path: Path) -> None:
-    stripes = np.zeros((30, 90), dtype=np.uint8)
-    stripes[:, 30:60] = 200  # the middle third is what a square crop keeps
-    for name in ("a.png", "b.png"):
-        Image.fromarray(stripes).save(tmp_path / name)
-    kept = load_dataset(f"folder:{tmp_path}", image_size=10).train[0, 0]
-    assert (kept[:, 2:-2] == 200).all()  # the outer columns are smoothed
-    assert kept.min() > 180
-    Image.fromarray(stripes.T).save(tmp_path / "a.png")
-    large = load_dataset(f"folder:{tmp_path}", image_size=40)
-    assert large.train.shape == (1, 1, 40, 40)
-
-
-def test_rows_and_columns_are_not_exchanged(tmp_path: Path) -> None:
-    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    for name in ("a.png", "b.png"):
-        Image.fromarray(picture).save(tmp_path / name)
-    data = load_dataset(f"folder:{tmp_path}", channels=3, image_size=4)
-    assert np.array_equal(data.train[0], picture.transpose(2, 0, 1))
-
-
-def test_sub_folders_are_classes(tmp_path: Path) -> None:
-    for i in range(10):
-        save(tmp_path / ("cats" if i % 2 else "dogs") / f"{i}.png", i)
-    data = load_dataset(f"folder:{tmp_path}", image_size=4)
-    assert data.classes == ("cats", "dogs")
-    assert data.labels is not None
-    for images, labels in zip((data.train, data.test), data.labels, strict=True):
-        assert ((images[:, 0, 0, 0] % 2 == 1) == (labels == 0)).all()
-
-
-def test_train_and_test_folders_are_the_splits(tmp_path: Path) -> None:
-    for i in range(4):
-        save(tmp_path / "train" / f"c{i % 2}" / f"{i}.png", i)
-        save(tmp_path / "test" / f"c{i % 2}" / f"{i}.png", 100 + i)
-    data = load_dataset(f"folder:{tmp_path}", image_size=4)
-    assert sorted(data.train[:, 0, 0, 0].tolist()) == [0, 1, 2, 3]
-    assert sorted(data.test[:, 0, 0, 0].tolist()) == [100, 101, 102, 103]
-    assert data.classes == ("c0", "c1")
-    assert data.labels is not None
-    assert torch.equal(data.labels[1], data.test[:, 0, 0, 0] % 2)
-
-
-def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
-    for i in range(3):
-        save(tmp_path / f"{i}.png", i, (64, 64))
-    whole = (tmp_path / "1.png").read_bytes()
-    half, damaged = whole[: len(whole) // 2], whole[:20] + bytes(40)
-    for content in (b"", b"not a picture", half, damaged):
-        (tmp_path / "1.png").write_bytes(content)
-        with pytest.raises(DataError, match=r"1\.png") as error:
-            load_dataset(f"folder:{tmp_path}")
-        one_sentence(error)
-
-
-@pytest.mark.parametrize(("name", "count"), [("", 0), ("a.txt", 0), ("a.png", 1)])
-def test_a_folder_without_enough_pictures(
-    name: str, count: int, tmp_path: Path
-) -> None:
-    if name.endswith("png"):
-        save(tmp_path / name, 1)
-    elif name:
-        (tmp_path / name).touch()
-    with pytest.raises(DataError, match=f"contains {count} image") as error:
-        load_dataset(f"folder:{tmp_path}")
-    assert str(tmp_path) in one_sentence(error)
-
-
-def test_a_missing_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for name in ("missing", "file"):
-        with pytest.raises(DataError, match=name) as error:
-            load_dataset(f"folder:{tmp_path / name}")
-        one_sentence(error)
-
-
 # Your own tensors
 
 
@@ -535,6 +608,7 @@ def test_a_pair_of_tensors() -> None:
 
 
 GOOD = torch.zeros(5, 1, 3, 4, dtype=torch.uint8)
+LAST = torch.zeros(5, 8, 8, 3, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize(
@@ -547,14 +621,96 @@ GOOD = torch.zeros(5, 1, 3, 4, dtype=torch.uint8)
         (GOOD[:0], GOOD, r"train .*\(0, 1, 3, 4\)"),
         (GOOD, GOOD[..., :2], "images of one shape"),
         (GOOD, GOOD.expand(5, 3, 3, 4), "images of one shape"),
+        (LAST, LAST, r"train .*\(5, 8, 8, 3\) has 8 channels.*permute\(0, 3, 1, 2\)"),
+        (LAST[..., :1], LAST, r"train .*permute\(0, 3, 1, 2\)"),
+        (GOOD, GOOD.expand(5, 4, 3, 4), r"test .* 4 channels.*give 1 \(grey\) or 3"),
+        (GOOD.expand(5, 2, 3, 4), GOOD, r"train .* 2 channels"),
+        ([1, 2], GOOD, "train is of type"),
+        (None, GOOD, "train is of type NoneType"),
+        (GOOD.numpy().astype(">f8"), GOOD, "train is"),
+        (np.array(["a"]), GOOD, "train is of type ndarray"),
     ],
 )
-def test_tensors_that_are_not_images_are_refused(
-    train: torch.Tensor, test: torch.Tensor, message: str
-) -> None:
+def test_what_is_no_image_is_refused(train: Any, test: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as error:
         ImageData(train, test)
     one_sentence(error)
+
+
+def test_numpy_arrays_are_copied_to_tensors() -> None:
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    test = train[::-1]
+    given: Any = (train.transpose(0, 3, 1, 2), test.transpose(0, 3, 1, 2))
+    labels: Any = (np.arange(6), np.arange(6, dtype=np.int32))
+    factors: Any = [np.ones((6, 2))] * 2
+    data = ImageData(*given, labels=labels, factors=factors)
+    assert data.shape == (3, 8, 8)
+    assert data.train[1, :, 2, 3].tolist() == train[1, 2, 3].tolist()
+    assert torch.equal(data.test, data.train.flip(0))
+    assert data.labels is not None
+    assert data.labels[0].tolist() == [0, 1, 2, 3, 4, 5]
+    train[:] = 0
+    assert data.train.any()
+
+
+WRONG = {
+    "labels are for 4 + 3 images, but there are 5 + 3": dict(
+        labels=(torch.zeros(4).long(), torch.zeros(3).long())
+    ),
+    "labels are for 5 + 5 images": dict(labels=(torch.zeros(5).long(),) * 2),
+    r"labels must be a pair of tensors \(N,\)": dict(labels=torch.zeros(5).long()),
+    r"labels must be a pair.*": dict(labels=([0] * 5, [0] * 3)),
+    r"labels must be a pair.* ": dict(labels=(torch.zeros(5, 1), torch.zeros(3, 1))),
+    "labels are torch.float32: give whole": dict(
+        labels=(torch.zeros(5), torch.zeros(3).long())
+    ),
+    "labels are torch.bool": dict(labels=(torch.ones(5) > 0, torch.ones(3) > 0)),
+    "labels are from 0 to 2, but there are 2 classes": dict(
+        labels=(torch.arange(5) % 2, torch.arange(3)), classes=("a", "b")
+    ),
+    "labels are from -1 to -1": dict(
+        labels=(-torch.ones(5).long(), torch.zeros(3).long()), classes=("a", "b")
+    ),
+    r"factors must be a pair of tensors \(N, F\)": dict(
+        factors=(torch.zeros(5), torch.zeros(3))
+    ),
+    "factors are for 3 \\+ 5 images": dict(
+        factors=(torch.zeros(3, 2), torch.zeros(5, 2))
+    ),
+    "factors have 2 and 1 columns": dict(factors=(torch.ones(5, 2), torch.ones(3, 1))),
+    "factors have 2 and 2 columns and 1 factor_names": dict(
+        factors=(torch.ones(5, 2), torch.ones(3, 2)), factor_names=("x",)
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_labels_and_factors_must_fit_to_the_images(message: str) -> None:
+    given: Any = WRONG[message]
+    pattern = message if "\\" in message else re.escape(message.rstrip(".* "))
+    with pytest.raises(DataError, match=pattern) as error:
+        ImageData(GOOD, GOOD[:3], **given)
+    one_sentence(error)
+
+
+def test_the_first_images_keep_their_labels_and_factors(small: ImageData) -> None:
+    few = small.first(train=7)
+    assert torch.equal(few.train, small.train[:7])
+    assert torch.equal(few.test, small.test)
+    few = small.first(test=3)
+    assert few.labels is not None
+    assert few.factors is not None
+    assert [len(x) for x in (*few.labels, *few.factors)] == [400, 3, 400, 3]
+    assert torch.equal(few.factors[1][:, 0].long(), few.labels[1])
+    assert ImageData(GOOD, GOOD).first(1, 2).labels is None
+
+
+def test_labels_without_classes_may_be_any_whole_numbers() -> None:
+    labels = (torch.tensor([-1, 0, 299, 7, 7]), torch.tensor([5, 5, 5]).to(torch.uint8))
+    data = ImageData(GOOD, GOOD[:3], labels=labels)
+    assert data.labels is not None
+    assert data.labels[0].tolist() == [-1, 0, 299, 7, 7]
 
 
 # Black and white

@@ -22,7 +22,8 @@ ROOMS = (
     # settings
     *("checks", "streams", "config", "errors", "flags", "schedules"),
     # data
-    *("sprites", "images", "image_folder", "data"),
+    *("sprites", "images", "pictures", "picture_files", "splits"),
+    *("image_folder", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import lzma
 import os
 import sys
+import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -20,7 +25,21 @@ from vaelib.images import draw_binary as draw_binary
 from vaelib.images import pixels as pixels
 from vaelib.sprites import FACTORS, SHAPES, draw_sprites
 
+BINARIZE = ("none", "fixed", "dynamic")
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION_MD5 = {
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+SILENCE = 30  # seconds after which a server that sends nothing is given up
+LONGEST = 600  # seconds that the download of a file may take
 OFFLINE = "mnist, sprites and folder:PATH need no download"
 MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -41,6 +60,7 @@ def load_dataset(
 
     `channels` and `image_size` apply to sprites and folder:PATH. Downloads are kept in
     `data_dir`; its default is the environment variable VAELIB_DATA, or ~/.cache/vaelib.
+    A leading ~ of a path is the home folder.
 
     Raises DataError if there is no such data set, or if it cannot be loaded.
 
@@ -53,6 +73,12 @@ def load_dataset(
     >>> data.factor_names
     ('shape', 'scale', 'rotation', 'x', 'y')
     """
+    if channels not in (1, 3):
+        raise DataError(f"channels is {channels!r}: give 1 (grey) or 3 (RGB).")
+    if binarize not in BINARIZE:
+        raise DataError(f"binarize is {binarize!r}: give one of {', '.join(BINARIZE)}.")
+    if image_size < 1:
+        raise DataError(f"image_size is {image_size!r}: give at least 1 pixel.")
     if name == "mnist":
         data = mnist()
     elif name == "fashion_mnist":
@@ -60,7 +86,8 @@ def load_dataset(
     elif name == "sprites":
         data = sprites(channels=channels, size=image_size)
     elif name.startswith("folder:"):
-        data = folder(Path(name.removeprefix("folder:")), channels, image_size)
+        path = expanded(name.removeprefix("folder:"))
+        data = folder(path, channels, image_size)
     else:
         raise DataError(
             f"data set {name!r} cannot be loaded by name: "
@@ -71,8 +98,18 @@ def load_dataset(
 
 def download_dir(given: str) -> Path:
     """Return the folder for downloads: `given`, or the default if it is empty."""
-    default = os.environ.get("VAELIB_DATA") or Path.home() / ".cache" / "vaelib"
-    return Path(given or default)
+    return expanded(given or os.environ.get("VAELIB_DATA") or "~/.cache/vaelib")
+
+
+def expanded(path: str) -> Path:
+    """Return a path with the home folder for a leading ~."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(
+            f"{str(path)!r} cannot be found, as the home folder is not known: "
+            "give the whole path (--data-dir for downloads), or set HOME."
+        ) from None
 
 
 def mnist() -> ImageData:
@@ -117,23 +154,17 @@ def read_idx(raw: bytes) -> Tensor:
 
 
 def fashion_mnist(data_dir: Path) -> ImageData:
-    """Return Fashion-MNIST, which torchvision downloads once into `data_dir`.
+    """Return Fashion-MNIST, which is downloaded once into `data_dir`.
 
     If Debian's package dataset-fashion-mnist is installed, nothing is downloaded.
     Raises DataError if the files can neither be downloaded nor read.
     """
-    import_torchvision()
-    from torchvision.datasets import FashionMNIST
-
-    raw = data_dir / "FashionMNIST" / "raw"
+    raw = data_dir / "FashionMNIST" / "raw"  # where torchvision keeps them too
     try:
         raw.mkdir(parents=True, exist_ok=True)
-        for packed in DEBIAN_FASHION.glob("*.gz"):
-            unpack(packed, raw / packed.stem)
-        train = FashionMNIST(str(data_dir), train=True, download=True)
-        test = FashionMNIST(str(data_dir), train=False, download=True)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        train, test, *labels = [read_idx(fashion_file(raw, n)) for n in MNIST_FILES]
+    except (OSError, EOFError, ValueError, HTTPException, zlib.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"fashion_mnist could not be downloaded or read ({reason}): put its four "
             f"files, unpacked (train-images-idx3-ubyte and so on), into {raw}, or "
@@ -141,50 +172,54 @@ def fashion_mnist(data_dir: Path) -> ImageData:
         ) from None
 
     return ImageData(
-        train.data[:, None],
-        test.data[:, None],
+        train[:, None],
+        test[:, None],
         name="fashion_mnist",
         source="H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST",
         licence="MIT",
-        labels=(train.targets, test.targets),
-        classes=tuple(train.classes),
+        labels=(labels[0], labels[1]),
+        classes=FASHION_CLASSES,
     )
 
 
-def unpack(packed: Path, file: Path) -> None:
-    """Unpack a .gz file, unless `file` exists and is complete.
+def fashion_file(raw: Path, name: str) -> bytes:
+    """Return a file of Fashion-MNIST in `raw`, which is unpacked or downloaded first.
 
-    A .gz file ends with the size of its content, with which `file` is compared.
+    An incomplete file is replaced.
     """
-    size = int.from_bytes(packed.read_bytes()[-4:], "little")
-    if not file.exists() or file.stat().st_size != size:
-        part = file.with_suffix(".part")
-        part.write_bytes(gzip.decompress(packed.read_bytes()))
+    file, packed = raw / name, DEBIAN_FASHION / f"{name}.gz"
+    n, header, size = 60_000 if name.startswith("train") else 10_000, 8, 1
+    if "images" in name:
+        header, size = 16, 28 * 28
+    length = header + n * size
+    if not file.exists() or file.stat().st_size != length:
+        content = packed.read_bytes() if packed.exists() else download(f"{name}.gz")
+        content = gzip.decompress(content)
+        if len(content) != length:
+            raise OSError(f"{packed} is incomplete")
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(content)
         part.replace(file)
+    return file.read_bytes()
 
 
-def import_torchvision() -> None:
-    """Import torchvision, even if it was built for another build of torch.
+def download(name: str) -> bytes:
+    """Return a packed file of Fashion-MNIST from its server.
 
-    In that case (a CPU build of torch, for example) its import fails because two of
-    its compiled operators are not declared. Its data sets do not need these operators,
-    so it is enough to declare them.
+    Raises OSError or HTTPException, also if the server sends nothing for SILENCE
+    seconds, takes longer than LONGEST seconds, or if its file is not the original.
     """
-    try:
-        import torchvision as _  # noqa: F401
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        arguments = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        library = torch.library.Library("torchvision", "DEF")
-        library.define(f"nms{arguments}")
-        library.define(f"qnms{arguments}")
-        LIBRARIES.append(library)
-
-
-LIBRARIES = []  # an operator exists only as long as the library that declared it
+    pieces, end = [], time.monotonic() + LONGEST
+    with urlopen(f"{FASHION_URL}{name}", timeout=SILENCE) as answer:
+        print(f"downloading {FASHION_URL}{name}", file=sys.stderr)
+        while piece := answer.read1():
+            pieces.append(piece)
+            if time.monotonic() > end:
+                raise TimeoutError(f"{name} took longer than {LONGEST} s")
+    content = b"".join(pieces)
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != FASHION_MD5[name]:
+        raise OSError(f"{name} from {FASHION_URL} is incomplete or another file")
+    return content
 
 
 def sprites(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,11 +25,14 @@ class DataError(UserError):
 class ImageData:
     """Data set of a training and a test split, each a uint8 tensor (N, C, H, W).
 
-    `labels` (N,) and `factors` (N, F), if known, are pairs as well: (train, test).
-    `factors` are the true factors that the images were drawn from. `note` says what was
-    read, where the split comes from, and which files were passed over and why.
+    C is 1 (grey) or 3 (RGB). `labels` (N,), whole numbers, and `factors` (N, F), if
+    known, are pairs as well: (train, test). A label is an index of `classes`, if these
+    are given. `factors` are the true factors that the images were drawn from. `note`
+    says what was read, where the split comes from, and which files were passed over and
+    why. NumPy arrays are copied to tensors.
 
-    Raises DataError if the tensors are not uint8, empty, or differ in shape.
+    Raises DataError if the images are not uint8, empty, of other shapes, or differ in
+    shape, or if labels or factors do not fit to them.
 
     Example:
 
@@ -51,17 +57,17 @@ class ImageData:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for split, x in (("train", self.train), ("test", self.test)):
-            if x.dtype != torch.uint8 or x.ndim != 4 or not x.numel():
-                raise DataError(
-                    f"{split} is {x.dtype} of shape {tuple(x.shape)}: "
-                    "give uint8 images (N, C, H, W)."
-                )
+        for name in ("train", "test", "labels", "factors"):
+            object.__setattr__(self, name, as_tensors(getattr(self, name)))
+        check_images("train", self.train)
+        check_images("test", self.test)
         if self.train.shape[1:] != self.test.shape[1:]:
             raise DataError(
                 f"train images are {self.shape} and test images "
                 f"{tuple(self.test.shape[1:])}: give images of one shape (C, H, W)."
             )
+        check_pair("labels", self.labels, self)
+        check_pair("factors", self.factors, self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -91,9 +97,96 @@ class ImageData:
         x = self.train.index_select(0, index)
         return pixels(draw_binary(x, rng) if self.binarize == "dynamic" else x)
 
+    def first(self, train: int | None = None, test: int | None = None) -> ImageData:
+        """Return the first images of each split, with their labels and factors.
+
+        By default a split stays whole.
+        """
+        pairs = {
+            name: (pair[0][:train], pair[1][:test])
+            for name in ("labels", "factors")
+            if (pair := getattr(self, name)) is not None
+        }
+        return replace(self, train=self.train[:train], test=self.test[:test], **pairs)
+
     def to(self, device: torch.device) -> ImageData:
         """Return the same data set with its images on `device`."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def as_tensors(given: Any) -> Any:
+    """Return NumPy arrays, also those in a pair, as tensors, and all else as it is."""
+    if isinstance(given, (tuple, list)):
+        return tuple(as_tensors(one) for one in given)
+    if isinstance(given, np.ndarray):
+        with suppress(TypeError, ValueError):  # torch has no such type, such as text
+            # The copy is writable, owns its memory, and has no negative strides.
+            return torch.from_numpy(given.copy())
+    return given
+
+
+def check_images(split: str, x: Any) -> None:
+    """Raise DataError unless `x` is uint8 (N, 1 or 3, H, W) and not empty."""
+    if not isinstance(x, Tensor):
+        raise DataError(
+            f"{split} is of type {type(x).__name__}: give a uint8 tensor (N, C, H, W)."
+        )
+    shape = tuple(x.shape)
+    if x.dtype != torch.uint8 or x.ndim != 4 or not x.numel():
+        raise DataError(
+            f"{split} is {x.dtype} of shape {shape}: give uint8 images (N, C, H, W)."
+        )
+    if shape[1] not in (1, 3):
+        last = shape[3] in (1, 3)
+        advice = "use permute(0, 3, 1, 2)" if last else "give 1 (grey) or 3 (RGB)"
+        raise DataError(
+            f"{split} of shape {shape} has {shape[1]} channels in (N, C, H, W): "
+            f"{advice}."
+        )
+
+
+def check_pair(name: str, pair: Any, data: ImageData) -> None:
+    """Raise DataError unless labels (N,) or factors (N, F) fit to the images."""
+    if pair is None:
+        return
+    axes = 1 if name == "labels" else 2
+    if (
+        not isinstance(pair, tuple)
+        or len(pair) != 2
+        or not all(isinstance(x, Tensor) and x.ndim == axes for x in pair)
+    ):
+        shape = "(N,)" if axes == 1 else "(N, F)"
+        raise DataError(
+            f"{name} must be a pair of tensors {shape}, for train and for test: "
+            f"give {name}=(of_train, of_test)."
+        )
+    lengths, expected = [len(x) for x in pair], [len(data.train), len(data.test)]
+    if lengths != expected:
+        raise DataError(
+            f"{name} are for {lengths[0]} + {lengths[1]} images, "
+            f"but there are {expected[0]} + {expected[1]}: give one for each image."
+        )
+    if name == "labels":
+        check_labels(pair, len(data.classes))
+    elif {x.shape[1] for x in pair} != {len(data.factor_names) or pair[0].shape[1]}:
+        columns = " and ".join(str(x.shape[1]) for x in pair)
+        raise DataError(
+            f"factors have {columns} columns and {len(data.factor_names)} "
+            "factor_names: give both splits the same, and a name for each."
+        )
+
+
+def check_labels(labels: tuple[Tensor, Tensor], n_classes: int) -> None:
+    """Raise DataError unless labels are whole numbers, in the range of the classes."""
+    for x in labels:
+        if x.dtype == torch.bool or x.is_floating_point() or x.is_complex():
+            raise DataError(f"labels are {x.dtype}: give whole numbers, as .long().")
+        low, high = int(x.min()), int(x.max())
+        if n_classes and not 0 <= low <= high < n_classes:
+            raise DataError(
+                f"labels are from {low} to {high}, but there are {n_classes} classes: "
+                f"give numbers from 0 to {n_classes - 1}."
+            )
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -109,7 +202,8 @@ def draw_binary(images: Tensor, rng: torch.Generator) -> Tensor:
 
     The noise is drawn on the CPU, so it is the same for every device.
     """
-    noise = torch.empty(images.shape, dtype=torch.uint8).random_(0, 255, generator=rng)
+    noise = torch.empty(images.shape, dtype=torch.uint8, device="cpu")
+    noise.random_(0, 255, generator=rng)
     return (images > noise.to(images.device)).to(torch.uint8).mul_(255)
 
 

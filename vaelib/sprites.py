@@ -23,7 +23,9 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
     and, if `channels` is 3, hue in [0, 1).
     """
     rng = torch.Generator().manual_seed(SEED)
-    u = torch.rand(n, len(FACTORS), generator=rng)
+    # Not of torch's default type and device, which users may change.
+    shape_of_u = (n, len(FACTORS))
+    u = torch.rand(shape_of_u, generator=rng, dtype=torch.float32, device="cpu")
 
     shape = u[:, 0].mul(3).floor()
     scale = 0.6 + 0.4 * u[:, 1]
@@ -39,7 +41,8 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
 def render(factors: Tensor, size: int = 28) -> Tensor:
     """Return the images, uint8 (n, C, size, size), of the factors (n, 5 or 6)."""
     shape, scale, rotation, x, y = factors[:, :5].T[..., None, None]  # each (n, 1, 1)
-    axis = (torch.arange(size) + 0.5) / size
+    axis = torch.arange(size, dtype=factors.dtype, device=factors.device)
+    axis = (axis + 0.5) / size
 
     # The largest sprite stays inside the image for every x and y.
     radius = 0.22 * scale
@@ -61,7 +64,7 @@ def render(factors: Tensor, size: int = 28) -> Tensor:
 
 def rgb(hue: Tensor) -> Tensor:
     """Return the saturated colours, (n, 3) in [0, 1], of hues (n, 1) in [0, 1)."""
-    thirds = torch.tensor([0.0, 1 / 3, 2 / 3])  # the hues of red, green and blue
+    thirds = hue.new_tensor([0.0, 1 / 3, 2 / 3])  # the hues of red, green and blue
     distance = ((hue - thirds + 0.5) % 1 - 0.5).abs()
     return (2 - 6 * distance).clamp(0, 1)
 

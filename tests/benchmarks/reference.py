@@ -10,6 +10,7 @@ seconds of each epoch.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from itertools import product
@@ -20,7 +21,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vaelib.data import import_torchvision, mnist_bytes
+from vaelib.data import mnist_bytes
+
+
+def import_torchvision() -> None:
+    """Import torchvision, even if it was built for another build of torch.
+
+    In that case (a CPU build of torch, for example) its import fails because two of
+    its compiled operators are not declared. Its data sets do not need these operators,
+    so it is enough to declare them.
+    """
+    try:
+        import torchvision as _  # noqa: F401
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        arguments = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        library = torch.library.Library("torchvision", "DEF")
+        library.define(f"nms{arguments}")
+        library.define(f"qnms{arguments}")
+        LIBRARIES.append(library)
+
+
+LIBRARIES = []  # an operator exists only as long as the library that declared it
 
 import_torchvision()
 

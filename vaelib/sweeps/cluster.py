@@ -165,7 +165,7 @@ def measure_epoch(config: TrainConfig, data: ImageData, steps: int = 20) -> floa
 
     It times some updates, and the end of an epoch with its test and its pictures.
     """
-    few = replace(data, train=data.train[: steps * config.batch_size])
+    few = data.first(train=steps * config.batch_size)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

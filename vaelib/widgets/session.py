@@ -139,7 +139,7 @@ class Session:
 
     def with_test_images(self, n: int) -> ImageData:
         """Return the data with only the first `n` test images."""
-        return replace(self.data, test=self.data.test[:n])
+        return self.data.first(test=n)
 
     def test_images(self) -> bytes:
         """Return the test images whose reconstructions are shown."""
