@@ -1,5 +1,7 @@
 # Each target makes the virtual environment and installs what it needs by itself, once.
 PYTHON ?= python3
+# auto, cpu or cuda: which build of PyTorch is installed on Linux.
+TORCH ?= auto
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
 else
@@ -28,7 +30,7 @@ train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it
 	$(BIN)/vaelib train $(ARGS)
 
 lab: .venv/lab.stamp  ## the notebooks in JupyterLab
-	$(BIN)/vaelib lab
+	$(BIN)/vaelib lab $(ARGS)
 
 # Two processes share the cores; threads that wait for each other would be much slower.
 test: export OMP_NUM_THREADS = 1
@@ -89,18 +91,34 @@ clean:  ## remove the environment and caches; runs stay
 	rm -rf .pytest_cache .ruff_cache .coverage .coverage.*
 
 .venv/base.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "vaelib needs Python 3.11 or later, and $(PYTHON) is none: name one," \
+		"as in make PYTHON=python3.12." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' || { \
+		echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu" \
+		"install python3-venv." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	touch $@
+	@touch $@
+
+FAILED = echo "pip could not install the packages, and says above why;" \
+	"book/run-it.md has advice for machines behind a firewall." >&2; exit 2
 
 .venv/train.stamp: .venv/base.stamp pyproject.toml requirements.lock
-	$(INSTALL) -e .
-	touch $@
+	@options=$$($(BIN)/python .ci/torch_build.py "$(TORCH)") || exit 2; \
+	$(INSTALL) -e . $$options || { $(FAILED); }
+	@touch $@
 
 # The extra `book` installs npm.
 node_modules/.package-lock.json: package.json package-lock.json | .venv/book.stamp
 	$(NPM) ci --silent
 	touch $@
 
+# What an extra adds to the environment, in the order in which it grows.
+ADDS_lab := JupyterLab and Dask: about a minute, 0.3 GB
+ADDS_book := Jupyter Book and Node.js: about a minute, 0.5 GB
+ADDS_dev := what the tests need: about two minutes, 1 GB
+
 .venv/lab.stamp .venv/book.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp
-	$(INSTALL) -e '.[$*]'
-	touch $@
+	@echo "Installing $(ADDS_$*)."
+	@$(INSTALL) -e '.[$*]' || { $(FAILED); }
+	@touch $@

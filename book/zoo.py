@@ -45,7 +45,7 @@ def read(file: Path) -> list[TrainConfig]:
     common = {
         name: value
         for name, value in asdict(grid[0]).items()
-        if name not in varying and configs.section(name) != "run"
+        if name not in varying and configs.affects_result(name)
     }
     digest = hashlib.sha256(repr(common).encode()).hexdigest()[:8]
     return [replace(run, group=f"{run.group}-{digest}") for run in grid]

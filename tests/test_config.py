@@ -6,9 +6,12 @@ import dataclasses
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -82,7 +85,8 @@ def test_every_field_has_a_default_a_help_and_a_section(name: str):
     field = configs.field_of(name)
     assert field.default is not dataclasses.MISSING
     assert field.metadata["help"]
-    assert configs.section(name) in ("data", "model", "objective", "training", "run")
+    what, where = ("data", "model", "objective", "training"), ("machine", "run")
+    assert configs.section(name) in (what if configs.affects_result(name) else where)
     assert getattr(TrainConfig(), name) == field.default
 
 
@@ -94,7 +98,7 @@ def test_every_field_has_a_default_a_help_and_a_section(name: str):
         *((name, [None, 1, True, ["a"], b"a"]) for name in TEXTS),
         *((name, [None, 1, True, "", "NONE", "none ", [1]]) for name in LITERALS),
         *((name, [None, 0, 1, "True", "", [True]]) for name in SWITCHES),
-        *((name, [None, 400, "400", {4: 4}]) for name in SIZES),
+        *((name, [None, 400.0, "400", "", {4: 4}, {}]) for name in SIZES),
         *((name, [[0], (4, -1), (10_001,), [1.0], [True], ["4"]]) for name in SIZES),
     ],
 )
@@ -223,6 +227,71 @@ def test_hidden_dim_is_kept_as_a_tuple():
     assert TrainConfig(hidden_dim=()).hidden_dim == ()
 
 
+NUMBERS = [
+    ("beta", np.float64(4), 4.0),
+    ("beta", np.float32(0.5), 0.5),
+    ("beta", np.int64(4), 4.0),
+    ("beta", torch.tensor(2.5), 2.5),
+    ("epochs", np.int32(3), 3),
+    ("epochs", np.array(3), 3),
+    ("compile", np.True_, True),
+    ("hidden_dim", np.array([400, 200]), (400, 200)),
+    ("hidden_dim", [np.int64(400), 200], (400, 200)),
+    ("hidden_dim", 400, (400,)),
+    ("hidden_dim", 0, ()),
+    ("save_dir", Path("a") / "b", str(Path("a") / "b")),
+    ("loss", np.str_("mse"), "mse"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "value"), NUMBERS)
+def test_numbers_of_other_libraries_and_paths_are_taken(
+    name: str, given: Any, value: Any
+):
+    found = getattr(TrainConfig(**{name: given}), name)
+    assert (found, type(found)) == (value, type(value))
+    assert json.loads(json.dumps(found)) == (list(value) if name in SIZES else value)
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.array([1, 2]), np.nan, [4]])
+def test_numbers_that_are_not_whole_are_still_refused(value: Any):
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(epochs=value)
+    sentence(error.value, "epochs")
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/kai")
+    monkeypatch.setenv("USERPROFILE", "/home/kai")
+    config = TrainConfig(project_dir="~/runs", data_dir="~", save_dir="a~b")
+    assert Path(config.project_dir) == Path("/home/kai/runs")
+    assert Path(config.data_dir) == Path("/home/kai")
+    assert config.save_dir == "a~b"
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL.txt", "Com1", "lpt9.a.b", "a.", "a..", "."]
+)
+def test_names_that_windows_cannot_keep_are_refused(name: str):
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(name=name)
+    sentence(error.value, "name", "Windows")
+
+
+def test_names_like_those_of_devices_are_allowed():
+    for name in ("console", "com", "nul-1", "a.con"):
+        assert TrainConfig(name=name).name == name
+
+
+def test_what_is_echoed_is_on_one_line_and_visible():
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(dataset="a\nb\x1b[31m\u202egpj\udcff" + 900 * "x")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) <= 500
+    assert "\\u202e" in str(error.value)
+    assert str(error.value).endswith("or folder:PATH.")
+
+
 def test_needs_total():
     """Only if a schedule depends on the number of epochs."""
     assert not TrainConfig(lr_schedule="none").needs_total
@@ -267,7 +336,8 @@ def values_of(name: str) -> st.SearchStrategy:
     if name == "dataset":
         names = ["mnist", "fashion_mnist", "sprites", "folder:here", "tensors"]
         return st.sampled_from(names)
-    return st.text(max_size=20)
+    letters = st.characters(exclude_characters="\0")
+    return st.text(letters, max_size=20).filter(lambda text: text[:1] != "~")
 
 
 def as_typed(value: Any) -> str:

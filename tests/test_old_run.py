@@ -36,7 +36,7 @@ def old_run(tmp_path: Path) -> Path:
 
 def test_stored_files_have_the_checksums_of_their_readme() -> None:
     readme = (STORED / "README.md").read_text(encoding="utf-8")
-    stated = {name: digest for digest, name in re.findall(r"(\w{64})  (\S+)", readme)}
+    stated = {name: sha256 for sha256, name in re.findall(r"(\w{64})  (\S+)", readme)}
     found = {
         path.relative_to(STORED).as_posix(): digest(path)
         for path in STORED.rglob("*")

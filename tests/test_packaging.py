@@ -124,7 +124,10 @@ def test_conda_makes_the_same_environment() -> None:
     assert set(environment) == {"name", "channels", "dependencies"}
     python, pip, by_pip = environment["dependencies"]
     assert pip == "pip"
-    assert by_pip == {"pip": ["-c requirements.lock", "-e .[lab]"]}
+    index = "https://download.pytorch.org/whl/cpu"
+    assert f'INDEX = "{index}"' in text_of(".ci/torch_build.py")
+    cpu = f"--extra-index-url {index}"
+    assert by_pip == {"pip": [cpu, "-c requirements.lock", "-e .[lab]"]}
     chosen = re.fullmatch(r"python=(\d+\.\d+)", python)
     assert chosen
     assert PYTHONS.contains(chosen[1])
@@ -264,6 +267,7 @@ def test_ci_covers_three_systems_and_three_pythons() -> None:
     matrix = job["strategy"]["matrix"]
     systems = {system.split("-")[0] for system in matrix["os"]}
     assert systems == {"ubuntu", "macos", "windows"}
+    assert "never run" in job["name"]  # of macOS and Windows, as the README says
     assert set(matrix["python"]) == {"3.11", "3.12", "3.13"}
     assert job["runs-on"] == "${{ matrix.os }}"
     assert all(PYTHONS.contains(python) for python in matrix["python"])

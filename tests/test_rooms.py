@@ -20,14 +20,14 @@ import vaelib
 # Each module may import those before it.
 ROOMS = (
     # settings
-    *("checks", "config", "errors", "flags", "schedules"),
+    *("checks", "streams", "config", "errors", "flags", "schedules"),
     # data
     *("sprites", "images", "image_folder", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),
     # figures and files
-    *("plotting", "chapter", "files", "runfiles", "runs"),
+    *("plotting", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import pickle
@@ -25,7 +26,7 @@ from PIL import Image
 from vaelib import evaluation, files, losses, plotting, runs
 from vaelib.config import TrainConfig, from_dict
 from vaelib.data import ImageData, sprites
-from vaelib.runs import RunError, find, load
+from vaelib.runs import RunError, find, find_checkpoint, load
 from vaelib.train import train
 from vaelib.training import start
 
@@ -170,6 +171,99 @@ def test_latest_is_a_file_if_links_fail(
     names = sorted(path.name for path in group.iterdir())
     assert names == ["latest.txt", "run-001", "run-002"]
     assert load(group / "latest")[1].project_dir == str(tmp_path)
+
+
+def new_run(project: Path, data: ImageData) -> Path:
+    """Train a new run in a project and return its folder."""
+    config = replace(CONFIG, epochs=1, project_dir=str(project))
+    return train(config, data, quiet=True).path
+
+
+SHAPES = ["link", "note", "text", "folder"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_latest_is_the_newest_run_in_every_shape(
+    shape: str, copy: Path, data: ImageData
+) -> None:
+    """Programs that copy a project make other things of a link."""
+    latest, note = copy.with_name("latest"), copy.with_name("latest.txt")
+    if shape != "link":
+        latest.unlink()
+    if shape == "note":  # as Windows writes it
+        note.write_text("run-001\n")
+    elif shape == "text":  # as git checks a link out on Windows
+        latest.write_text("run-001")
+    elif shape == "folder":  # as zip, artifacts and network drives copy it
+        shutil.copytree(copy, latest)
+    assert find(latest).resolve() == copy
+    assert load(latest)[1].epochs == 2
+
+    second = new_run(copy.parents[1], data)
+    assert second.name == "run-002"
+    assert find(latest).resolve() == second
+    assert load(latest)[1].epochs == load(str(latest))[1].epochs == 1
+    assert load(latest / "vae_epoch_0000.pt")[1].epochs == 1
+    third = new_run(copy.parents[1], data)
+    assert find(latest).resolve() == third
+
+
+def test_an_old_link_is_removed_where_links_have_become_impossible(
+    copy: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError("a privilege is not held")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    second = new_run(copy.parents[1], data)
+    assert find(copy.with_name("latest")) == second
+    monkeypatch.undo()
+    third = new_run(copy.parents[1], data)
+    assert find(copy.with_name("latest")).resolve() == third
+    assert not copy.with_name("latest.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../x", "run-009", "/", "a\0b"])
+def test_a_note_that_names_no_run_is_refused(name: str, copy: Path) -> None:
+    copy.with_name("latest").unlink()
+    copy.with_name("latest.txt").write_text(name)
+    with pytest.raises(RunError):
+        find(copy.with_name("latest"))
+
+
+def test_epochs_are_in_the_order_of_their_numbers(copy: Path) -> None:
+    """As text, 9999 comes after 10000."""
+    shutil.copy(copy / "vae_epoch_0000.pt", copy / "vae_epoch_9999.pt")
+    shutil.copy(copy / "vae_epoch_0001.pt", copy / "vae_epoch_10000.pt")
+    shutil.copy(copy / "vae_epoch_0000.pt", copy / "vae_epoch_20000 (copy).pt")
+    assert find_checkpoint(copy).name == "vae_epoch_10000.pt"
+
+
+def test_weights_of_half_precision_are_converted(copy: Path) -> None:
+    file = copy / "vae_epoch_0001.pt"
+    saved = torch.load(file, weights_only=True)
+    saved["weights"] = {name: w.half() for name, w in saved["weights"].items()}
+    torch.save(saved, file)
+    model, _ = load(file)
+    for name, value in model.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, saved["weights"][name].float())
+
+
+def test_a_drive_that_cannot_tell_what_it_stored_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, "fsync failed")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    number = errno.EINVAL
+    files.write(tmp_path / "a", b"content")
+    assert (tmp_path / "a").read_bytes() == b"content"
+    number = errno.EIO  # a disk that is broken
+    with pytest.raises(OSError, match="fsync failed"):
+        files.write(tmp_path / "b", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_save_dir_is_the_folder_of_the_run(data: ImageData, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import copy
 import io
 import itertools
 import math
+import pydoc
 import random
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
@@ -20,6 +22,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, binarized, sprites
+from vaelib.errors import hold_interrupts
 from vaelib.model import VAE
 from vaelib.training import (
     Diverged,
@@ -579,3 +582,95 @@ def test_a_missing_device_is_refused_in_one_sentence():
         if not available[name]:
             with pytest.raises(ConfigError, match=f"device is '{name}'"):
                 pick_device(name)
+
+
+# Interrupts
+
+
+def final_numbers(state: State, events: Iterable[Update | EpochEnd]) -> list[Any]:
+    """Return the rows of all epochs, without seconds, and the sum of the weights."""
+    rows = [event.row for event in events if isinstance(event, EpochEnd)]
+    weights = torch.cat([p.flatten() for p in state.model.parameters()])
+    return [[{**row, "seconds": 0} for row in rows], weights.tolist()]
+
+
+POINTS = [
+    "vaelib.training.epoch_order",
+    "vaelib.images.ImageData.batch",
+    "vaelib.training.set_learning_rate",
+    "vaelib.state.Adam.step",
+    "vaelib.training.measure",
+    "vaelib.training.average_terms",
+]
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("call", [0, 1])
+def test_an_interrupt_of_a_cell_changes_no_number(
+    point: str, call: int, monkeypatch: pytest.MonkeyPatch
+):
+    """The kernel's interrupt arrives in the middle of an update or of a test.
+
+    The cell is then run on with the same state.
+    """
+    config = settings()
+    untouched = start(config, data())
+    expected = final_numbers(untouched, list(updates(untouched, data(), config)))
+
+    target, _, name = point.rpartition(".")
+    function, calls = pydoc.locate(point), itertools.count()
+    assert callable(function)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            signal.raise_signal(signal.SIGINT)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(pydoc.locate(target), name, interrupted)
+    state, events = start(config, data()), []
+    with pytest.raises(KeyboardInterrupt):
+        events.extend(updates(state, data(), config))
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    events += updates(state, data(), config)
+    assert final_numbers(state, events) == expected
+    assert torch.equal(state.rng.get_state(), untouched.rng.get_state())
+
+
+def test_a_second_interrupt_is_not_held_back():
+    def press_twice() -> None:
+        with hold_interrupts():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second interrupt was held back")
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+
+
+def test_a_saved_state_is_a_copy():
+    config = settings(epochs=1)
+    state = start(config, data())
+    events = updates(state, data(), config)
+    next(events)
+    saved = state.state_dict()
+    weights = copy.deepcopy(saved["model"])
+    list(events)
+    assert all(torch.equal(saved["model"][name], weights[name]) for name in weights)
+    assert saved["optimizer"]["state"][0]["step"] == 1
+    assert saved["step"] == 1
+
+
+def test_a_missing_compiler_is_said_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    torch._dynamo.reset()
+    with pytest.raises(
+        ConfigError, match=r"compile is True: .* C\+\+ compiler"
+    ) as error:
+        start(settings(compile=True), data())
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 # What to give for a field, by its type.
@@ -17,13 +19,67 @@ EXPECTED = {
 }
 
 
-class ConfigError(ValueError):
+# Windows opens a device for each of these names, whatever their ending.
+DEVICES = r"(?i:con|prn|aux|nul|(com|lpt)\d)(\..*)?"
+
+
+class UserError(ValueError):
+    """A mistake of the user; its message is one sentence, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class ConfigError(UserError):
     """A setting that is not allowed; the message is one sentence that says what is."""
+
+
+def one_line(text: str, most: int = 500) -> str:
+    """Return `text` on one line of at most `most` characters, all of them visible.
+
+    Line breaks, control characters and marks that reverse the direction of writing are
+    shown as escapes, such as \\n.
+    """
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+    half = most // 2 - 3
+    return shown if len(shown) <= most else f"{shown[:half]} ... {shown[-half:]}"
 
 
 def invalid(name: str, value: Any, advice: str) -> ConfigError:
     """Return the error for a setting: its name, its value, and what to give instead."""
-    return ConfigError(f"{name} is {value!r}: {advice}.")
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # Python prints no number of 4300 digits
+        shown = "too long to be shown"
+    return ConfigError(f"{name} is {shown}: {advice}.")
+
+
+def path_of(text: str | os.PathLike[str]) -> Path:
+    """Return `text` as a path, where "~" is the home folder of the user.
+
+    Raises ConfigError if it cannot be a path.
+    """
+    path = os.fspath(text)
+    if "\0" in path:
+        raise invalid("path", path, "give a path without the character NUL")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(path)
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy or torch as a Python number, a path as text.
+
+    Arrays and tensors of one axis become lists. All other values are returned as given.
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if getattr(value, "ndim", None) in (0, 1) and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
 
 
 def convert(hint: Any, text: str) -> Any:
@@ -41,27 +97,33 @@ def convert(hint: Any, text: str) -> Any:
 def check(name: str, hint: Any, value: Any, limits: Mapping[str, Any]) -> Any:
     """Return `value` with the type `hint` of its field: a list as a tuple, 1 as 1.0.
 
-    Raises ConfigError if its type is wrong, or if a number exceeds `limits`: "least",
-    "above" and "most".
+    Numbers may be those of NumPy and torch, and text may be a path. Raises ConfigError
+    if its type is wrong, or if a number exceeds `limits`: "least", "above" and "most".
     """
+    value = plain(value)
     if get_origin(hint) is Literal:
-        if value not in get_args(hint):
+        if not isinstance(value, str) or value not in get_args(hint):
             raise invalid(name, value, f"give one of {', '.join(get_args(hint))}")
         return value
     if get_origin(hint) is tuple:
-        if not isinstance(value, (tuple, list)) or not all(map(is_size, value)):
+        sizes = value
+        if type(value) is int:  # one layer or, as on the command line, 0: none
+            sizes = [value] if value else []
+        if not isinstance(sizes, (tuple, list)) or not all(map(is_size, sizes)):
             raise invalid(name, value, "give whole numbers from 1 to 10000")
-        return tuple(value)
+        return tuple(plain(size) for size in sizes)
     if type(value) is not hint and not (type(value) is int and hint is float):
         raise invalid(name, value, f"give {EXPECTED[hint]}")
     if hint in (int, float):
         check_range(name, value, limits)
+    if isinstance(value, str) and "\0" in value:
+        raise invalid(name, value, "give text without the character NUL")
     return hint(value)
 
 
 def is_size(value: Any) -> bool:
     """Return whether `value` can be the size of a hidden layer."""
-    return type(value) is int and 1 <= value <= 10_000
+    return type(plain(value)) is int and 1 <= value <= 10_000
 
 
 def check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
@@ -80,11 +142,12 @@ def check_name(what: str, name: str) -> None:
 
     It must not lead out of its parent folder, nor be that of the pointer `latest`.
     """
-    is_safe = re.fullmatch(r"[\w+=-][\w.+=-]{0,99}", name)
-    if name and (not is_safe or name.lower() in ("latest", "latest.txt")):
+    is_safe = re.fullmatch(r"[\w+=-]([\w.+=-]{0,98}[\w+=-])?", name)
+    is_taken = name.lower() in ("latest", "latest.txt") or re.fullmatch(DEVICES, name)
+    if name and (not is_safe or is_taken):
         raise invalid(
             what,
             name,
-            "give letters, digits and . _ - + =, no dot first, at most 100, "
-            "and not 'latest'",
+            "give letters, digits and . _ - + =, no dot first or last, at most 100, "
+            "and neither 'latest' nor a name that Windows keeps for a device",
         )

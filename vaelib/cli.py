@@ -10,15 +10,20 @@ from typing import Any
 from vaelib import __version__, commands, train
 from vaelib.errors import exit_status
 from vaelib.flags import Parser, add_arguments, argument_type
+from vaelib.streams import with_safe_streams
 
 SWEEP = """Train a grid of runs, one for each combination of the values given, on all
 cores of this machine or on a Dask cluster. Each flag takes one or more values. If no
 flag has several, the grid is the one of the reference implementation: --latent-dim 2 8
 20 --loss bce bce_logits mse --beta-schedule none linear cyclic. Finished runs are
 skipped, unfinished runs are continued."""
+LAB = """Start JupyterLab in this folder, at the first notebook if it is here. All flags
+go on to JupyterLab, such as --no-browser --port 8899; jupyter-lab --help lists them. As
+root, --allow-root is added."""
 RUN = "the folder of a run, such as reports/mnist/latest, or a checkpoint"
 
 
+@with_safe_streams
 def main(argv: list[str] | None = None) -> int:
     """Run `vaelib` and return its exit status.
 
@@ -36,10 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     add_compare(parts)
     add_evaluate(parts)
     add_traverse(parts)
-    add_command(parts, "lab", commands.lab, "open the notebooks in JupyterLab")
+    about = "open the notebooks in JupyterLab"
+    lab = add_command(parts, "lab", commands.lab, about, LAB)
+    lab.usage = "%(prog)s [-h] [flags of JupyterLab]"
 
     args, unknown = parser.parse_known_args(argv)
-    if unknown:
+    if args.run is commands.lab:
+        args.flags = unknown
+    elif unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return exit_status(args.parser.prog, lambda: args.run(args))
 
@@ -129,6 +138,7 @@ def add_compare(parts: Any) -> None:
         metavar="DIR",
         help="a new folder for the files (default: GROUP/comparison, overwritten)",
     )
+    add_places(part)
 
 
 def add_evaluate(parts: Any) -> None:
@@ -148,6 +158,7 @@ def add_evaluate(parts: Any) -> None:
         default=0,
         help="seed of the noise (default: 0)",
     )
+    add_places(part)
 
 
 def add_traverse(parts: Any) -> None:
@@ -162,7 +173,25 @@ def add_traverse(parts: Any) -> None:
         "--output",
         metavar="FILE",
         default="traversals.png",
-        help="PNG file to write (default: traversals.png)",
+        help="file to write, .png, .pdf or .svg (default: traversals.png)",
+    )
+    add_places(part)
+
+
+def add_places(part: Parser) -> None:
+    """Add the flags that say where the data of a run are, if they have moved."""
+    part.add_argument(
+        "--dataset",
+        type=argument_type("dataset"),
+        default="",
+        metavar="folder:PATH",
+        help="where the pictures are now (default: where they were)",
+    )
+    part.add_argument(
+        "--data-dir",
+        default="",
+        metavar="DIR",
+        help="folder for downloads (default: that of the run)",
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from vaelib.checks import one_line, path_of
 from vaelib.config import ConfigError, field_types, invalid
 from vaelib.sweeps import grids
 
@@ -53,18 +55,21 @@ def sweep(args: argparse.Namespace) -> int:
 def compare(args: argparse.Namespace) -> int:
     """Run `vaelib compare GROUP`."""
     from vaelib import runs
-    from vaelib.sweeps import compare
+    from vaelib.sweeps import compare, results
 
-    group = Path(args.group)
+    group = path_of(args.group)
     if not group.is_dir():
-        group = Path(args.project_dir) / args.group
-    output = Path(args.output) if args.output else group / "comparison"
+        group = path_of(args.project_dir) / args.group
+    output = path_of(args.output) if args.output else group / "comparison"
     if (output.exists() and args.output) or (output / "run_meta.json").exists():
         raise runs.RunError(f"{output} exists already: give another --output.")
-    found = compare.results(group)
+    places = dict(dataset=args.dataset, data_dir=args.data_dir)
+    found, left_out = results.read_group(group, **places)
+    for name, why in left_out.items():
+        print(one_line(f"note: {name} is left out: {why}"), file=sys.stderr)
     written = compare.write(found, output)
     print(compare.table(found))
-    print(f"written to {output}: {', '.join(file.name for file in written)}")
+    print(one_line(f"written to {output}: {', '.join(file.name for file in written)}"))
     return 0
 
 
@@ -74,10 +79,8 @@ def evaluate(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vaelib import evaluation, losses, runs
-    from vaelib.data import load_dataset
 
-    model, config = runs.load(args.path)
-    data = load_dataset(*config.data_source)
+    model, config, data = runs.load_with_data(args.path, args.dataset, args.data_dir)
     nats = losses.reconstruction(config.loss, config.sigma)
     rng = torch.Generator().manual_seed(args.seed)
     recon, kl = evaluation.average_terms(model, nats, data.test, rng)
@@ -112,13 +115,13 @@ def traverse(args: argparse.Namespace) -> int:
     import torch
 
     from vaelib import evaluation, files, losses, plotting, runs
-    from vaelib.data import load_dataset, pixels
+    from vaelib.data import pixels
 
-    output = Path(args.output)
+    output = path_of(args.output)
+    files.check_figure_name(output)
     if output.exists():
         raise runs.RunError(f"{output} exists already: give another --output.")
-    model, config = runs.load(args.path)
-    data = load_dataset(*config.data_source)
+    model, config, data = runs.load_with_data(args.path, args.dataset, args.data_dir)
     if not 0 <= args.image < len(data.test):
         last = len(data.test) - 1
         raise ConfigError(f"image is {args.image}: give a number from 0 to {last}.")
@@ -127,7 +130,7 @@ def traverse(args: argparse.Namespace) -> int:
     nats = losses.reconstruction(config.loss, config.sigma)
     _, kl = evaluation.average_terms(model, nats, data.test, torch.Generator())
     files.write_figure(output, plotting.traversals(model, mu[0], kl))
-    print(f"written to {output}")
+    print(one_line(f"written to {output}"))
     return 0
 
 
@@ -137,11 +140,35 @@ def lab(args: argparse.Namespace) -> int:
     jupyter = shutil.which("jupyter-lab", path=here) or shutil.which("jupyter-lab")
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
-    command = [jupyter]
-    first = Path("notebooks/00_quick_start.ipynb")
-    if first.is_file():
-        command.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
+    command = [jupyter, *lab_flags(args.flags)]
     if os.name == "posix":
         # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
         os.execv(jupyter, command)
     return subprocess.call(command)
+
+
+def lab_flags(given: list[str]) -> list[str]:
+    """Return the flags of JupyterLab: those given, after what `vaelib lab` adds.
+
+    It adds the first notebook, if that is here and the user names no other place, and
+    the permission to run as root, which it says on standard error.
+    """
+    added = []
+    first = Path("notebooks/00_quick_start.ipynb")
+    if first.is_file() and not any(map(is_place, given)):
+        added.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
+    is_root = os.name == "posix" and os.geteuid() == 0
+    if is_root and not re.search("allow.root", " ".join(given)):
+        added.append("--allow-root")
+        note = "you are root, so code in a notebook may change every file here"
+        print(f"vaelib lab: {note} (--allow-root is added).", file=sys.stderr)
+    return added + given
+
+
+def is_place(flag: str) -> bool:
+    """Return whether a flag of JupyterLab says what it opens, or in which folder."""
+    value = flag.rpartition("=")[2]
+    is_file = value.endswith((".ipynb", ".md"))
+    is_folder = value != "" and Path(value).is_dir()
+    is_named = re.search("default_url|root_dir|notebook-dir", flag) is not None
+    return is_file or is_folder or is_named

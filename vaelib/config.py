@@ -13,8 +13,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
-from vaelib.checks import EXPECTED, ConfigError, check, check_name, convert, invalid
+from vaelib.checks import (
+    EXPECTED,
+    ConfigError,
+    check,
+    check_name,
+    convert,
+    invalid,
+    path_of,
+)
 
+PATHS = ("data_dir", "project_dir", "save_dir")
 DATASETS = ("mnist", "fashion_mnist", "sprites")
 
 
@@ -66,12 +75,6 @@ class TrainConfig:
     )
     image_size: int = option(
         28, "side in pixels; for sprites and folder:PATH", "data", least=4, most=256
-    )
-    data_dir: str = option(
-        "", "folder for downloads (default: $VAELIB_DATA, or ~/.cache/vaelib)", "data"
-    )
-    num_workers: int = option(
-        0, "no effect, because the data are in memory; for old scripts", "data", least=0
     )
 
     latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
@@ -137,14 +140,27 @@ class TrainConfig:
     output_bias: Literal["random", "data"] = option(
         "data", "start of the last bias: at random or at the mean image", "training"
     )
-    compile: bool = option(
-        False, "use torch.compile: the first step takes seconds longer", "training"
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = option(
-        "auto", "where to compute", "training"
-    )
     seed: int = option(
         42, "seed of all random numbers", "training", least=0, most=2**63 - 1
+    )
+
+    # What a run may be resumed with on another machine.
+    device: Literal["auto", "cpu", "cuda", "mps"] = option(
+        "auto", "where to compute", "machine"
+    )
+    compile: bool = option(
+        False, "use torch.compile: the first step takes seconds longer", "machine"
+    )
+    data_dir: str = option(
+        "",
+        "folder for downloads (default: $VAELIB_DATA, or ~/.cache/vaelib)",
+        "machine",
+    )
+    num_workers: int = option(
+        0,
+        "no effect, because the data are in memory; for old scripts",
+        "machine",
+        least=0,
     )
 
     project_dir: str = option(
@@ -157,6 +173,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, hint in field_types().items():
             value = check(name, hint, getattr(self, name), field_of(name).metadata)
+            if name in PATHS and value.startswith("~"):
+                value = str(path_of(value))
             object.__setattr__(self, name, value)  # the dataclass is frozen
         self.check_dataset()
         check_name("group", self.group)
@@ -165,7 +183,7 @@ class TrainConfig:
 
     def check_dataset(self) -> None:
         """Raise ConfigError if the data set is unknown or has another shape."""
-        is_folder = re.fullmatch(r"folder:.+", self.dataset, re.DOTALL)
+        is_folder = self.is_folder
         if not is_folder and self.dataset not in (*DATASETS, "tensors"):
             advice = f"give one of {', '.join(DATASETS)}, or folder:PATH"
             raise invalid("dataset", self.dataset, advice)
@@ -191,6 +209,11 @@ class TrainConfig:
             step, _, value = change.partition(":")
             values[int(step)] = parse("beta", value)
         return values
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the data set is a folder of pictures, folder:PATH."""
+        return re.fullmatch(r"folder:.+", self.dataset, re.DOTALL) is not None
 
     @property
     def data_source(self) -> tuple[str, str, int, int, str]:
@@ -233,8 +256,16 @@ def field_of(name: str) -> dataclasses.Field:
 
 
 def section(name: str) -> str:
-    """Return the section of a field; fields of "run" do not affect the result."""
+    """Return the section of a field; see also `affects_result`."""
     return field_of(name).metadata["section"]
+
+
+def affects_result(name: str) -> bool:
+    """Return whether a field describes what is trained, rather than where.
+
+    Those of the sections "machine" and "run" say on which machine, and in which folder.
+    """
+    return section(name) not in ("machine", "run")
 
 
 def from_dict(values: dict[str, Any]) -> TrainConfig:

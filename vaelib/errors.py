@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vaelib.checks import one_line
 
 
 class Interrupted(Exception):
@@ -21,8 +27,37 @@ def error_message(error: BaseException) -> str:
     An exception whose message is not written for the user is named by its type.
     """
     lines = str(error).strip().splitlines()
-    first = lines[0] if lines else "no details"
+    first = one_line(lines[0] if lines else "no details")
     return first if is_user_error(error) else f"{type(error).__name__}: {first}"
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Hold back Ctrl-C until the `with` block has been executed as a whole.
+
+    A second Ctrl-C is not held back. In another thread than the main one this does
+    nothing: Python sends signals to the main thread only.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(
+        handler
+    ):
+        yield
+        return
+    held: list[Any] = []
+
+    def hold(*signalled: Any) -> None:
+        held.append(signalled)
+        if len(held) > 1:
+            handler(*signalled)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if len(held) == 1:
+            handler(*held[0])
 
 
 def exit_status(prog: str, command: Callable[[], int]) -> int:
@@ -41,7 +76,7 @@ def exit_status(prog: str, command: Callable[[], int]) -> int:
         if isinstance(error, OSError) and error.strerror:
             where = f"{error.filename}: " if error.filename else ""
             message = f"{where}{error.strerror}; nothing was overwritten."
-        print(f"{prog}: {message}", file=sys.stderr)
+        print(one_line(f"{prog}: {message}"), file=sys.stderr)
         return 1 if isinstance(error, ArithmeticError) else 2
     except Interrupted as error:
         print(f"\n{prog}: {error}", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,12 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+
+import vaelib
+from vaelib.checks import invalid
+
+# Some network drives and pipes cannot be told to store what was written.
+NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 def write(file: Path, content: bytes) -> None:
@@ -26,7 +34,7 @@ def write(file: Path, content: bytes) -> None:
         with open(part, "wb") as out:
             out.write(content)
             out.flush()
-            os.fsync(out.fileno())
+            store(out.fileno())
         part.replace(file)
     except BaseException:
         with suppress(OSError):
@@ -34,11 +42,39 @@ def write(file: Path, content: bytes) -> None:
         raise
 
 
+def store(descriptor: int) -> None:
+    """Wait until an open file is on the disk, if its file system can tell."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FSYNC:
+            raise
+
+
+# By the ending of a file. The default compression of PNG took most of the time of an
+# epoch's pictures. PNGs name vaelib, so that a folder of pictures can pass them over.
+FORMATS: dict[str, dict[str, Any]] = {
+    ".png": dict(
+        pil_kwargs=dict(compress_level=1),
+        metadata=dict(Software=f"vaelib {vaelib.__version__}"),
+    ),
+    ".pdf": {},
+    ".svg": {},
+}
+
+
+def check_figure_name(file: Path) -> None:
+    """Raise ConfigError if a figure cannot be written under this name."""
+    if file.suffix.lower() not in FORMATS:
+        raise invalid(
+            "output", str(file), "give a name that ends with .png, .pdf, .svg"
+        )
+
+
 def write_figure(file: Path, figure: Figure) -> None:
-    """Write a figure as PNG."""
-    buffer = io.BytesIO()
-    # The default compression level took most of the time of an epoch's pictures.
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
+    """Write a figure as PNG, PDF or SVG, by the ending of the name."""
+    buffer, kind = io.BytesIO(), file.suffix.lower()
+    figure.savefig(buffer, format=kind[1:], **FORMATS[kind])
     write(file, buffer.getvalue())
 
 
@@ -56,8 +92,17 @@ def read_tensors(file: Path) -> dict[str, Any]:
     various other exceptions if its content is damaged.
     """
     content = io.BytesIO(file.read_bytes())
+    archive = zipfile.ZipFile(content)
+    # `write_tensors` compresses nothing; a small file could unpack to a huge one.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+        raise zipfile.BadZipFile("it is compressed")
     # torch does not verify the checksums of the archive.
-    if damaged := zipfile.ZipFile(content).testzip():
+    if damaged := archive.testzip():
         raise zipfile.BadZipFile(damaged)
     content.seek(0)
-    return torch.load(content, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():  # of torch, about files it did not write
+        warnings.simplefilter("ignore")
+        saved = torch.load(content, map_location="cpu", weights_only=True)
+    if type(saved) is not dict:
+        raise ValueError("it is not a dictionary")
+    return saved

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from vaelib import config as configs
+from vaelib.checks import one_line
 from vaelib.config import ConfigError
 
 
@@ -15,7 +16,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(
+            2, one_line(f"{self.prog}: {message} (see {self.prog} --help)") + "\n"
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:

@@ -9,10 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vaelib.checks import UserError
+
 BINARIZE_SEED = 1312_6114  # fixed binarization is the same for every run
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data set that cannot be loaded or used; the message is one sentence."""
 
 
@@ -73,7 +75,7 @@ class ImageData:
         digest = hashlib.sha256()
         for x in (self.train, self.test):
             digest.update(repr(tuple(x.shape)).encode())
-            digest.update(x.cpu().contiguous().numpy())
+            digest.update(x.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     @property

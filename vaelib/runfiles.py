@@ -26,13 +26,20 @@ import torch
 from filelock import FileLock, Timeout
 
 import vaelib
-from vaelib import config as configs
 from vaelib import files, plotting
+from vaelib.checkpoints import (
+    RunError,
+    facts_of,
+    load_checkpoint,
+    require_complete,
+    require_fit,
+    unreadable,
+)
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, pixels
 from vaelib.losses import title
 from vaelib.model import VAE
-from vaelib.training import EpochEnd, State, build, require_finite, steps_per_epoch
+from vaelib.training import EpochEnd, State, require_finite, steps_per_epoch
 
 COLUMNS = (
     "epoch",
@@ -48,21 +55,18 @@ COLUMNS = (
 )
 
 
-class RunError(ValueError):
-    """A run cannot be created, resumed or read; the message is one sentence."""
-
-
 class RunLocked(RunError):
     """Another process is training the run."""
 
 
 @dataclass
 class Run:
-    """Folder, settings and log of one run."""
+    """Folder, settings and log of one run, and facts about its data set."""
 
     path: Path
     config: TrainConfig
     rows: list[dict[str, float]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def lock(self):
@@ -98,6 +102,7 @@ class Run:
         weights = state.model.state_dict()
         saved = dict(
             config=asdict(self.config),
+            dataset=facts_of(data),
             shape=list(data.shape),
             epoch=end.epoch,
             weights={name: tensor.cpu() for name, tensor in weights.items()},
@@ -129,9 +134,12 @@ class Run:
             return False
         try:
             saved = files.read_tensors(file)
+            rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
+            require_complete(rows, saved["state"]["epoch"])
             if state:
+                require_fit(state, saved["state"])
                 state.load_state_dict(saved["state"])
-            self.rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
+            self.rows = rows
         except Exception as error:
             raise unreadable(file, error) from None
         return True
@@ -142,16 +150,22 @@ class Run:
         A process that was killed may have left partial files, an old log, or an epoch
         without pictures.
         """
-        self.remove_partial_files()
         if not self.load_state(state):
+            self.remove_partial_files()
             return
+        incomplete = [
+            epoch
+            for epoch in range(len(self.rows))
+            if self.checkpoint(epoch).exists()
+            and not all(picture.exists() for picture in self.pictures(epoch).values())
+        ]
+        for epoch in incomplete:  # before anything is written
+            load_checkpoint(self.checkpoint(epoch))
+
+        self.remove_partial_files()
         self.write_log(data)
-        for row in self.rows:
-            epoch = int(row["epoch"])
-            checkpoint, pictures = self.checkpoint(epoch), self.pictures(epoch)
-            complete = all(picture.exists() for picture in pictures.values())
-            if checkpoint.exists() and not complete:
-                self.write_pictures(epoch, *load_checkpoint(checkpoint), data)
+        for epoch in incomplete:
+            self.write_pictures(epoch, *load_checkpoint(self.checkpoint(epoch)), data)
 
     def remove_partial_files(self) -> None:
         """Remove the temporary files that a killed process left."""
@@ -202,16 +216,7 @@ class Run:
 
     def write_meta(self, data: ImageData) -> None:
         """Write `run_meta.json`: settings, data set, versions and the time."""
-        facts = dict(
-            name=data.name,
-            shape=data.shape,
-            train=len(data.train),
-            test=len(data.test),
-            classes=data.classes,
-            source=data.source,
-            licence=data.licence,
-            binarize=data.binarize,
-        )
+        self.facts = facts_of(data)
         versions = dict(
             vaelib=vaelib.__version__,
             torch=torch.__version__,
@@ -219,38 +224,11 @@ class Run:
         )
         meta = dict(
             config=asdict(self.config),
-            dataset=facts,
+            dataset=self.facts,
             versions=versions,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-        files.write(self.path / "run_meta.json", text.encode())
-
-
-def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
-    """Return the model and the whole content of one `vae_epoch_XXXX.pt`.
-
-    Raises `RunError` if the file is damaged or was not written by vaelib.
-    """
-    try:
-        saved = files.read_tensors(file)
-        # Meta tensors take no memory, however large the sizes in an untrusted file.
-        with torch.device("meta"):
-            model = build(configs.from_dict(saved["config"]), tuple(saved["shape"]))
-        model.load_state_dict(saved["weights"], assign=True)
-        return model, saved
-    except Exception as error:
-        raise unreadable(file, error) from None
-
-
-def unreadable(file: Path, error: Exception) -> Exception:
-    """Return the exception to raise for a file that could not be read."""
-    if isinstance(error, OSError):
-        return error
-    why = type(error).__name__
-    if isinstance(error, configs.ConfigError):
-        why = str(error).splitlines()[0]
-    return RunError(
-        f"{file} is damaged, or was not written by this version of vaelib ({why}); "
-        "nothing was changed."
-    )
+        # A path may have bytes that are no text; JSON has escapes for them as well.
+        content = text.encode(errors="backslashreplace")
+        files.write(self.path / "run_meta.json", content)

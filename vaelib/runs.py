@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vaelib import config as configs
 from vaelib import files
+from vaelib.checkpoints import load_checkpoint, require_same_data, unreadable
+from vaelib.checks import path_of
 from vaelib.config import TrainConfig
-from vaelib.data import ImageData
+from vaelib.data import ImageData, load_dataset
 from vaelib.model import VAE
-from vaelib.runfiles import Run, RunError, load_checkpoint, unreadable
+from vaelib.runfiles import Run, RunError
 
 
 def create(config: TrainConfig, data: ImageData) -> Run:
@@ -93,25 +98,49 @@ def point_latest(path: Path) -> None:
 
     It is a relative symbolic link, or the file latest.txt if links are not allowed.
     """
-    link = path.with_name("latest")
+    link, note = path.with_name("latest"), path.with_name("latest.txt")
     part = path.with_name(f".latest.{os.getpid()}.part")
     try:
         part.symlink_to(path.name)
         part.replace(link)
-    except OSError:
+        note.unlink(missing_ok=True)
+    except OSError:  # no links here, or `latest` is a folder
         part.unlink(missing_ok=True)
-        files.write(link.with_suffix(".txt"), f"{path.name}\n".encode())
+        files.write(note, f"{path.name}\n".encode())
+        if link.is_symlink() or link.is_file():
+            link.unlink()
+
+
+def newest(latest: Path) -> Path:
+    """Return the folder of the run to which `latest` of a group points.
+
+    `latest` may be a link, the file latest.txt, a file with the name of the run, which
+    git makes of a link on Windows, or a copy of the run, where a program that copied
+    the group followed the link.
+    """
+    if latest.is_symlink():
+        return latest
+    note = latest.with_name("latest.txt")
+    note = note if note.is_file() else latest
+    if note.is_file():
+        return latest.parent / Path(note.read_text(errors="replace").strip()).name
+
+    meta = latest / "run_meta.json"
+    for other in sorted(latest.parent.glob("*/run_meta.json")):
+        is_copy = meta.is_file() and other.read_bytes() == meta.read_bytes()
+        if is_copy and other != meta:
+            return other.parent
+    return latest
 
 
 def find(path: str | Path) -> Path:
-    """Return the folder of a run; `.../latest` may also be the file latest.txt.
+    """Return the folder of a run, to which `latest` of a group may point.
 
     Raises `RunError` if the folder is not that of a run.
     """
-    path = Path(path)
-    note = path.with_suffix(".txt")
-    if path.name == "latest" and not path.exists() and note.exists():
-        path = path.with_name(note.read_text(errors="replace").strip())
+    path = path_of(path)
+    if path.name == "latest":
+        path = newest(path)
     if not (path / "run_meta.json").is_file():
         raise RunError(
             f"{path} contains no run_meta.json: "
@@ -129,7 +158,8 @@ def open_run(path: str | Path) -> Run:
     path = find(path)
     try:
         meta = json.loads((path / "run_meta.json").read_text(encoding="utf-8"))
-        return Run(path, configs.from_dict(meta["config"]))
+        facts = meta.get("dataset", {})
+        return Run(path, configs.from_dict(meta["config"]), facts=dict(facts))
     except Exception as error:
         raise unreadable(path / "run_meta.json", error) from None
 
@@ -153,15 +183,67 @@ def load(run: str | Path) -> tuple[VAE, TrainConfig]:
     >>> model.latent_dim, settings.epochs
     (2, 1)
     """
-    file = Path(run)
-    if not file.is_file():
-        folder = find(file)
-        checkpoints = sorted(folder.glob("vae_epoch_*.pt"))
-        if not checkpoints:
-            raise RunError(
-                f"{folder} has no checkpoint yet: "
-                f"train it for an epoch with --resume {folder}."
-            )
-        file = checkpoints[-1]
-    model, saved = load_checkpoint(file)
+    model, saved = load_checkpoint(find_checkpoint(run))
     return model, configs.from_dict(saved["config"])
+
+
+def find_checkpoint(run: str | Path) -> Path:
+    """Return the file of a checkpoint: `run` itself, or the last one in its folder.
+
+    Raises `RunError` if there is none.
+    """
+    file = path_of(run)
+    if file.parent.name == "latest":
+        file = newest(file.parent) / file.name
+    if file.is_file() and file.name != "latest":
+        return file
+    folder = find(file)
+    epochs = {
+        int(found[1]): path
+        for path in folder.iterdir()
+        if (found := re.fullmatch(r"vae_epoch_(\d+)\.pt", path.name))
+    }
+    if not epochs:
+        raise RunError(
+            f"{folder} has no checkpoint yet: "
+            f"train it for an epoch with --resume {folder}."
+        )
+    return epochs[max(epochs)]
+
+
+def load_with_data(
+    run: str | Path, dataset: str = "", data_dir: str = ""
+) -> tuple[VAE, TrainConfig, ImageData]:
+    """Return the model of a run, its settings, and the data set it was trained on.
+
+    `dataset` and `data_dir` say where the data are now, if they have moved. Raises as
+    `load` and `load_data` do.
+    """
+    file = find_checkpoint(run)
+    model, saved = load_checkpoint(file)
+    config = moved(configs.from_dict(saved["config"]), dataset, data_dir)
+    facts = saved.get("dataset")
+    if facts is None and (file.parent / "run_meta.json").is_file():  # version 0.1.0
+        facts = open_run(file.parent).facts
+    return model, config, load_data(config, facts or {})
+
+
+def moved(config: TrainConfig, dataset: str = "", data_dir: str = "") -> TrainConfig:
+    """Return settings with another place of the data; an empty text changes nothing."""
+    places = dict(dataset=dataset, data_dir=data_dir)
+    return replace(config, **{name: place for name, place in places.items() if place})
+
+
+def load_data(config: TrainConfig, facts: dict[str, Any]) -> ImageData:
+    """Return the data set that a run with these settings and facts was trained on.
+
+    A folder of pictures is also looked for where it was when the run was trained.
+    Raises DataError if the data cannot be loaded, and RunError if they have changed.
+    """
+    was = facts.get("source")
+    is_gone = not path_of(config.dataset.partition(":")[2]).is_dir()
+    if config.is_folder and is_gone and isinstance(was, str) and Path(was).is_dir():
+        config = replace(config, dataset=f"folder:{was}")
+    data = load_dataset(*config.data_source)
+    require_same_data(facts, data)
+    return data

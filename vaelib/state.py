@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 from inspect import unwrap
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelib.config import ConfigError, TrainConfig
+from vaelib.config import ConfigError, TrainConfig, invalid
+from vaelib.errors import error_message
 from vaelib.images import ImageData
 from vaelib.losses import LOSSES
 from vaelib.model import VAE, initialise
@@ -52,9 +54,10 @@ class State:
     def state_dict(self) -> dict[str, Any]:
         """Return a checkpoint from which training resumes exactly.
 
-        It contains tensors and numbers only.
+        It contains tensors and numbers only. It is a copy: later updates do not change
+        it.
         """
-        return dict(
+        live = dict(
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
             rng=self.rng.get_state(),
@@ -63,11 +66,15 @@ class State:
             epoch=self.epoch,
             step=self.step,
         )
+        return deepcopy(live)
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore a checkpoint that `state_dict` returned, in place."""
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        # The settings of the optimizer are those of the config, as is the device.
+        groups = self.optimizer.state_dict()["param_groups"]
+        moments = saved["optimizer"]["state"]
+        self.optimizer.load_state_dict(dict(state=moments, param_groups=groups))
         self.rng.set_state(saved["rng"])
         self.losses.copy_(saved["losses"])
         self.order_seed = saved["order_seed"]
@@ -144,7 +151,8 @@ class EpochEnd:
 def start(config: TrainConfig, data: ImageData) -> State:
     """Return a new model, its optimizer and its stream of random numbers.
 
-    Raises ConfigError if the device that `config` asks for is not available.
+    Raises ConfigError if the device that `config` asks for, or torch.compile, is not
+    available.
 
     Example:
 
@@ -158,6 +166,8 @@ def start(config: TrainConfig, data: ImageData) -> State:
     (2, True)
     """
     device = pick_device(config.device)
+    if config.compile:
+        require_compiler(device)
     rng = torch.Generator().manual_seed(config.seed)
 
     # New layers draw from torch's global stream; that stream is left as it was, and
@@ -193,6 +203,19 @@ def pick_device(name: str) -> torch.device:
             "build of torch: give auto or cpu."
         )
     return torch.device(name)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Raise ConfigError if torch.compile does not work on this machine."""
+    try:
+        torch.compile(torch.neg)(torch.ones(1, device=device))
+    except Exception as error:
+        raise invalid(
+            "compile",
+            True,
+            f"torch.compile does not work here ({error_message(error)}): install a C++ "
+            "compiler such as g++, or leave it out",
+        ) from None
 
 
 def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:

@@ -12,14 +12,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vaelib import config as configs
+from vaelib.checks import one_line
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
 from vaelib.flags import Parser, add_arguments
+from vaelib.streams import with_safe_streams
 
 if TYPE_CHECKING:
     from vaelib.data import ImageData
@@ -56,24 +58,33 @@ def train(
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(lambda: data or load_dataset(*config.data_source))
+        known = data or resumed
+        loading = None if known else pool.submit(load_dataset, *config.data_source)
         from vaelib import runs
+        from vaelib.checkpoints import require_same_data
         from vaelib.training import EpochEnd, start, updates
 
-        data = loading.result()
+        if resumed:
+            data = data or runs.load_data(config, resumed.facts)
+            require_same_data(resumed.facts, data)
+        if loading:
+            data = loading.result()
+    assert data
+    if data.note and not quiet:
+        print(data.note, flush=True)
 
     state = start(config, data)
     run = resumed or runs.create(config, data)
     with run.lock(), catch_signals() as stopped:
         if resumed:
             run.restore(state, data)
-            if config != runs.open_run(run.path).config:  # more epochs
+            if config != runs.open_run(run.path).config:
                 run.write_meta(data)
         bar = Bar(data, quiet)
         for event in updates(state, data, config):
-            bar.show(event)
             if isinstance(event, EpochEnd):
                 run.record(event, state, data)
+            bar.show(event)  # afterwards: what cannot be printed must not cost work
             if stopped.is_set():
                 run.save_state(state, data)
                 raise Interrupted(
@@ -85,10 +96,11 @@ def train(
 
 @contextmanager
 def catch_signals():
-    """Yield an event that is set by Ctrl-C or SIGTERM, so that a step can be finished.
+    """Yield an event that is set by a signal to stop, so that a step can be finished.
 
-    A second Ctrl-C raises KeyboardInterrupt, as usual. Python handles signals in the
-    main thread only: in another thread the event is never set.
+    The signals are Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed. A second
+    Ctrl-C raises KeyboardInterrupt, as usual. Python handles signals in the main thread
+    only: in another thread the event is never set.
     """
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -100,8 +112,11 @@ def catch_signals():
         signal.signal(number, previous[number])
 
     previous: dict[int, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, stop)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        # A signal that is ignored, as by nohup, stays so.
+        if number and signal.getsignal(number) != signal.SIG_IGN:
+            previous[number] = signal.signal(number, stop)
     try:
         yield stopped
     finally:
@@ -179,7 +194,8 @@ def command(args: argparse.Namespace) -> int:
         print(beta_note(config), file=sys.stderr)
     run = train(config, resumed=resumed)
     picture = run.pictures(config.epochs - 1)["reconstructions"]
-    print(f"written to {run.path}; look at {picture} and the pictures next to it.")
+    done = f"written to {run.path}; look at {picture} and the pictures next to it."
+    print(one_line(done))
     return 0
 
 
@@ -205,14 +221,21 @@ def find_run(path: str, config: TrainConfig) -> Run:
 
 
 def same_settings(saved: TrainConfig, given: dict[str, Any]) -> TrainConfig:
-    """Return the saved settings of a run, with `epochs` raised if that is asked for.
+    """Return the saved settings of a run, with those replaced that may change.
 
-    Raises ConfigError if another setting that was given differs from the saved one, or
-    if a schedule depends on the number of epochs.
+    They are the ones of the section "machine", the place of a folder of pictures, and
+    a larger number of epochs. Raises ConfigError if another setting that was given
+    differs from the saved one, or if a schedule depends on the number of epochs.
     """
     for name, value in given.items():
-        old = asdict(saved)[name]
-        if value == old or configs.section(name) == "run" or name == "num_workers":
+        old = getattr(saved, name)
+        if value == old or configs.section(name) == "run":
+            continue
+        has_moved = (
+            saved.is_folder and name == "dataset" and value.startswith("folder:")
+        )
+        if configs.section(name) == "machine" or has_moved:
+            saved = replace(saved, **{name: value})
             continue
         why = ""
         if name == "epochs" and saved.needs_total:
@@ -227,6 +250,7 @@ def same_settings(saved: TrainConfig, given: dict[str, Any]) -> TrainConfig:
     return saved
 
 
+@with_safe_streams
 def main(argv: list[str] | None = None) -> int:
     """Run `python -m vaelib.train` and return its exit status."""
     parser = Parser(

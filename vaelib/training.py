@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vaelib.config import TrainConfig
+from vaelib.errors import hold_interrupts
 from vaelib.evaluation import average_terms
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
@@ -123,25 +124,31 @@ def updates(
     while state.epoch < config.epochs:
         began = time.perf_counter()
         first = state.epoch * steps
-        order = epoch_order(state, n, is_new=state.step == first).to(device)
+        order = None
 
         for i in range(state.step - first, steps):
-            x = data.batch(order[i * size : (i + 1) * size], state.rng)
-            eps = torch.randn(len(x), config.latent_dim, generator=state.rng)
-            beta_now = beta(state.step)
-            set_learning_rate(state, config, total=config.epochs * steps)
-            sums = update(x, eps.to(device, non_blocking=True), beta_now)
-            state.losses[i] = sums
-            state.step += 1
+            with hold_interrupts():  # an update is made as a whole, or not begun
+                if order is None:
+                    order = epoch_order(state, n, state.step == first).to(device)
+                x = data.batch(order[i * size : (i + 1) * size], state.rng)
+                eps = torch.randn(len(x), config.latent_dim, generator=state.rng)
+                beta_now = beta(state.step)
+                set_learning_rate(state, config, total=config.epochs * steps)
+                sums = update(x, eps.to(device, non_blocking=True), beta_now)
+                state.losses[i] = sums
+                state.step += 1
             # On a GPU this check would wait for the device, so it follows the epoch.
             if device.type == "cpu" and not sums.isfinite().all():
                 break
             yield Update(state.step, state.epoch, beta_now, sums, len(x))
 
         require_finite(state, steps)
-        draw_seed(state.rng)  # as PyTorch's DataLoader of the test split does
-        end = measure(state, data, config, beta(state.step - 1), state.rng, began)
-        state.epoch += 1
+        rng = state.rng.clone_state()  # a test that is interrupted is made again
+        draw_seed(rng)  # as PyTorch's DataLoader of the test split does
+        end = measure(state, data, config, beta(state.step - 1), rng, began)
+        with hold_interrupts():
+            state.rng.set_state(rng.get_state())
+            state.epoch += 1
         yield end
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -36,6 +35,12 @@ FLAGS = [
     "--disable-default-apps",
     "--disable-domain-reliability",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+]
+# Commands from outside, and no question whether to show the news of JupyterLab.
+FOR_TESTS = [
+    "--expose-app-in-browser",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 ]
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})")
 
@@ -83,39 +88,31 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def jupyterlab(folder: Path) -> Iterator[Lab]:
-    """Run `vaelib lab` in a copy of the notebooks.
-
-    The settings are those of the user but for what a test needs: no window, a free
-    port, and commands from outside.
-    """
-    root, settings = folder / "lab", folder / "settings"
-    settings.mkdir()
+    """Run `vaelib lab` in a copy of the notebooks, for a user with no settings."""
+    root, log = folder / "lab", folder / "log"
     unneeded = shutil.ignore_patterns(".ipynb_checkpoints", "reports")
     shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=unneeded)
-    write_settings(settings / "jupyter_lab_config.json")
 
-    environment = os.environ | dict(
-        JUPYTER_CONFIG_DIR=str(settings), JUPYTER_RUNTIME_DIR=str(settings / "runtime")
-    )
-    command = [sys.executable, "-m", "vaelib.cli", "lab"]
-    with (settings / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=root, env=environment, stderr=log)
+    environment = os.environ | dict(JUPYTER_CONFIG_DIR=str(folder / "no-settings"))
+    command = [sys.executable, "-m", "vaelib.cli", "lab", "--no-browser", *FOR_TESTS]
+    command += ["--port", str(free_port())]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, cwd=root, env=environment, stderr=stderr)
     try:
-        yield Lab(*wait_for_address(process, settings / "log"), root)
+        yield Lab(*wait_for_address(process, log), root)
     finally:
-        process.terminate()
+        stop(process, log)
+
+
+def stop(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Ask JupyterLab to end. Kill it, and show its log, if it does not in 20 s."""
+    process.terminate()
+    try:
         process.wait(20)
-
-
-def write_settings(file: Path) -> None:
-    """Write the settings of JupyterLab for a test."""
-    server = dict(open_browser=False, port=free_port(), port_retries=0, allow_root=True)
-    lab = dict(
-        expose_app_in_browser=True,
-        news_url=None,
-        check_for_updates_class="jupyterlab.NeverCheckForUpdate",
-    )
-    file.write_text(json.dumps(dict(ServerApp=server, LabApp=lab)))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
+        raise AssertionError("JupyterLab did not end:\n" + log.read_text()) from None
 
 
 def free_port() -> int:
@@ -131,8 +128,8 @@ def wait_for_address(
     """Return address, token and first page of JupyterLab, as its log shows them."""
     text, start = "", time.monotonic()
     while not (found := ADDRESS.search(text)):
-        assert process.poll() is None, text
-        assert time.monotonic() - start < 60, text
+        assert process.poll() is None, f"JupyterLab has ended:\n{text}"
+        assert time.monotonic() - start < 60, f"no address after 60 s:\n{text}"
         time.sleep(0.1)
         text = log.read_text()
     url, opened, token = found.groups()

@@ -54,7 +54,7 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
     test = load_dataset("sprites", image_size=8).test
     assert len(found) == 9
     for result in found:
-        run = group / result.config.name
+        run = group / result.name
         with open(run / "curves" / "train_log.csv", newline="") as lines:
             rows = list(csv.DictReader(lines))
         figures = result.figures
@@ -119,7 +119,7 @@ def test_csv_has_a_line_for_each_run(found: list[compare.Result]):
     lines = list(csv.DictReader(io.StringIO(compare.table_csv(found))))
     assert len(lines) == 9
     for line, result in zip(lines, found, strict=True):
-        assert (line["kind"], line["run"]) == (result.kind, result.config.name)
+        assert (line["kind"], line["run"]) == (result.kind, result.name)
         assert line["loss"] == result.config.loss
         assert int(line["seed"]) == result.config.seed
         assert "latent_dim" not in line, "it does not vary"
@@ -217,3 +217,40 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(
     assert "mine exists already: give another --output" in message
     assert tree(tmp_path) == {"mine": "folder"}
     assert tree(group) == before
+
+
+def test_a_bad_member_is_named_and_left_out(
+    group: Path, found: list[compare.Result], tmp_path: Path, cli: Cli
+):
+    """A damaged run, one whose pictures are gone, and `latest` copied as a folder."""
+    copy = Path(shutil.copytree(group, tmp_path / "copy", symlinks=True))
+    names = sorted(path.parent.name for path in copy.glob("loss*/run_meta.json"))
+    (copy / names[0] / "state.pt").write_bytes(b"damaged")
+    meta = copy / names[1] / "run_meta.json"
+    meta.write_text(meta.read_text().replace('"sprites"', '"folder:gone"'))
+    (copy / names[2] / "vae_epoch_0001.pt").unlink()
+    (copy / "latest").unlink()
+    shutil.copytree(copy / names[3], copy / "latest")
+    (copy / names[4]).rename(copy / "my favourite | run")
+
+    with pytest.warns(UserWarning, match="is left out") as warned:
+        left = compare.results(copy)
+    kept = [result.name for result in found if result.name not in names[:3]]
+    expected = [name.replace(names[4], "my favourite | run") for name in kept]
+    assert sorted(result.name for result in left) == sorted(expected)
+    assert [str(w.message).partition(" is left out: ")[0] for w in warned] == names[:3]
+
+    answer = cli("compare", copy)
+    assert answer.code == 0
+    notes = answer.err.splitlines()
+    assert [note.split()[1] for note in notes] == names[:3]
+    assert "state.pt is damaged" in notes[0]
+    assert "gone" in notes[1]
+    assert r"| my favourite \| run |" in answer.out
+
+
+def test_a_group_of_bad_members_only_says_why(group: Path, tmp_path: Path, cli: Cli):
+    one = next(group.glob("loss*"))
+    shutil.copytree(one, tmp_path / "g" / "a")
+    (tmp_path / "g" / "a" / "state.pt").write_bytes(b"damaged")
+    assert "state.pt is damaged" in cli("compare", tmp_path / "g").err

@@ -138,7 +138,8 @@ def test_flags_override_the_file_and_the_file_overrides_a_preset(tmp_path: Path)
     assert runs[0].hidden_dim == (400, 200)
 
 
-FOLDERS = st.text(min_size=1).map("folder:{}".format)
+LETTERS = st.characters(exclude_characters="\0")
+FOLDERS = st.text(LETTERS, min_size=1).map("folder:{}".format)
 
 
 @given(st.lists(FOLDERS, min_size=2, max_size=5, unique=True), st.booleans())

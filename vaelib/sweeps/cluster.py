@@ -14,12 +14,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from dask.system import CPU_COUNT
 from distributed import Client, get_worker
 from distributed.system import MEMORY_LIMIT
 
+from vaelib.checkpoints import require_same_data
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData
 from vaelib.errors import error_message
@@ -46,14 +48,21 @@ def keep(data: ImageData) -> ImageData:
 
 
 def one_epoch(
-    config: TrainConfig, data: ImageData, state: bytes | None, sweep: str, new: bool
+    config: TrainConfig,
+    data: ImageData,
+    state: bytes | None,
+    sweep: str,
+    new: bool,
+    facts: dict[str, Any],
 ) -> tuple[dict[str, bytes], list[dict[str, float]]]:
     """Train a run to the end of its next epoch; return its new files and its log.
 
     `state`: content of state.pt, or None for a new run. `new`: also write
     run_meta.json. If the sweep is stopped, the task returns after the current update.
-    Raises Diverged if the loss is not finite.
+    Raises Diverged if the loss is not finite, and RunError if the data are not those
+    of `facts`, which the run recorded when it was begun.
     """
+    require_same_data(facts, data)
     with TemporaryDirectory(dir=get_worker().local_directory) as folder:
         run = Run(Path(folder), config)
         if state is None:

@@ -153,7 +153,7 @@ def contact_sheet(found: Sequence[Result], n: int = 8) -> Figure:
         mu, _ = r.model.encode(pixels(test))
         pictures += [r.model.images(mu), gap, r.model.images(z)]
         settings = [format_value(getattr(r.config, name)) for name in fields]
-        labels.append(", ".join(settings) or r.config.name)
+        labels.append(", ".join(settings) or r.name)
 
     below = {
         len(test) // 2: "reconstructions",

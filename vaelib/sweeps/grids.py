@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vaelib import config as configs
+from vaelib.checks import path_of, plain
 from vaelib.config import PRESETS, ConfigError, TrainConfig
 
 # The grid of the reference implementation: three latent sizes, losses and schedules.
@@ -22,6 +24,7 @@ REFERENCE: dict[str, Any] = dict(
     loss=["bce", "bce_logits", "mse"],
     beta_schedule=["none", "linear", "cyclic"],
 )
+MOST_RUNS = 10_000
 SINGLE = ("project_dir", "group")  # all runs of a sweep go to one folder
 
 
@@ -45,11 +48,15 @@ def grid(*, zipped: Any = False, **settings: Any) -> list[TrainConfig]:
     """
     for name, value in settings.items():
         check(name, value)
+    zipped = configs.check("zip", bool, zipped, {})
     lists = {
-        name: as_list(settings[name])
+        name: as_list(name, settings[name])
         for name in configs.field_types()
         if name in settings
     }
+    count = math.prod(len(values) for values in lists.values())
+    if count > MOST_RUNS and not zipped:
+        raise ConfigError(f"the grid has {count} runs: give at most {MOST_RUNS}.")
     varied = [name for name, values in lists.items() if len(values) > 1]
     paired = zipped and varied
     rows = pairs(lists) if paired else itertools.product(*lists.values())
@@ -74,16 +81,24 @@ def check(name: str, value: Any) -> None:
     if name in ("name", "save_dir"):
         advice = "a sweep names its runs itself, leave it out"
         raise configs.invalid(name, value, advice)
-    if isinstance(value, list | range):
-        if not value:
-            raise configs.invalid(name, [], "give at least one value")
-        if name in SINGLE:
-            raise configs.invalid(name, list(value), "give one value")
+    values = as_list(name, value)
+    if not values:
+        raise configs.invalid(name, [], "give at least one value")
+    if name in SINGLE and len(values) > 1:
+        raise configs.invalid(name, values, "give one value")
 
 
-def as_list(value: Any) -> list[Any]:
-    """Return the values of a field, which may be a list, a range or one value."""
-    return list(value) if isinstance(value, list | range) else [value]
+def as_list(name: str, value: Any) -> list[Any]:
+    """Return the values of a field: one, or those of a list, tuple, range or array.
+
+    A tuple for `hidden_dim` is one value. Raises ConfigError if there are too many.
+    """
+    value = plain(value)
+    if isinstance(value, list | tuple | range) and value[MOST_RUNS:]:
+        raise ConfigError(f"{name} has too many values: give at most {MOST_RUNS}.")
+    if isinstance(value, tuple) and name == "hidden_dim":
+        return [value]
+    return list(value) if isinstance(value, list | tuple | range) else [value]
 
 
 def pairs(lists: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
@@ -115,9 +130,10 @@ def run_name(config: TrainConfig, fields: list[str]) -> str:
     parts = [f"{name}={format_value(getattr(config, name))}" for name in fields]
     text = "-".join(parts) or "default"
     clean = re.sub(r"[^\w.+=-]", "_", text)
-    if clean == text and len(text) <= 100:
+    if clean == text and len(text) <= 100 and not text.endswith("."):
         return text
-    return f"{clean[:91]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{clean[:91]}-{digest[:8]}"
 
 
 def format_value(value: Any) -> str:
@@ -126,8 +142,8 @@ def format_value(value: Any) -> str:
 
 
 def varying(runs: list[TrainConfig]) -> list[str]:
-    """Return the fields in which runs differ, without those of the section "run"."""
-    names = [name for name in configs.field_types() if configs.section(name) != "run"]
+    """Return the fields in which runs differ and that affect the result."""
+    names = [name for name in configs.field_types() if configs.affects_result(name)]
     return [name for name in names if len({getattr(run, name) for run in runs}) > 1]
 
 
@@ -142,7 +158,7 @@ def from_flags(
     Flags override the file, and the file overrides the preset. If no field has several
     values, the grid is `REFERENCE`. Raises ConfigError.
     """
-    found = read_toml(Path(file)) if file else {}
+    found = read_toml(path_of(file)) if file else {}
     zipped = found.pop("zip", False) or zipped
     settings = PRESETS.get(preset or "", {}) | found | given
     lists = [value for value in settings.values() if isinstance(value, list)]
@@ -159,7 +175,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     """
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{file} is not a TOML file ({error}): "
             "give lines such as latent_dim = [2, 8]."
@@ -184,5 +200,8 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 def parse_value(name: str, value: Any) -> Any:
     """Return one value of a TOML file, read as a flag is; layers may be a list."""
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    try:
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    except ValueError:  # a number of more than 4300 digits
+        raise configs.invalid(name, value, "give a shorter number") from None
     return configs.parse(name, text)

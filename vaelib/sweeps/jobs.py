@@ -48,7 +48,7 @@ class Job:
             saved = runs.open_run(path)
             self.new = self.settings_of(saved) != saved.config
             saved.load_state()
-            self.run.rows = saved.rows
+            self.run.rows, self.run.facts = saved.rows, saved.facts
         elif path.exists() and (not path.is_dir() or runs.visible(path)):
             raise RunError(
                 f"{path} is not an empty folder, and no run: give another --group."
@@ -93,6 +93,8 @@ class Job:
         for place, content in written.items():
             files.write(self.run.path / place, content)
         self.run.rows, self.state, self.new = rows, written["state.pt"], False
+        if not self.run.facts:
+            self.run.facts = runs.open_run(self.run.path).facts
 
 
 def plan(grid: Sequence[TrainConfig]) -> list[Job]:

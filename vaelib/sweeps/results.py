@@ -8,19 +8,24 @@ separate block for each kind.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from vaelib import runs
+from vaelib.checkpoints import load_checkpoint, require_same_data
+from vaelib.checks import path_of
 from vaelib.config import TrainConfig
-from vaelib.data import ImageData, load_dataset
+from vaelib.data import ImageData
+from vaelib.errors import error_message, is_user_error
 from vaelib.evaluation import active_units
 from vaelib.losses import LOSSES
 from vaelib.model import VAE
-from vaelib.runfiles import RunError, load_checkpoint
+from vaelib.runfiles import RunError
 from vaelib.sweeps.grids import varying
 
 FIGURES = ("recon", "kl", "total", "neg_elbo", "active_units", "seconds")
@@ -30,9 +35,11 @@ FIGURES = ("recon", "kl", "total", "neg_elbo", "active_units", "seconds")
 class Result:
     """One run: settings, log, model after the last epoch, and test images.
 
-    `test`: uint8 images (N, C, H, W). `active`: number of active units on them.
+    `name`: name of its folder. `test`: uint8 images (N, C, H, W). `active`: number of
+    active units on them.
     """
 
+    name: str
     config: TrainConfig
     rows: list[dict[str, float]]
     model: VAE
@@ -50,7 +57,8 @@ class Result:
         words = [config.dataset]
         if config.dataset not in ("mnist", "fashion_mnist"):
             words.append("x".join(map(str, self.test.shape[1:])))
-        words.append("black and white" if binary else "grey")
+        grey = "grey" if self.test.shape[1] == 1 else "colour"
+        words.append("black and white" if binary else grey)
 
         term = "density"
         if LOSSES[config.loss].title == "cross-entropy":
@@ -74,8 +82,9 @@ def results(group: str | Path, data: ImageData | None = None) -> list[Result]:
     """Return the runs of a group that have finished an epoch.
 
     They are sorted by kind, and within a kind by `neg_elbo`, lowest first. `data`: your
-    own images, if the runs were trained on them. Raises RunError if there is no such
-    run or if one is damaged, and DataError if the data set cannot be loaded.
+    own images, if the runs were trained on them. A run that cannot be read, or whose
+    data are gone or have changed, is left out with a warning. Raises RunError if no
+    run is left.
 
     Example:
 
@@ -85,29 +94,58 @@ def results(group: str | Path, data: ImageData | None = None) -> list[Result]:
     >>> for config in grid(**common, loss=["bce", "mse"]):
     ...     run = train(config, quiet=True)
     >>> for result in compare.results("reports/sprites-grid"):
-    ...     print(f"{result.config.name}: {result.kind}")
+    ...     print(f"{result.name}: {result.kind}")
     loss=bce: sprites 1x8x8 grey, cross-entropy
     loss=mse: sprites 1x8x8 grey, density
     """
-    found, tests = [], {}
-    for meta in sorted(Path(group).glob("*/run_meta.json")):
+    found, left_out = read_group(path_of(group), data)
+    for name, why in left_out.items():
+        warnings.warn(f"{name} is left out: {why}", stacklevel=2)
+    return found
+
+
+def read_group(
+    group: Path, data: ImageData | None = None, dataset: str = "", data_dir: str = ""
+) -> tuple[list[Result], dict[str, str]]:
+    """Return the runs of a group as `results` does, and why others are left out.
+
+    `dataset` and `data_dir` say where the data are now, if they have moved.
+    """
+    found, left_out = [], {}
+    loaded: dict[Any, tuple[str, Tensor]] = {}  # data sets: name and test images
+    for meta in sorted(group.glob("*/run_meta.json")):
         folder = meta.parent
-        run = runs.open_run(folder)
-        if folder.is_symlink() or not run.load_state() or not run.rows:
+        if folder.is_symlink() or folder.name == "latest":  # perhaps copied as a folder
             continue
-        model, _ = load_checkpoint(run.checkpoint(int(run.rows[-1]["epoch"])))
-        source = run.config.data_source
-        if source not in tests:
-            tests[source] = (data or load_dataset(*source)).test
-        test = tests[source]
-        config = replace(run.config, name=folder.name)  # it may have been renamed
-        found.append(Result(config, run.rows, model, test, active_units(model, test)))
+        try:
+            run = runs.open_run(folder)
+            if not run.load_state() or not run.rows:
+                continue
+            model, _ = load_checkpoint(run.checkpoint(int(run.rows[-1]["epoch"])))
+            config = runs.moved(run.config, dataset, data_dir)
+            pictures = run.facts.get("checksum") or config.data_source
+            if data:
+                require_same_data(run.facts, data)
+            if pictures not in loaded:
+                test = (data or runs.load_data(config, run.facts)).test
+                loaded[pictures] = config.dataset, test
+        except (ValueError, OSError) as error:
+            if not is_user_error(error):
+                raise
+            left_out[folder.name] = error_message(error)
+        else:
+            name, test = loaded[pictures]
+            config = replace(config, dataset=name)
+            active = active_units(model, test)
+            found.append(Result(folder.name, config, run.rows, model, test, active))
     if not found:
+        for name, why in left_out.items():
+            raise RunError(f"no run of {group} can be read; {name}: {why}")
         raise RunError(
             f"{group} contains no run that has finished an epoch: "
             "give a group's folder, such as reports/mnist-grid."
         )
-    return sorted(found, key=lambda result: (result.kind, result.figures["neg_elbo"]))
+    return sorted(found, key=lambda r: (r.kind, r.figures["neg_elbo"])), left_out
 
 
 def kinds(found: Sequence[Result]) -> dict[str, list[Result]]:

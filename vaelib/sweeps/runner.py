@@ -141,7 +141,7 @@ class Sweep:
         """Submit the next epoch of a run to the cluster."""
         config = job.run.config
         data = self.data[config.data_source]
-        arguments = (config, data, job.state, self.token, job.new)
+        arguments = (config, data, job.state, self.token, job.new, job.run.facts)
         future = self.workers.submit(
             cluster.one_epoch,
             *arguments,

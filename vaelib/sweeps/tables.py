@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from vaelib.checks import one_line
 from vaelib.sweeps.grids import format_value
 from vaelib.sweeps.results import FIGURES, Result, kinds, varying_fields
 
@@ -23,7 +24,7 @@ def table_csv(found: Sequence[Result]) -> str:
     for r in found:
         settings = [format_value(getattr(r.config, name)) for name in fields]
         figures = [round(value, 6) for value in r.figures.values()]
-        lines.writerow([r.kind, r.config.name, *settings, len(r.rows), *figures])
+        lines.writerow([r.kind, r.name, *settings, len(r.rows), *figures])
     return text.getvalue()
 
 
@@ -46,7 +47,7 @@ def run_table(found: Sequence[Result]) -> str:
     lines = []
     for r in found:
         figures = [format_figure(name, r.figures[name]) for name in FIGURES]
-        lines.append([r.config.name, len(r.rows), *figures])
+        lines.append([r.name, len(r.rows), *figures])
     return markdown(["run", "epochs", *FIGURES], lines)
 
 
@@ -75,8 +76,13 @@ def by_seed(found: Sequence[Result]) -> dict[str, list[Result]]:
 def markdown(head: list[str], lines: list[list[Any]]) -> str:
     """Return a Markdown table; all columns but the first are aligned right."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
-    rows = [" | ".join(map(str, line)) for line in (head, rule, *lines)]
+    rows = [" | ".join(map(cell, line)) for line in (head, rule, *lines)]
     return "\n".join(f"| {row} |" for row in rows)
+
+
+def cell(value: Any) -> str:
+    """Return the text of a value in a Markdown table, on one line."""
+    return one_line(str(value)).replace("|", r"\|")
 
 
 def format_figure(name: str, value: float) -> str:
