@@ -466,19 +466,28 @@ def test_the_scheduler_is_gone(
     module = "distributed.cli.dask_scheduler"
     scheduler = start("scheduler", module, *where, "--port", address.split(":")[2])
     start("worker", "distributed.cli.dask_worker", address, *where, "--nthreads", "1")
-    configs = grid_in(tmp_path)
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        with Client(address, timeout=60) as mine:
-            mine.wait_for_workers(1, timeout=60)
-            gone = after_an_epoch(
-                tmp_path / "g", lambda n=number: os.kill(scheduler.pid, n)
-            )
-            with gone, pytest.raises(RunError, match="the Dask scheduler is gone, all"):
-                sweep(configs, mine, quiet=True)
-            scheduler.resume()
+    configs, group = grid_in(tmp_path), tmp_path / "g"
+    with Client(address, timeout=60) as mine:
+        mine.wait_for_workers(1, timeout=60)
+        gone = pytest.raises(RunError, match="the Dask scheduler is gone, all finished")
+        with after_an_epoch(group, scheduler.suspend), gone:
+            sweep(configs, mine, quiet=True)
+        scheduler.resume()
     monkeypatch.undo()
+
+    flags = [*FLAGS, "--group", "g", "--project-dir", str(tmp_path)]
+    command = start("client", *SWEEP, *flags, "--scheduler", address)
+    log, ended = tmp_path / "client.log", len(list(group.glob("*/*.pt")))
+    until(lambda: len(list(group.glob("*/*.pt"))) > ended, "another epoch")
+    scheduler.kill()
+    assert command.wait(120) == 2, log.read_text()
+    assert log.read_text().splitlines()[-1] == (
+        "vaelib sweep: the Dask scheduler is gone, all finished epochs are kept: "
+        "repeat the command to continue."
+    )
+    assert "Traceback" not in log.read_text()
     assert sweep(configs, client, quiet=True) == {}
-    assert_same_group(tmp_path / "g", reference)
+    assert_same_group(group, reference)
 
 
 def test_a_script_needs_no_guard(tmp_path: Path):

@@ -7,6 +7,7 @@ killed; workers and client need no common folder.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -25,7 +26,7 @@ from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData
 from vaelib.errors import error_message
 from vaelib.runfiles import Run, RunError
-from vaelib.sweeps.workers import LocalCluster, count_threads
+from vaelib.sweeps.workers import LOG_LEVEL, LocalCluster, count_threads
 from vaelib.training import EpochEnd, start, steps_per_epoch, updates
 
 TIMEOUT = 10.0  # seconds, for a scheduler to answer and for its first worker
@@ -141,6 +142,8 @@ def connect(address: str) -> Client:
 
     Raises ConfigError if no scheduler answers or if it has no workers.
     """
+    # If the scheduler is gone, the sweep says so, and Dask need not print a traceback.
+    logging.getLogger("distributed.client").setLevel(LOG_LEVEL)
     try:
         client = Client(address, timeout=TIMEOUT)
     except (OSError, ValueError) as error:
