@@ -466,6 +466,7 @@ def test_no_worker_on_a_cluster_of_the_user(
         assert 2 <= time.monotonic() - began < 30
     note = "vaelib sweep: no worker is there: waiting for one, at most 2 s.\n"
     assert capsys.readouterr().err.endswith(note)
+    monkeypatch.undo()
     assert sweep(configs, client, quiet=True) == {}
     assert_same_group(tmp_path / "g", reference)
 
