@@ -20,7 +20,7 @@ import vaelib
 # Each module may import those before it.
 ROOMS = (
     # settings
-    *("checks", "config", "errors", "flags", "schedules"),
+    *("checks", "config", "errors", "flags", "schedules", "memory"),
     # data
     *("sprites", "images", "image_folder", "data"),
     # the paper, and its training loop

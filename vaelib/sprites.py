@@ -12,6 +12,7 @@ from torch import Tensor
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = ("shape", "scale", "rotation", "x", "y", "hue")  # hue only for RGB images
+CHUNK_PIXELS = 2**18  # pixels that are drawn at a time: they fit into a cache
 SEED = 20131220  # the data set is the same for everyone
 
 
@@ -23,7 +24,7 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
     and, if `channels` is 3, hue in [0, 1).
     """
     rng = torch.Generator().manual_seed(SEED)
-    u = torch.rand(n, len(FACTORS), generator=rng)
+    u = torch.rand(n, len(FACTORS), generator=rng, dtype=torch.float32, device="cpu")
 
     shape = u[:, 0].mul(3).floor()
     scale = 0.6 + 0.4 * u[:, 1]
@@ -33,13 +34,19 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
         factors = factors[:, :5]  # no hue
 
     # In chunks, to limit the memory that the intermediate tensors take.
-    return torch.cat([render(chunk, size) for chunk in factors.split(2000)]), factors
+    shape = n, 3 if channels == 3 else 1, size, size
+    images = torch.empty(shape, dtype=torch.uint8, device="cpu")
+    few = min(2000, max(1, CHUNK_PIXELS // size**2))
+    for part, chunk in zip(images.split(few), factors.split(few), strict=True):
+        part.copy_(render(chunk, size))
+    return images, factors
 
 
 def render(factors: Tensor, size: int = 28) -> Tensor:
     """Return the images, uint8 (n, C, size, size), of the factors (n, 5 or 6)."""
     shape, scale, rotation, x, y = factors[:, :5].T[..., None, None]  # each (n, 1, 1)
-    axis = (torch.arange(size) + 0.5) / size
+    axis = torch.arange(size, dtype=factors.dtype, device=factors.device)
+    axis = (axis + 0.5) / size
 
     # The largest sprite stays inside the image for every x and y.
     radius = 0.22 * scale
@@ -61,7 +68,7 @@ def render(factors: Tensor, size: int = 28) -> Tensor:
 
 def rgb(hue: Tensor) -> Tensor:
     """Return the saturated colours, (n, 3) in [0, 1], of hues (n, 1) in [0, 1)."""
-    thirds = torch.tensor([0.0, 1 / 3, 2 / 3])  # the hues of red, green and blue
+    thirds = hue.new_tensor([0.0, 1 / 3, 2 / 3])  # the hues of red, green and blue
     distance = ((hue - thirds + 0.5) % 1 - 0.5).abs()
     return (2 - 6 * distance).clamp(0, 1)
 

@@ -13,7 +13,10 @@ from torch import Tensor
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.images import ImageData
 from vaelib.losses import LOSSES
+from vaelib.memory import check_memory
 from vaelib.model import VAE, initialise
+
+MEAN_BYTES = 2**28  # memory that the mean image may take
 
 
 class Adam(torch.optim.Adam):
@@ -141,10 +144,12 @@ class EpochEnd:
         )
 
 
+@torch.inference_mode(False)  # also where the caller has switched gradients off
 def start(config: TrainConfig, data: ImageData) -> State:
     """Return a new model, its optimizer and its stream of random numbers.
 
-    Raises ConfigError if the device that `config` asks for is not available.
+    Raises ConfigError if the device that `config` asks for is not available, or if this
+    machine has less memory than the run will take.
 
     Example:
 
@@ -158,11 +163,13 @@ def start(config: TrainConfig, data: ImageData) -> State:
     (2, True)
     """
     device = pick_device(config.device)
+    images = len(data.train) + len(data.test)
+    check_memory(config, data.shape, images, on_gpu=device.type != "cpu")
     rng = torch.Generator().manual_seed(config.seed)
 
     # New layers draw from torch's global stream; that stream is left as it was, and
     # their weights are replaced by those drawn from `rng`.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         model = build(config, data.shape)
     initialise(model, rng)
     if config.output_bias == "data":
@@ -171,7 +178,8 @@ def start(config: TrainConfig, data: ImageData) -> State:
 
     betas = (0.9, config.adam_beta2)
     optimizer = Adam(model.parameters(), config.lr, betas, fused=config.fused)
-    losses = torch.zeros(steps_per_epoch(config, data), 2, device=device)
+    shape = steps_per_epoch(config, data), 2
+    losses = torch.zeros(shape, dtype=torch.float32, device=device)
     return State(model, optimizer, rng, losses)
 
 
@@ -210,7 +218,10 @@ def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
 @torch.no_grad()
 def start_at_mean(model: VAE, images: Tensor) -> None:
     """Set the last bias of the decoder, in place, to start at the mean image."""
-    mean = images.flatten(1).float().mean(0).div(255).clamp(1e-3, 1 - 1e-3)
+    # A few columns at a time: as floats, large images would take four times the data.
+    columns = images.flatten(1).split(max(1, MEAN_BYTES // (4 * len(images))), dim=1)
+    means = torch.cat([some.float().mean(0) for some in columns])
+    mean = means.div(255).clamp(1e-3, 1 - 1e-3)
     model.fc_out.bias[: len(mean)] = mean.logit()
 
 
