@@ -203,8 +203,8 @@ def draw_binary(images: Tensor, rng: torch.Generator) -> Tensor:
     The noise is drawn on the CPU, so it is the same for every device.
     """
     noise = torch.empty(images.shape, dtype=torch.uint8, device="cpu")
-    noise.random_(0, 255, generator=rng)
-    return (images > noise.to(images.device)).to(torch.uint8).mul_(255)
+    noise = noise.random_(0, 255, generator=rng).to(images.device)
+    return (images > noise).to(torch.uint8).mul_(255)
 
 
 def binarized(data: ImageData, how: str) -> ImageData:

@@ -21,6 +21,7 @@ from vaelib.checks import one_line
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
 from vaelib.flags import Parser, add_arguments
+from vaelib.memory import check_memory
 from vaelib.streams import with_safe_streams
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def train(
     >>> run.rows[1]["total"] < run.rows[0]["total"]
     True
     """
+    if not data:
+        check_memory(config)  # before the images are loaded or drawn
     from vaelib.data import load_dataset
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
@@ -70,8 +73,12 @@ def train(
         if loading:
             data = loading.result()
     assert data
-    if data.note and not quiet:
-        print(data.note, flush=True)
+    heavy = check_memory(config, data.shape, len(data.train) + len(data.test))
+    if not quiet:
+        if data.note:
+            print(data.note, flush=True)
+        if heavy:
+            print(f"note: {heavy}", file=sys.stderr)
 
     state = start(config, data)
     run = resumed or runs.create(config, data)
