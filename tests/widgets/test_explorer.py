@@ -46,7 +46,8 @@ def test_without_data_only_the_network_is_sent():
 
 def test_labels_of_any_size_arrive_as_they_are(data: ImageData):
     labels = torch.tensor([299, -1, 70_000, 255, 256])
-    few = replace(data, test=data.test[:5], labels=(torch.zeros(96), labels))
+    none = torch.zeros(96, dtype=torch.int64)
+    few = replace(data, test=data.test[:5], labels=(none, labels), classes=())
     sent = LatentExplorer(VAE((1, 6, 6), (12,), 4), few).test["labels"]
     assert sent == [299, -1, 70_000, 255, 256]
 
