@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import struct
 import warnings
@@ -374,6 +375,18 @@ def test_no_other_program_draws_a_picture(
     with Image.open(tmp_path / "script.png") as image, suppress(OSError):
         image.load()
     assert (tmp_path / "called").exists(), "Ghostscript would not be found either"
+
+
+def test_what_pillow_logs_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+    content = tiff(b"\0\7\xf0\xff", 8).replace(
+        struct.pack("<HHIH", 277, 3, 1, 1), struct.pack("<HHIH", 277, 3, 1, 99)
+    )
+    with pytest.raises(DataError, match="damaged"):
+        decode(content, tmp_path / "a.tif")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
