@@ -66,8 +66,9 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         raise invalid("path", path, "give a path without the character NUL")
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # there is no such user
-        return Path(path)
+    except RuntimeError:
+        advice = "the home folder is not known, so give the whole path, or set HOME"
+        raise invalid("path", path, advice) from None
 
 
 def plain(value: Any) -> Any:
