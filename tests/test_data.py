@@ -60,7 +60,7 @@ def small() -> ImageData:
     return sprites(n_train=400, n_test=200, size=12)
 
 
-def one_sentence(error: pytest.ExceptionInfo[DataError]) -> str:
+def one_sentence(error: pytest.ExceptionInfo[Any]) -> str:
     """Return the message, after a check that it is one sentence on one line."""
     text = str(error.value)
     assert "\n" not in text

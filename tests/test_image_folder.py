@@ -23,7 +23,7 @@ from vaelib.picture_files import find_pictures
 from vaelib.splits import read_name, split_folders
 
 
-def one_sentence(error: pytest.ExceptionInfo[DataError]) -> str:
+def one_sentence(error: pytest.ExceptionInfo[Any]) -> str:
     """Return the message, after a check that it is one sentence on one line."""
     text = str(error.value)
     assert "\n" not in text

@@ -12,7 +12,7 @@ from traitlets import Dict, Float, List
 
 from vaelib import runs
 from vaelib.config import ConfigError
-from vaelib.data import ImageData, load_dataset
+from vaelib.data import ImageData
 from vaelib.evaluation import ACTIVE, posteriors
 from vaelib.losses import kl_per_latent
 from vaelib.model import VAE
@@ -65,8 +65,10 @@ class LatentExplorer(anywidget.AnyWidget):
         **kwargs: Any,
     ) -> None:
         if not isinstance(model, VAE):
-            model, config = runs.load(model)
-            data = data or load_dataset(*config.data_source)
+            if data is None:
+                model, _, data = runs.load_with_data(model)
+            else:
+                model, _ = runs.load(model)
         self.bits = bits
         super().__init__(**kwargs)
         self.show(model, data)
