@@ -93,9 +93,9 @@ def check_memory(
     >>> from vaelib.memory import check_memory
     >>> check_memory(TrainConfig())
     ''
-    >>> check_memory(TrainConfig(hidden_dim=(10_000,) * 5000))
+    >>> check_memory(TrainConfig(hidden_dim=(10_000,) * 100))
     Traceback (most recent call last):
-    vaelib.checks.ConfigError: this run will take about 29,8...
+    vaelib.checks.ConfigError: this run will take about 5...
     """
     if not images:
         images = SIZES.get(config.dataset, 1)

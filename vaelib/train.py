@@ -56,7 +56,7 @@ def train(
     True
     """
     if not data:
-        check_memory(config)  # before the images are loaded or drawn
+        check_memory(config, on_gpu=True)  # before the images are loaded or drawn
     from vaelib.data import load_dataset
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
@@ -73,14 +73,15 @@ def train(
         if loading:
             data = loading.result()
     assert data
-    heavy = check_memory(config, data.shape, len(data.train) + len(data.test))
-    if not quiet:
-        if data.note:
-            print(data.note, flush=True)
-        if heavy:
-            print(f"note: {heavy}", file=sys.stderr)
+    if data.note and not quiet:
+        print(data.note, flush=True)
 
     state = start(config, data)
+    on_gpu = state.losses.device.type != "cpu"
+    images = len(data.train) + len(data.test)
+    heavy = check_memory(config, data.shape, images, on_gpu)
+    if heavy and not quiet:
+        print(f"note: {heavy}", file=sys.stderr)
     run = resumed or runs.create(config, data)
     with run.lock(), catch_signals() as stopped:
         if resumed:
