@@ -199,7 +199,7 @@ def test_a_task_returns_the_settings_first_and_the_state_last(client: Any):
     data = client.submit(load_dataset, "sprites", image_size=8)
 
     def epoch(state: bytes | None, new: bool) -> Any:
-        task = client.submit(cluster.one_epoch, config, data, state, "", new)
+        task = client.submit(cluster.one_epoch, config, data, state, "", new, {})
         return task.result()
 
     first, rows = epoch(None, new=True)
@@ -303,7 +303,8 @@ def test_the_estimate_is_near_the_time_of_an_epoch_on_a_worker(client: Any):
     future = client.submit(load_dataset, "sprites", image_size=8)
 
     def epoch(sweep: str) -> None:
-        task = client.submit(cluster.one_epoch, config, future, None, sweep, True)
+        arguments = (config, future, None, sweep, True, {})
+        task = client.submit(cluster.one_epoch, *arguments)
         task.result()
 
     epoch("first")  # it imports torch
@@ -401,6 +402,19 @@ def test_workers_that_cannot_be_replaced(
     assert sum(job.ended for job in plan(grid_in(tmp_path))) in range(1, 12)
     assert cli("sweep", *flags_in(tmp_path, workers=2)).code == 0
     assert_same_group(tmp_path / "g", reference)
+
+
+def test_a_task_that_kills_its_workers_fails(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Dask would say so in four sentences and a link."""
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 1)
+    future = client.submit(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    until(future.done, "the end of the task")
+    assert str(workers.Workers(client).error_of(future)) == (
+        "workers were killed by it, 2 in a row, perhaps for lack of memory: "
+        "give fewer --workers, or repeat the command to continue."
+    )
 
 
 def test_a_process_that_does_not_connect_is_replaced(monkeypatch: pytest.MonkeyPatch):
@@ -622,6 +636,7 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with cluster.local_cluster(1) as one, Client(one) as client:
+        client.wait_for_workers(1, timeout=60)
         threads: Any = client.run(torch.get_num_threads)
     assert set(threads.values()) == {CPU_COUNT}
     assert cluster.default_workers(1) == 1

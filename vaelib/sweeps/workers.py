@@ -143,6 +143,8 @@ class LocalCluster(SpecCluster):
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         where: dict[str, Any] = dict(host=LOOPBACK, port=0)
         where |= dict(dashboard=True, dashboard_address=f"{LOOPBACK}:0")
+        # If several workers are killed at once, Dask blames each task several times.
+        where |= dict(allowed_failures=10)
         scheduler = dict(cls=Scheduler, options=where)
         super().__init__(scheduler=scheduler, silence_logs=LOG_LEVEL)
         self.watcher.start()
@@ -239,7 +241,7 @@ class Workers:
         error: Any = future.exception()
         if isinstance(error, KilledWorker):
             return RunError(
-                f"{error.allowed_failures + 1} workers in a row were killed by it, "
+                f"workers were killed by it, {error.allowed_failures + 1} in a row, "
                 "perhaps for lack of memory: give fewer --workers, or repeat the "
                 "command to continue."
             )
