@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,6 @@ GAP = 2  # white pixels between the images of a mosaic
 # matplotlib takes about 120 bytes for each dot while it draws: at most 300 MB.
 MOST_DOTS = 2_500_000
 MOST_TRAVERSED = 20  # latents that a figure traverses: those with the largest KL
-Row = TypeVar("Row")
 STYLE = Path(__file__).with_name("vaelib.mplstyle")
 
 
@@ -226,7 +225,7 @@ def traversals(
     return figure
 
 
-def thinned(rows: Sequence[Row], most: int = 1000) -> Sequence[Row]:
+def thinned(rows: Sequence[Any], most: int = 1000) -> Sequence[Any]:
     """Return about `most` of the rows, at equal distances, and the last one."""
     step = math.ceil(len(rows) / most)
     return rows if step < 2 else [*rows[:-1:step], rows[-1]]
