@@ -673,8 +673,8 @@ WRONG = {
     "labels are from 0 to 2, but there are 2 classes": dict(
         labels=(torch.arange(5) % 2, torch.arange(3)), classes=("a", "b")
     ),
-    "labels are from -1 to -1": dict(
-        labels=(-torch.ones(5).long(), torch.zeros(3).long()), classes=("a", "b")
+    "labels are from -2 to -2": dict(
+        labels=(torch.full((5,), -2), torch.zeros(3).long()), classes=("a", "b")
     ),
     r"factors must be a pair of tensors \(N, F\)": dict(
         factors=(torch.zeros(5), torch.zeros(3))

@@ -10,6 +10,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from vaelib import VAE, ImageData
+from vaelib.model import initialise
 from vaelib.widgets import LatentExplorer, frontend
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,7 @@ def test_of_ten_thousand_latents_a_hundred_rows_are_made_and_all_can_be_reached(
     visit: Visit,
 ):
     model = VAE((1, 6, 6), (5,), 10_000)
+    initialise(model, torch.Generator().manual_seed(0))
     with torch.no_grad():  # the KL falls with the number of the latent; all are active
         model.fc_mu.weight.mul_(100).add_(torch.linspace(30, 1, 10_000)[:, None])
     page = visit(model, images(20, [0] * 20))
@@ -75,7 +77,7 @@ def test_of_ten_thousand_latents_a_hundred_rows_are_made_and_all_can_be_reached(
     ("classes", "expected"),
     [
         (tuple(f"class {i}" for i in range(300)), ["class 299", "", "class 43"]),
-        (("a", "b"), ["299", "", "43"]),
+        ((), ["299", "", "43"]),
     ],
 )
 def test_an_image_is_shown_with_its_class(
