@@ -196,3 +196,34 @@ def test_nll_is_in_the_order_of_the_images():
     got = nll(images, 3000, most=5000).double()
     torch.testing.assert_close(got, -log_evidence(images), atol=0.1, rtol=0)
     assert log_evidence(images).std() > 0.2, "the images are too similar"
+
+
+@pytest.mark.parametrize("few", [1, 3])
+def test_wide_layers_are_computed_for_few_images_at_a_time(
+    few: int, monkeypatch: pytest.MonkeyPatch
+):
+    """The noise is the same, and so are the results but for the order of the sums."""
+    model, images, decoded = binary_model(), pictures(10), []
+    mu, _ = model.encode(images.flatten(1).float() / 255)
+
+    def measured() -> list[Tensor]:
+        terms = evaluation.average_terms(model, losses.bce, images, generator(), 4)
+        means = torch.cat([mu for mu, _ in evaluation.posteriors(model, images)])
+        return [*terms, means]
+
+    before = measured()
+    model.fc_out.register_forward_hook(lambda _, __, out: decoded.append(len(out)))
+    monkeypatch.setattr(evaluation, "LAYER_BYTES", few * 4 * 6 + 3)
+    after = measured()
+    assert max(decoded) == few
+    torch.testing.assert_close(after, before)
+    torch.testing.assert_close(after[2], mu)
+    assert evaluation.at_once(model, 2) == min(few, 2)
+    list(evaluation.importance_nll(model, losses.bce, images, generator(), 50))
+    assert max(decoded) == few
+
+
+def test_ordinary_images_are_computed_as_many_at_a_time_as_asked():
+    assert evaluation.at_once(VAE(), 2000) == 2000
+    assert evaluation.at_once(VAE((3, 64, 64)), 1000) == 1000
+    assert evaluation.at_once(VAE((3, 256, 256), (2,), 2), 2000) == 85

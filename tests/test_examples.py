@@ -15,6 +15,7 @@ NAMES = [
     "vaelib.ImageData",
     "vaelib.load_dataset",
     "vaelib.VAE",
+    "vaelib.memory.check_memory",
     "vaelib.start",
     "vaelib.updates",
     "vaelib.chapter.explore",

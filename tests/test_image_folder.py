@@ -16,13 +16,14 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from vaelib.checks import ConfigError
 from vaelib.data import DataError, ImageData, load_dataset
 from vaelib.image_folder import folder
 from vaelib.picture_files import find_pictures
 from vaelib.splits import read_name, split_folders
 
 
-def one_sentence(error: pytest.ExceptionInfo[DataError]) -> str:
+def one_sentence(error: pytest.ExceptionInfo[Any]) -> str:
     """Return the message, after a check that it is one sentence on one line."""
     text = str(error.value)
     assert "\n" not in text
@@ -587,6 +588,6 @@ def test_the_home_folder_is_found(
     data = load_dataset("folder:~/pics", image_size=4)
     assert values(data.test) == [1]
     assert data.source == str(tmp_path / "pics")
-    with pytest.raises(DataError, match="home folder is not known") as error:
+    with pytest.raises(ConfigError, match="home folder is not known") as error:
         load_dataset("folder:~nobody-of-this-name/pics")
     one_sentence(error)

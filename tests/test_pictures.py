@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import EpsImagePlugin, Image, ImageCms
 
 from vaelib.image_folder import folder
 from vaelib.images import DataError
@@ -336,6 +339,7 @@ def test_pictures_of_any_shape(size: tuple[int, int], tmp_path: Path) -> None:
 
 
 RED_JPEG = saved(RED, "JPEG")
+SCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n%%EndComments\n"
 BROKEN = {
     "empty.png": b"",
     "text.png": b"not a picture",
@@ -344,8 +348,7 @@ BROKEN = {
     "half.png": saved(Image.effect_noise((64, 64), 50), "PNG")[:2000],
     "half.gif": saved(Image.effect_noise((64, 64), 50), "GIF")[:2000],
     "head.bmp": saved(RED, "BMP")[:60],
-    # Another program would have to draw it.
-    "script.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n%%EndComments\n",
+    "script.png": SCRIPT,
 }
 
 
@@ -354,6 +357,36 @@ def test_a_damaged_picture_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"damaged or of another kind.*repair") as error:
         decode(BROKEN[name], tmp_path / name)
     assert repr(str(tmp_path / name)) in str(error.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Programs are found in another way.")
+def test_no_other_program_draws_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would run Ghostscript, if it is there, on a program in PostScript."""
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    with pytest.raises(DataError):
+        decode(SCRIPT, tmp_path / "script.png")
+    assert not (tmp_path / "called").exists()
+    with Image.open(tmp_path / "script.png") as image, suppress(OSError):
+        image.load()
+    assert (tmp_path / "called").exists(), "Ghostscript would not be found either"
+
+
+def test_what_pillow_logs_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+    content = tiff(b"\0\7\xf0\xff", 8).replace(
+        struct.pack("<HHIH", 277, 3, 1, 1), struct.pack("<HHIH", 277, 3, 1, 99)
+    )
+    with pytest.raises(DataError, match="damaged"):
+        decode(content, tmp_path / "a.tif")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:

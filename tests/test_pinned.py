@@ -20,6 +20,7 @@ from vaelib.images import ImageData
 from vaelib.runfiles import RunError
 from vaelib.sweeps import compare
 from vaelib.train import main, train
+from vaelib.widgets import LatentExplorer
 
 if TYPE_CHECKING:
     from conftest import Cli, Tree
@@ -197,6 +198,15 @@ def test_they_do_not_count_as_settings_that_vary(run: Path, cli: Cli, tmp_path: 
 def test_a_setting_of_the_model_may_not_change(run: Path, cli: Cli):
     assert "latent_dim" in cli("train", "--resume", run, "--latent-dim", 3).refusal
     assert "dataset" in cli("train", "--resume", run, "--dataset", "mnist").refusal
+
+
+def test_the_explorer_of_a_run_shows_its_own_pictures_only(home: Path):
+    shown = LatentExplorer("reports/folder/latest")
+    data = vaelib.load_dataset("folder:pics", image_size=8)
+    assert shown.test["images"] == data.test.numpy().tobytes()
+    add_picture(home / "pics")
+    with pytest.raises(RunError, match=r"36 \+ 5 now"):
+        LatentExplorer("reports/folder/latest")
 
 
 def test_runs_on_the_same_pictures_are_compared_wherever_these_were(

@@ -20,7 +20,7 @@ import vaelib
 # Each module may import those before it.
 ROOMS = (
     # settings
-    *("checks", "streams", "config", "errors", "flags", "schedules"),
+    *("checks", "streams", "config", "errors", "flags", "schedules", "memory"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
     *("image_folder", "data"),

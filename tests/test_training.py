@@ -24,6 +24,7 @@ from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, binarized, sprites
 from vaelib.errors import hold_interrupts
 from vaelib.model import VAE
+from vaelib.state import MEAN_BYTES
 from vaelib.training import (
     Diverged,
     EpochEnd,
@@ -346,6 +347,17 @@ def test_output_bias_may_start_at_the_mean_image(loss: str):
     found = 1 / (1 + (-bias("data")[:PIXELS].double()).exp())
     torch.testing.assert_close(found, grey.clamp(1e-3, 1 - 1e-3), rtol=1e-4, atol=0)
     assert bias("random").abs().max() <= 16**-0.5
+
+
+def test_the_mean_image_is_taken_a_few_columns_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """In one piece for MNIST, so that its numbers stay; in pieces they are close."""
+    assert MEAN_BYTES // (4 * 60_000) >= 784
+    config = settings(output_bias="data")
+    whole = start(config, data()).model.fc_out.bias
+    monkeypatch.setattr("vaelib.state.MEAN_BYTES", 7 * 4 * N)
+    torch.testing.assert_close(start(config, data()).model.fc_out.bias, whole)
 
 
 def test_reduction_mean_multiplies_beta_by_the_number_of_pixels():

@@ -1,4 +1,8 @@
-"""Tools of the notebooks: listings, checked numbers, and figures with sliders."""
+"""Tools of the notebooks: listings, checked numbers, and figures with sliders.
+
+To import this module sets matplotlib's style and, in a notebook, its inline backend. It
+is for the chapters of the book; no other module of vaelib changes your settings.
+"""
 
 from __future__ import annotations
 

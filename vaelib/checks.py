@@ -19,6 +19,7 @@ EXPECTED = {
 }
 
 
+MOST_LAYERS = 100
 # Windows opens a device for each of these names, whatever their ending.
 DEVICES = r"(?i:con|prn|aux|nul|(com|lpt)\d)(\..*)?"
 
@@ -66,8 +67,9 @@ def path_of(text: str | os.PathLike[str]) -> Path:
         raise invalid("path", path, "give a path without the character NUL")
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # there is no such user
-        return Path(path)
+    except RuntimeError:
+        advice = "the home folder is not known, so give the whole path, or set HOME"
+        raise invalid("path", path, advice) from None
 
 
 def plain(value: Any) -> Any:
@@ -109,8 +111,10 @@ def check(name: str, hint: Any, value: Any, limits: Mapping[str, Any]) -> Any:
         sizes = value
         if type(value) is int:  # one layer or, as on the command line, 0: none
             sizes = [value] if value else []
-        if not isinstance(sizes, (tuple, list)) or not all(map(is_size, sizes)):
-            raise invalid(name, value, "give whole numbers from 1 to 10000")
+        is_list = isinstance(sizes, (tuple, list)) and len(sizes) <= MOST_LAYERS
+        if not is_list or not all(map(is_size, sizes)):
+            advice = f"give whole numbers from 1 to 10000, at most {MOST_LAYERS}"
+            raise invalid(name, value, advice)
         return tuple(plain(size) for size in sizes)
     if type(value) is not hint and not (type(value) is int and hint is float):
         raise invalid(name, value, f"give {EXPECTED[hint]}")

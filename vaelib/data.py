@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelib.checks import path_of
 from vaelib.image_folder import folder
 from vaelib.images import DataError, ImageData, binarized
 from vaelib.images import draw_binary as draw_binary
@@ -86,7 +87,7 @@ def load_dataset(
     elif name == "sprites":
         data = sprites(channels=channels, size=image_size)
     elif name.startswith("folder:"):
-        path = expanded(name.removeprefix("folder:"))
+        path = path_of(name.removeprefix("folder:"))
         data = folder(path, channels, image_size)
     else:
         raise DataError(
@@ -98,18 +99,7 @@ def load_dataset(
 
 def download_dir(given: str) -> Path:
     """Return the folder for downloads: `given`, or the default if it is empty."""
-    return expanded(given or os.environ.get("VAELIB_DATA") or "~/.cache/vaelib")
-
-
-def expanded(path: str) -> Path:
-    """Return a path with the home folder for a leading ~."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise DataError(
-            f"{str(path)!r} cannot be found, as the home folder is not known: "
-            "give the whole path (--data-dir for downloads), or set HOME."
-        ) from None
+    return path_of(given or os.environ.get("VAELIB_DATA") or "~/.cache/vaelib")
 
 
 def mnist() -> ImageData:

@@ -10,16 +10,27 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaelib.bounds import Nats, importance_weighted_bound, log_weights
 from vaelib.images import pixels
 from vaelib.losses import kl_per_latent
-from vaelib.model import VAE
+from vaelib.model import VAE, single, standard_normal
 
 # A unit is active if the variance over x of its posterior mean exceeds this value.
 # Source: Burda et al. 2015.
 ACTIVE = 0.01
+LAYER_BYTES = 2**26  # memory that the values of one layer may take: 64 MiB
+
+
+def at_once(model: VAE, most: int) -> int:
+    """Return how many images to compute at a time: `most`, or fewer if layers are wide.
+
+    The values of no layer then take more than 64 MiB.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    widest = max(size for each in layers for size in each.weight.shape)
+    return max(1, min(most, LAYER_BYTES // (4 * widest)))
 
 
 @torch.no_grad()
@@ -31,6 +42,7 @@ def average_terms(
     `images`: uint8 (N, C, H, W). One z is drawn for each, with noise from the CPU
     generator `rng`.
     """
+    model = single(model)
     recon, kl = [], []
     for x, eps in batches(model, images, rng, batch_size):
         x_hat, mu, logvar = model(x, eps)
@@ -45,11 +57,24 @@ def average_terms(
 def batches(
     model: VAE, images: Tensor, rng: torch.Generator, size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield mini-batches: images (B, D) in [0, 1] and noise (B, J), on the device."""
-    device = next(model.parameters()).device
+    """Yield mini-batches: images (B, D) in [0, 1] and noise (B, J), on the device.
+
+    The noise is drawn for `size` images; if these are large, they come in parts.
+    """
+    device, few = next(model.parameters()).device, at_once(model, size)
     for chunk in images.split(size):
-        eps = torch.randn(len(chunk), model.latent_dim, generator=rng)
-        yield pixels(chunk.to(device)), eps.to(device)
+        eps = standard_normal(len(chunk), model.latent_dim, rng=rng)
+        for part, noise in zip(chunk.split(few), eps.split(few), strict=True):
+            yield pixels(part.to(device)), noise.to(device)
+
+
+@torch.no_grad()
+def posteriors(model: VAE, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield mean and log variance (B, J) of q(z|x), for some images at a time."""
+    model = single(model)
+    device = next(model.parameters()).device
+    for chunk in images.split(at_once(model, 1000)):
+        yield model.encode(pixels(chunk.to(device)))
 
 
 @torch.no_grad()
@@ -58,9 +83,7 @@ def active_units(model: VAE, images: Tensor) -> int:
 
     The variance of the mean must exceed 0.01. Source: Burda et al. 2015.
     """
-    device = next(model.parameters()).device
-    chunks = images.split(1000)
-    mu = torch.cat([model.encode(pixels(chunk.to(device)))[0] for chunk in chunks])
+    mu = torch.cat([mu for mu, _ in posteriors(model, images)])
     return int((mu.var(0) > ACTIVE).sum())
 
 
@@ -76,17 +99,18 @@ def importance_nll(
     """Yield, batch by batch, an upper bound of -log p(x) for each image, (B,), in nats.
 
     It is minus the importance-weighted bound with K = `samples`, and tight for large K.
-    No more than `most` decoded images are in memory at a time.
+    No more than `most` decoded images are in memory at a time, and fewer large ones.
     """
-    device = next(model.parameters()).device
+    model = single(model)
+    device, most = next(model.parameters()).device, at_once(model, most)
     size = max(1, most // samples)
     for chunk in images.split(size):
         x = pixels(chunk.to(device))
-        log_sum, done = torch.full((len(x),), -torch.inf, device=device), 0
+        log_sum, done = x.new_full((len(x),), -torch.inf), 0
 
         while done < samples:
             k = min(samples - done, most // size)
-            eps = torch.randn(k, len(x), model.latent_dim, generator=rng).to(device)
+            eps = standard_normal(k, len(x), model.latent_dim, rng=rng).to(device)
             bound = importance_weighted_bound(log_weights(model, nats, x, eps))
             log_sum = torch.logaddexp(log_sum, bound + math.log(k))
             done += k

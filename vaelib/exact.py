@@ -19,7 +19,7 @@ from vaelib.losses import LOG_2PI, kl_divergence
 
 def grid(reach: float = 12.0, points: int = 8001) -> Tensor:
     """Return equally spaced z from -reach to reach, (points,), in double precision."""
-    return torch.linspace(-reach, reach, points, dtype=torch.float64)
+    return torch.linspace(-reach, reach, points, dtype=torch.float64, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Scalar:
 
     def bound_from_prior(self, x: float, mu: float, logvar: float) -> float:
         """Return the bound, equation (3): the mean of log p(x|z), minus the KL."""
-        kl = kl_divergence(*torch.tensor([[mu], [logvar]], dtype=torch.float64)).item()
+        kl = kl_divergence(*self.z.new_tensor([[mu], [logvar]])).item()
         return self.expectation(self.log_likelihood(x, self.z), mu, logvar) - kl
 
     def divergence(self, x: float, mu: float, logvar: float) -> float:
@@ -92,15 +92,15 @@ class LinearGaussian:
 
     def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return z (n, J) from the prior and x (n, D) from the likelihood, Fig 1."""
-        w, dtype = self.weight, self.weight.dtype
-        z = torch.randn(n, w.shape[1], generator=rng, dtype=dtype)
-        noise = torch.randn(n, w.shape[0], generator=rng, dtype=dtype)
+        w = self.weight
+        shapes = (n, w.shape[1]), (n, w.shape[0])
+        z, noise = (w.new_empty(shape).normal_(generator=rng) for shape in shapes)
         return z, z @ w.T + self.bias + self.sigma * noise
 
     def log_evidence(self, x: Tensor) -> Tensor:
         """Return log p(x): x is Gaussian with mean b and covariance W W^T + s^2 I."""
         w = self.weight
-        noise = self.sigma**2 * torch.eye(len(self.bias), dtype=x.dtype)
+        noise = torch.full_like(self.bias, self.sigma**2).diag()
         return MultivariateNormal(self.bias, w @ w.T + noise).log_prob(x)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ class LinearGaussian:
         They are M^-1 W^T (x - b) and s^2 M^-1, where M = W^T W + s^2 I.
         """
         w = self.weight
-        m = w.T @ w + self.sigma**2 * torch.eye(w.shape[1], dtype=x.dtype)
+        m = w.T @ w + self.sigma**2 * torch.ones_like(w[0]).diag()
         mean = torch.linalg.solve(m, w.T @ (x - self.bias))
         return mean, self.sigma**2 * torch.linalg.inv(m)
 

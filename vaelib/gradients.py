@@ -45,6 +45,7 @@ def monte_carlo(f: Function, z: Tensor) -> Tensor:
     return f(z).mean(0)
 
 
+@torch.enable_grad()  # also where the caller has switched gradients off
 def pathwise_gradients(
     f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -59,6 +60,7 @@ def pathwise_gradients(
     return grad_mu, grad_logvar
 
 
+@torch.enable_grad()
 def score_gradients(
     f: Function, mu: Tensor, logvar: Tensor, eps: Tensor
 ) -> tuple[Tensor, Tensor]:

@@ -177,15 +177,18 @@ def check_pair(name: str, pair: Any, data: ImageData) -> None:
 
 
 def check_labels(labels: tuple[Tensor, Tensor], n_classes: int) -> None:
-    """Raise DataError unless labels are whole numbers, in the range of the classes."""
+    """Raise DataError unless labels are whole numbers, in the range of the classes.
+
+    -1 stands for an image without a class.
+    """
     for x in labels:
         if x.dtype == torch.bool or x.is_floating_point() or x.is_complex():
             raise DataError(f"labels are {x.dtype}: give whole numbers, as .long().")
         low, high = int(x.min()), int(x.max())
-        if n_classes and not 0 <= low <= high < n_classes:
+        if n_classes and not -1 <= low <= high < n_classes:
             raise DataError(
                 f"labels are from {low} to {high}, but there are {n_classes} classes: "
-                f"give numbers from 0 to {n_classes - 1}."
+                f"give numbers from 0 to {n_classes - 1}, or -1 for none."
             )
 
 
@@ -203,8 +206,8 @@ def draw_binary(images: Tensor, rng: torch.Generator) -> Tensor:
     The noise is drawn on the CPU, so it is the same for every device.
     """
     noise = torch.empty(images.shape, dtype=torch.uint8, device="cpu")
-    noise.random_(0, 255, generator=rng)
-    return (images > noise.to(images.device)).to(torch.uint8).mul_(255)
+    noise = noise.random_(0, 255, generator=rng).to(images.device)
+    return (images > noise).to(torch.uint8).mul_(255)
 
 
 def binarized(data: ImageData, how: str) -> ImageData:

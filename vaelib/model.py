@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+Linear = partial(nn.Linear, dtype=torch.float32)  # whatever torch's default is
 
 
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
@@ -19,7 +22,7 @@ def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
     """
     layers = nn.Sequential()
     for n_in, n_out in itertools.pairwise(sizes):
-        layers.extend([nn.Linear(n_in, n_out), ACTIVATIONS[activation]()])
+        layers.extend([Linear(n_in, n_out), ACTIVATIONS[activation]()])
     return layers
 
 
@@ -28,7 +31,7 @@ class VAE(nn.Module):
 
     The encoder is $q_\phi(z|x) = \mathcal{N}(\mu, \mathrm{diag}\,\sigma^2)$, equation
     (9); the decoder is $p_\theta(x|z)$, equation (11) or (12). The default is
-    784-400-20-400-784 with ReLU, as in pytorch/examples/vae.
+    784-400-20-400-784 with ReLU, as in pytorch/examples/vae. Weights are 32-bit floats.
 
     - `shape`: shape (C, H, W) of one image.
     - `hidden_dims`: sizes of the hidden layers of the encoder; the decoder has the same
@@ -70,10 +73,10 @@ class VAE(nn.Module):
         up = [n_pixels, *hidden_dims]
         down = [latent_dim, *reversed(hidden_dims)]
         self.encoder = mlp(up, activation)
-        self.fc_mu = nn.Linear(up[-1], latent_dim)
-        self.fc_logvar = nn.Linear(up[-1], latent_dim)
+        self.fc_mu = Linear(up[-1], latent_dim)
+        self.fc_logvar = Linear(up[-1], latent_dim)
         self.decoder = mlp(down, activation)
-        self.fc_out = nn.Linear(down[-1], n_pixels * (2 if output == "gaussian" else 1))
+        self.fc_out = Linear(down[-1], n_pixels * (2 if output == "gaussian" else 1))
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z|x), equation (9), App. C.2.
@@ -111,13 +114,16 @@ class VAE(nn.Module):
         return self.decode(self.reparameterize(mu, logvar, eps)), mu, logvar
 
     def images(self, z: Tensor) -> Tensor:
-        """Return the mean image of p(x|z), (B, C, H, W) in [0, 1], for z (B, J)."""
+        """Return the mean image of p(x|z), (B, C, H, W) in [0, 1], for z (B, J).
+
+        z is converted to the device and the number type of the weights.
+        """
         mean_of = {
             "identity": torch.sigmoid,
             "sigmoid": lambda x_hat: x_hat,
             "gaussian": lambda x_hat: x_hat[0],
         }
-        mean = mean_of[self.output](self.decode(z))
+        mean = mean_of[self.output](self.decode(z.to(self.fc_out.weight)))
         return mean.unflatten(-1, self.shape)
 
 
@@ -131,3 +137,17 @@ def initialise(model: nn.Module, rng: torch.Generator) -> None:
             bound = layer.in_features**-0.5
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng)
             nn.init.uniform_(layer.bias, -bound, bound, generator=rng)
+
+
+def single(model: VAE) -> VAE:
+    """Return the model with 32-bit weights: itself, or a copy if it has other ones."""
+    is_single = all(weight.dtype == torch.float32 for weight in model.parameters())
+    return model if is_single else deepcopy(model).float()
+
+
+def standard_normal(*shape: int, rng: torch.Generator) -> Tensor:
+    """Return draws from N(0, 1) with the CPU generator `rng`, as 32-bit floats.
+
+    They are on the CPU. torch's default device and number type have no effect.
+    """
+    return torch.randn(shape, generator=rng, dtype=torch.float32, device="cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from vaelib.images import DataError
 
+# Without a handler Python prints what Pillow logs about damaged files.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 # Pillow knows these formats, but decodes no pixels or asks another program to do it.
 NO_PIXELS = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 # Formats of measurements, whose values of 16 bits have no agreed white.

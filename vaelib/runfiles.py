@@ -183,11 +183,14 @@ class Run:
         """
         device = next(model.parameters()).device
         images = data.test[:16].to(device)
-        mu, _ = model.encode(pixels(images))
+        x = pixels(images)
+        mu, _ = model.encode(x)
         paths = self.pictures(epoch)
 
         note = f"epoch {epoch}: images above their reconstructions"
-        figure = plotting.reconstructions(images / 255, model.images(mu), note)
+        figure = plotting.reconstructions(
+            x.unflatten(1, data.shape), model.images(mu), note
+        )
         files.write_figure(paths["reconstructions"], figure)
 
         note = f"epoch {epoch}: samples from the prior"

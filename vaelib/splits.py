@@ -98,24 +98,21 @@ def require_no_test(folders: Parts) -> None:
 def class_names(pictures: Sequence[Parts], folders: dict[str, str]) -> list[str]:
     """Return the class of each picture: the folder that it lies in, or "".
 
-    Folders of splits are no classes, and neither is a folder that all of them are in.
+    Folders of splits are no classes.
     """
     children = defaultdict(set)
     for parts in pictures:
         for i, part in enumerate(parts):
             children[parts[:i]].add(part)
 
-    above, below = [], []
+    names = []
     for *parents, _ in pictures:
         is_split = [name in folders for name in parents]
         i = is_split.index(True) if any(is_split) else len(parents)
-        inside = parents[i + 1 :]
+        below = parents[i + 1 :]
         # train/train/..., as some archives unpack
         is_alone = len(children[tuple(parents[: i + 1])]) == 1
-        if inside and inside[0] in folders and is_alone:
-            inside = inside[1:]
-        above.append(parents[:i])
-        below.append(inside)
-    if all(one == above[0] for one in above):
-        above = [[]] * len(above)
-    return [([*a, *b] or [""])[-1] for a, b in zip(above, below, strict=True)]
+        if below and below[0] in folders and is_alone:
+            below = below[1:]
+        names.append(["", *parents[:i], *below][-1])
+    return names

@@ -12,6 +12,7 @@ from torch import Tensor
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = ("shape", "scale", "rotation", "x", "y", "hue")  # hue only for RGB images
+CHUNK_PIXELS = 2**18  # pixels that are drawn at a time: they fit into a cache
 SEED = 20131220  # the data set is the same for everyone
 
 
@@ -23,9 +24,7 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
     and, if `channels` is 3, hue in [0, 1).
     """
     rng = torch.Generator().manual_seed(SEED)
-    # Not of torch's default type and device, which users may change.
-    shape_of_u = (n, len(FACTORS))
-    u = torch.rand(shape_of_u, generator=rng, dtype=torch.float32, device="cpu")
+    u = torch.rand(n, len(FACTORS), generator=rng, dtype=torch.float32, device="cpu")
 
     shape = u[:, 0].mul(3).floor()
     scale = 0.6 + 0.4 * u[:, 1]
@@ -35,7 +34,12 @@ def draw_sprites(n: int, channels: int = 1, size: int = 28) -> tuple[Tensor, Ten
         factors = factors[:, :5]  # no hue
 
     # In chunks, to limit the memory that the intermediate tensors take.
-    return torch.cat([render(chunk, size) for chunk in factors.split(2000)]), factors
+    shape = n, 3 if channels == 3 else 1, size, size
+    images = torch.empty(shape, dtype=torch.uint8, device="cpu")
+    few = min(2000, max(1, CHUNK_PIXELS // size**2))
+    for part, chunk in zip(images.split(few), factors.split(few), strict=True):
+        part.copy_(render(chunk, size))
+    return images, factors
 
 
 def render(factors: Tensor, size: int = 28) -> Tensor:

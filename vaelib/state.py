@@ -15,7 +15,10 @@ from vaelib.config import ConfigError, TrainConfig, invalid
 from vaelib.errors import error_message
 from vaelib.images import ImageData
 from vaelib.losses import LOSSES
+from vaelib.memory import check_memory
 from vaelib.model import VAE, initialise
+
+MEAN_BYTES = 2**28  # memory that the mean image may take
 
 
 class Adam(torch.optim.Adam):
@@ -148,11 +151,12 @@ class EpochEnd:
         )
 
 
+@torch.inference_mode(False)  # also where the caller has switched gradients off
 def start(config: TrainConfig, data: ImageData) -> State:
     """Return a new model, its optimizer and its stream of random numbers.
 
     Raises ConfigError if the device that `config` asks for, or torch.compile, is not
-    available.
+    available, or if this machine has less memory than the run will take.
 
     Example:
 
@@ -168,11 +172,13 @@ def start(config: TrainConfig, data: ImageData) -> State:
     device = pick_device(config.device)
     if config.compile:
         require_compiler(device)
+    images = len(data.train) + len(data.test)
+    check_memory(config, data.shape, images, on_gpu=device.type != "cpu")
     rng = torch.Generator().manual_seed(config.seed)
 
     # New layers draw from torch's global stream; that stream is left as it was, and
     # their weights are replaced by those drawn from `rng`.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         model = build(config, data.shape)
     initialise(model, rng)
     if config.output_bias == "data":
@@ -181,7 +187,8 @@ def start(config: TrainConfig, data: ImageData) -> State:
 
     betas = (0.9, config.adam_beta2)
     optimizer = Adam(model.parameters(), config.lr, betas, fused=config.fused)
-    losses = torch.zeros(steps_per_epoch(config, data), 2, device=device)
+    shape = steps_per_epoch(config, data), 2
+    losses = torch.zeros(shape, dtype=torch.float32, device=device)
     return State(model, optimizer, rng, losses)
 
 
@@ -233,7 +240,10 @@ def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
 @torch.no_grad()
 def start_at_mean(model: VAE, images: Tensor) -> None:
     """Set the last bias of the decoder, in place, to start at the mean image."""
-    mean = images.flatten(1).float().mean(0).div(255).clamp(1e-3, 1 - 1e-3)
+    # A few columns at a time: as floats, large images would take four times the data.
+    columns = images.flatten(1).split(max(1, MEAN_BYTES // (4 * len(images))), dim=1)
+    means = torch.cat([some.float().mean(0) for some in columns])
+    mean = means.div(255).clamp(1e-3, 1 - 1e-3)
     model.fc_out.bias[: len(mean)] = mean.logit()
 
 

@@ -21,6 +21,7 @@ from vaelib.checks import one_line
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
 from vaelib.flags import Parser, add_arguments
+from vaelib.memory import check_memory
 from vaelib.streams import with_safe_streams
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def train(
     >>> run.rows[1]["total"] < run.rows[0]["total"]
     True
     """
+    if not data:
+        check_memory(config, on_gpu=True)  # before the images are loaded or drawn
     from vaelib.data import load_dataset
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
@@ -74,6 +77,11 @@ def train(
         print(data.note, flush=True)
 
     state = start(config, data)
+    on_gpu = state.losses.device.type != "cpu"
+    images = len(data.train) + len(data.test)
+    heavy = check_memory(config, data.shape, images, on_gpu)
+    if heavy and not quiet:
+        print(f"note: {heavy}", file=sys.stderr)
     run = resumed or runs.create(config, data)
     with run.lock(), catch_signals() as stopped:
         if resumed:

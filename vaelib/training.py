@@ -18,6 +18,7 @@ from vaelib.errors import hold_interrupts
 from vaelib.evaluation import average_terms
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
+from vaelib.model import standard_normal
 from vaelib.schedules import beta_at, learning_rate
 
 # "build as build" keeps the name importable from this module.
@@ -93,6 +94,7 @@ def update_function(
     return update
 
 
+@torch.inference_mode(False)  # also where the caller has switched gradients off
 def updates(
     state: State,
     data: ImageData,
@@ -131,7 +133,7 @@ def updates(
                 if order is None:
                     order = epoch_order(state, n, state.step == first).to(device)
                 x = data.batch(order[i * size : (i + 1) * size], state.rng)
-                eps = torch.randn(len(x), config.latent_dim, generator=state.rng)
+                eps = standard_normal(len(x), config.latent_dim, rng=state.rng)
                 beta_now = beta(state.step)
                 set_learning_rate(state, config, total=config.epochs * steps)
                 sums = update(x, eps.to(device, non_blocking=True), beta_now)
@@ -161,12 +163,12 @@ def epoch_order(state: State, n: int, is_new: bool) -> Tensor:
     if is_new:
         _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
     generator = torch.Generator().manual_seed(state.order_seed)
-    return torch.randperm(n, generator=generator)
+    return torch.randperm(n, generator=generator, device="cpu")
 
 
 def draw_seed(rng: torch.Generator) -> int:
     """Return a seed, drawn from `rng` in the way of PyTorch's DataLoader."""
-    return int(torch.empty((), dtype=torch.int64).random_(generator=rng))
+    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=rng))
 
 
 def set_learning_rate(state: State, config: TrainConfig, total: int) -> None:
@@ -193,7 +195,7 @@ def measure(
     recon, kl = average_terms(state.model, nats, data.test, rng, config.batch_size)
     if not (recon + kl.sum()).isfinite():
         raise diverged(state.step)
-    noise = torch.randn(N_SAMPLES, config.latent_dim, generator=rng)
+    noise = standard_normal(N_SAMPLES, config.latent_dim, rng=rng)
 
     # Summed on the CPU, because Apple's GPU has no double precision.
     done = state.step - state.epoch * steps_per_epoch(config, data)

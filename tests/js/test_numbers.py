@@ -41,6 +41,10 @@ def evaluate(node: Callable[..., str]) -> Callable[[str], Any]:
         ("e.formatNumber(0.1 + 0.2)", "0.3"),
         ("[0, 9, 122].map(e.latentName)", ["z₁", "z₁₀", "z₁₂₃"]),
         ("e.clamp(7, 0, 3)", 3),
+        ("e.classOf({ labels: [1, 299], classes: ['a', 'b'] }, 0)", "b"),
+        ("e.classOf({ labels: [1, 299], classes: ['a', 'b'] }, 1)", "299"),
+        ("e.classOf({ labels: [-1], classes: ['a', 'b'] }, 0)", ""),
+        ("e.classOf({ labels: [], classes: [] }, 0)", ""),
     ],
 )
 def test_a_function_returns_the_expected_value(

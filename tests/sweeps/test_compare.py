@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vaelib import runs
+from vaelib import plotting, runs
 from vaelib.data import ImageData, load_dataset, pixels
 from vaelib.sweeps import compare, grid
 from vaelib.sweeps.figures import RunStyles
@@ -170,6 +170,18 @@ def test_every_run_is_in_every_figure(found: list[compare.Result]):
     for members in blocks.values():
         [axes] = compare.contact_sheet(members).axes
         assert len(axes.get_yticklabels()) == 1 + len(members)
+
+
+def test_a_contact_sheet_of_very_many_runs_shows_the_first_hundred(
+    found: list[compare.Result],
+):
+    [members, *_] = compare.kinds(found).values()
+    figure = compare.contact_sheet([members[0]] * 150)
+    [axes] = figure.axes
+    assert len(axes.get_yticklabels()) == 101
+    assert axes.get_title(loc="left").endswith("(the first 100 of 150)")
+    width, height = figure.get_size_inches() * figure.dpi
+    assert width * height < 1.3 * plotting.MOST_DOTS
 
 
 def test_the_command_writes_all_files_and_may_be_repeated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_state_contains_images_labels_means_and_kl(data: ImageData):
     means = sent.reshape(40, 4) / FIXED_POINT
     torch.testing.assert_close(means, mu.detach(), atol=0.6 / FIXED_POINT, rtol=0)
     assert explorer.test["images"] == data.test.numpy().tobytes()
-    assert list(explorer.test["labels"]) == (torch.arange(40) % 3).tolist()
+    assert explorer.test["labels"] == (torch.arange(40) % 3).tolist()
     assert repr(explorer) == "LatentExplorer(4 latents)"
 
 
@@ -41,6 +42,30 @@ def test_the_folder_of_a_run_can_be_given(playground: Playground, data: ImageDat
 def test_without_data_only_the_network_is_sent():
     explorer = LatentExplorer(VAE((1, 6, 6), (12,), 4))
     assert explorer.test == explorer.codes == {}
+
+
+def test_labels_of_any_size_arrive_as_they_are(data: ImageData):
+    labels = torch.tensor([299, -1, 70_000, 255, 256])
+    none = torch.zeros(96, dtype=torch.int64)
+    few = replace(data, test=data.test[:5], labels=(none, labels), classes=())
+    sent = LatentExplorer(VAE((1, 6, 6), (12,), 4), few).test["labels"]
+    assert sent == [299, -1, 70_000, 255, 256]
+
+
+def test_what_is_sent_is_bounded_for_large_images_and_many_latents():
+    images = torch.randint(0, 256, (120, 3, 256, 256), dtype=torch.uint8)
+    model = VAE((3, 256, 256), (2,), 10_000)
+    explorer = LatentExplorer(model, ImageData(images[:1], images))
+    sent = len(explorer.test["images"]), len(explorer.codes["mu"])
+    assert sent == (21 * 3 * 256**2, 120 * 2 * 10_000)
+    assert len(explorer.codes["kl"]) == 10_000
+
+
+def test_a_model_that_no_page_can_hold_is_refused():
+    with torch.device("meta"):
+        model = VAE((1, 8, 8), (10_000, 10_000, 10_000), 2)
+    with pytest.raises(ConfigError, match=r"take 382 MiB, and a widget .* most 256"):
+        LatentExplorer(model)
 
 
 def test_invalid_arguments_are_refused_in_one_sentence(data: ImageData, tmp_path: Path):

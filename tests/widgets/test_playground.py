@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,25 @@ def test_a_loss_that_is_not_finite_is_shown_until_a_reset(
     diverging.wait()
     assert diverging.panel.frame["message"] == ""
     diverging.close()
+
+
+def test_a_very_long_curve_is_thinned(playground: Playground):
+    session = playground.session
+    session.points = [(float(step), 1.0, 2.0, 3.0) for step in range(100_000)]
+    curve = torch.frombuffer(bytearray(session.curve()), dtype=torch.float32)
+    steps = curve.reshape(-1, 4)[:, 0]
+    assert len(steps) == 4001
+    assert steps[[0, 1, -1]].tolist() == [0, 25, 99_999]
+
+
+def test_a_large_model_is_shown_less_often(
+    playground: Playground, monkeypatch: pytest.MonkeyPatch
+):
+    """So that most of the time is for training."""
+    session = playground.session
+    pictures = session.pictures
+    monkeypatch.setattr(session, "pictures", lambda kl: time.sleep(0.3) or pictures(kl))
+    began = time.monotonic()
+    playground.refresh()
+    assert playground.refresh_due - time.monotonic() > 0.5
+    assert playground.weights_due - began > 0.5

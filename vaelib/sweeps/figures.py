@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import torch
 from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
@@ -12,13 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vaelib.config import TrainConfig, field_types
-from vaelib.data import pixels
-from vaelib.plotting import STYLE, sheet, styled
+from vaelib.evaluation import posteriors
+from vaelib.model import standard_normal
+from vaelib.plotting import STYLE, decoded, sheet, styled, thinned
 from vaelib.sweeps.grids import format_value
 from vaelib.sweeps.results import Result, kinds, varying_fields
 
 CYCLE = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
 COLOURS: list[str] = CYCLE.by_key()["color"]
+MOST_RUNS = 100  # rows of a contact sheet
 # Line style and the filling of the markers belong together: they show one setting.
 LINES = (("-", "full"), ("--", "none"), (":", "left"), ("-.", "bottom"))
 # How the first, the second and the third setting that varies are shown.
@@ -91,8 +94,9 @@ def curves(found: Sequence[Result]) -> Figure:
     for row, (kind, members) in zip(panels, blocks.items(), strict=True):
         for axes, (name, title) in zip(row, titles.items(), strict=True):
             for r in members:
-                epochs = [line["epoch"] for line in r.rows]
-                values = [line[name] for line in r.rows]
+                rows = thinned(r.rows)
+                epochs = [line["epoch"] for line in rows]
+                values = [line[name] for line in rows]
                 axes.plot(epochs, values, **styles.of(r.config, ms=5, lw=1.4))
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -130,7 +134,7 @@ def draw_equal_sums(axes: Axes) -> None:
     """Draw nine dotted lines of constant x + y, without changing the limits."""
     low, high = axes.get_xlim(), axes.get_ylim()
     style: dict[str, Any] = dict(color="0.6", linestyle=":", lw=1, zorder=0)
-    for total in torch.linspace(low[0] + high[0], low[1] + high[1], 9).tolist():
+    for total in np.linspace(low[0] + high[0], low[1] + high[1], 9):
         axes.axline((low[0], total - low[0]), slope=-1, **style)
     axes.set(xlim=low, ylim=high)
 
@@ -142,16 +146,16 @@ def contact_sheet(found: Sequence[Result], n: int = 8) -> Figure:
 
     The first row shows the test images, each further row one run: its reconstructions
     of these images, then samples from the prior, with the same z for all runs of the
-    same latent size.
+    same latent size. There are rows for the first 100 runs only.
     """
     test, fields = found[0].test[:n], varying_fields(found)
-    gap = torch.ones(1, *test.shape[1:])
-    pictures, labels = [test / 255, gap.expand(n + 1, *gap.shape[1:])], ["test images"]
-    for r in found:
+    gap = torch.full_like(test[:1], 255)
+    pictures, labels = [test, gap.expand(n + 1, *gap.shape[1:])], ["test images"]
+    for r in found[:MOST_RUNS]:
         rng = torch.Generator().manual_seed(0)
-        z = torch.randn(n, r.model.latent_dim, generator=rng)
-        mu, _ = r.model.encode(pixels(test))
-        pictures += [r.model.images(mu), gap, r.model.images(z)]
+        z = standard_normal(n, r.model.latent_dim, rng=rng)
+        mu = torch.cat([mu for mu, _ in posteriors(r.model, test)])
+        pictures += [decoded(r.model, mu), gap, decoded(r.model, z)]
         settings = [format_value(getattr(r.config, name)) for name in fields]
         labels.append(", ".join(settings) or r.name)
 
@@ -160,5 +164,7 @@ def contact_sheet(found: Sequence[Result], n: int = 8) -> Figure:
         len(test) + 1 + n // 2: "samples from the prior",
     }
     title = f"{found[0].kind}; rows: {', '.join(fields) or 'run'}"
+    if len(found) > MOST_RUNS:
+        title += f" (the first {MOST_RUNS} of {len(found)})"
     columns = len(test) + 1 + n
     return sheet(torch.cat(pictures), columns, title, labels, below)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ from traitlets import Dict, Float, List
 
 from vaelib import runs
 from vaelib.config import ConfigError
-from vaelib.data import ImageData, load_dataset, pixels
-from vaelib.evaluation import ACTIVE
+from vaelib.data import ImageData
+from vaelib.evaluation import ACTIVE, posteriors
 from vaelib.losses import kl_per_latent
 from vaelib.model import VAE
 from vaelib.widgets import frontend
 from vaelib.widgets.weights import pack
 
-IMAGES, POINTS = 100, 1000  # test images to start from, and in the plane
+IMAGES, POINTS = 100, 1000  # test images to start from, and in the plane, at most
+MOST_BYTES = 2**22  # of these images, and of the means of these points
 FIXED_POINT = 1024  # means are sent as 16-bit integers, in units of 1/1024
 
 
@@ -63,8 +65,10 @@ class LatentExplorer(anywidget.AnyWidget):
         **kwargs: Any,
     ) -> None:
         if not isinstance(model, VAE):
-            model, config = runs.load(model)
-            data = data or load_dataset(*config.data_source)
+            if data is None:
+                model, _, data = runs.load_with_data(model)
+            else:
+                model, _ = runs.load(model)
         self.bits = bits
         super().__init__(**kwargs)
         self.show(model, data)
@@ -93,11 +97,11 @@ class LatentExplorer(anywidget.AnyWidget):
 
 
 def pack_test_images(data: ImageData) -> dict[str, Any]:
-    """Return the first test images and the labels of the points, both as bytes."""
-    labels = data.labels[1][:POINTS] if data.labels else torch.empty(0)
+    """Return the first test images as bytes, and the labels of the points."""
+    images = min(IMAGES, max(1, MOST_BYTES // math.prod(data.shape)))
     return dict(
-        images=data.test[:IMAGES].cpu().numpy().tobytes(),
-        labels=labels.to(torch.uint8).numpy().tobytes(),
+        images=data.test[:images].cpu().numpy().tobytes(),
+        labels=data.labels[1][:POINTS].tolist() if data.labels else [],
         classes=list(data.classes),
     )
 
@@ -108,13 +112,15 @@ def pack_codes(model: VAE, images: torch.Tensor) -> dict[str, Any]:
 
     The means are those of the first images; the KL, in nats, is over all images.
     """
-    device = next(model.parameters()).device
-    chunks = images.split(1000)
-    posteriors = [model.encode(pixels(chunk.to(device))) for chunk in chunks]
-    mu, logvar = (torch.cat(part) for part in zip(*posteriors, strict=True))
-    fixed = (mu[:POINTS] * FIXED_POINT).round().clamp(-(2**15), 2**15 - 1)
+    means, sums = [], []
+    for mu, logvar in posteriors(model, images):
+        means.append(mu)
+        sums.append(kl_per_latent(mu, logvar).sum(0))
+    mu, kl = torch.cat(means), torch.stack(sums).cpu().double().sum(0) / len(images)
+    points = min(POINTS, max(2, MOST_BYTES // (2 * model.latent_dim)))
+    fixed = (mu[:points] * FIXED_POINT).round().clamp(-(2**15), 2**15 - 1)
     return dict(
         mu=fixed.to("cpu", torch.int16).numpy().tobytes(),
-        kl=kl_per_latent(mu, logvar).mean(0).tolist(),
+        kl=kl.float().tolist(),
         active=(mu.var(0) > ACTIVE).tolist(),
     )

@@ -20,8 +20,9 @@ from vaelib.widgets.panel import CONTROLS, Panel, choices, datasets_for
 from vaelib.widgets.session import Session
 from vaelib.widgets.worker import Worker
 
-REFRESH_PERIOD = 0.075  # seconds between two updates of the panel
-WEIGHTS_PERIOD = 0.5  # seconds between two sets of weights, which are much larger
+# Seconds between two updates of the panel, and between two sets of weights, which are
+# much larger. For large models these are longer: most of the time is for training.
+REFRESH_PERIOD, WEIGHTS_PERIOD = 0.075, 0.5
 MAX_GHOSTS = 4  # curves of earlier models that stay in sight
 
 # The learning rate has no schedule: a change of beta late in a run must have an effect.
@@ -256,10 +257,12 @@ class Playground(VBox):
             self.panel.curve = session.curve()
             self.panel.pictures = session.pictures(kl)
             self.panel.frame = session.status() | dict(kl=kl.tolist()) | progress
+        shown = time.monotonic()
+        self.refresh_due = shown + max(REFRESH_PERIOD, 2 * (shown - now))
         if not running or now >= self.weights_due:
             self.explorer.show(session.state.model)
-            self.weights_due = now + WEIGHTS_PERIOD
-        self.refresh_due = time.monotonic() + REFRESH_PERIOD
+            sent = time.monotonic()
+            self.weights_due = sent + max(WEIGHTS_PERIOD, 10 * (sent - shown))
 
 
 @atexit.register

@@ -13,7 +13,8 @@ from torch import Tensor
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, pixels
 from vaelib.losses import kl_per_latent, title
-from vaelib.plotting import traversal
+from vaelib.model import standard_normal
+from vaelib.plotting import decoded, thinned, traversal
 from vaelib.runs import Run, create
 from vaelib.training import (
     EpochEnd,
@@ -28,6 +29,7 @@ from vaelib.training import (
 # A point of a curve is the mean of so many updates: it must not depend on the moments
 # at which the curve is drawn.
 UPDATES_PER_POINT = 5
+MOST_POINTS = 4000  # of a curve that is sent to the page
 IMAGES = 10  # test images that are reconstructed
 SAMPLES = 30
 TRAVERSED, TRAVERSAL_IMAGES = 5, 11  # latents, and images of each
@@ -56,7 +58,7 @@ class Session:
 
         # Not the generator of the training: what is shown must not change a result.
         rng = torch.Generator().manual_seed(config.seed)
-        self.noise = torch.randn(SAMPLES, config.latent_dim, generator=rng)
+        self.noise = standard_normal(SAMPLES, config.latent_dim, rng=rng)
 
     @property
     def label(self) -> str:
@@ -146,8 +148,11 @@ class Session:
         return self.data.test[:IMAGES].numpy().tobytes()
 
     def curve(self) -> bytes:
-        """Return the points (step, reconstruction, KL, beta) as 32-bit floats."""
-        return np.array(self.points, np.float32).tobytes()
+        """Return the points (step, reconstruction, KL, beta) as 32-bit floats.
+
+        Of very many points, every second, third, ... is returned.
+        """
+        return np.array(thinned(self.points, MOST_POINTS), np.float32).tobytes()
 
     def status(self) -> dict[str, Any]:
         """Return the progress, the terms after each epoch, and sizes of the images."""
@@ -158,7 +163,7 @@ class Session:
             epochs=c.epochs,
             over=self.finished,
             beta=self.beta(step),
-            tests=[[end.step, end.recon, end.kl] for end in self.ends],
+            tests=[[end.step, end.recon, end.kl] for end in thinned(self.ends)],
             term=title(c.loss, self.data.binary),
             unit=self.unit,
             label=self.label,
@@ -183,10 +188,9 @@ class Session:
         """
         mu, _ = self.encode(IMAGES)
         strongest = kl.argsort(descending=True)[:TRAVERSED].to(mu.device)
-        moved = traversal(mu[0], steps=TRAVERSAL_IMAGES)[strongest].flatten(0, 1)
-        z = torch.cat((mu, self.noise.to(mu.device), moved))
-        images = self.state.model.images(z).nan_to_num(0)
-        return images.mul(255).round().to("cpu", torch.uint8).numpy().tobytes()
+        moved = traversal(mu[0], steps=TRAVERSAL_IMAGES, latents=strongest)
+        z = torch.cat((mu, self.noise.to(mu.device), moved.flatten(0, 1)))
+        return decoded(self.state.model, z).numpy().tobytes()
 
     def encode(self, n: int) -> tuple[Tensor, Tensor]:
         """Return the mean and log variance (n, J) of the first `n` test images."""

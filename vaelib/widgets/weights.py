@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelib.config import invalid
-from vaelib.model import VAE
+from vaelib.config import ConfigError, invalid
+from vaelib.model import VAE, single
+
+MOST_BYTES = 2**28  # of packed weights: a page takes several times as much
 
 
 def layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
@@ -57,13 +59,20 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
 
     `bits` is 8 (a quarter of the size) or 32 (exact). Each layer is stored as its bias,
     with 8 bits the scale of each unit, and the weights (in, out); each of these is
-    padded to a multiple of 4 bytes. Raises ConfigError for other `bits`.
+    padded to a multiple of 4 bytes. Weights of another type than 32-bit floats are
+    converted. Raises ConfigError for other `bits`, or if the model is too large.
     """
     if bits not in (8, 32):
         raise invalid("bits", bits, "give 8 or 32")
+    size = sum(weight.numel() for weight, _ in layers(model)) * bits // 8
+    if size > MOST_BYTES:
+        raise ConfigError(
+            f"the weights of this model take {size >> 20} MiB, and a widget takes at "
+            f"most {MOST_BYTES >> 20}: give a smaller model, smaller images or 8 bits."
+        )
 
     parts: list[Tensor] = []
-    for weight, bias in layers(model):
+    for weight, bias in layers(single(model)):
         parts.append(bias)
         if bits == 8:
             weight, scale = quantise(weight)

@@ -5,7 +5,7 @@
 
 import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import { clamp, descending, gaussian, priorSample } from "./engine/numbers.js";
+import { clamp, classOf, descending, gaussian, priorSample } from "./engine/numbers.js";
 import { button, html } from "./parts/controls.js";
 import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
@@ -165,11 +165,12 @@ export function explorer({ model, el }) {
 
   /** @param {number} index */
   function showTestImage(index) {
-    const { images, labels, classes } = test;
+    const { images } = test;
     const count = images.byteLength / network.pixels;
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
-    const label = labels.byteLength ? `: ${classes[labels.getUint8(i)]}` : "";
+    const name = classOf(test, i);
+    const label = name && `: ${name}`;
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
     setImage(unitPixels(pixels), `test image ${i}${label}; draw on it`);
     encode(true);

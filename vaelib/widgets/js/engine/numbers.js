@@ -42,6 +42,17 @@ export function descending(values) {
 }
 
 /**
+ * Return the name of the class of image `i`. A class without a name is called by its
+ * number. An image without a label, or with a negative one, has no class: "".
+ * @param {{ labels?: number[], classes?: string[] }} test
+ * @param {number} i
+ */
+export function classOf({ labels = [], classes = [] }, i) {
+  const label = labels[i] ?? -1;
+  return label < 0 ? "" : (classes[label] ?? String(label));
+}
+
+/**
  * Return reconstruction + beta KL, one value per point of a curve.
  * @param {ArrayLike<number>} recon
  * @param {ArrayLike<number>} kl

@@ -6,6 +6,7 @@ import { html, svg } from "./controls.js";
 const [LEFT, BOTTOM, TOP] = [34, 20, 8]; // margins in pixels
 const NAME_WIDTH = 28; // pixels that the name of a latent needs
 const INACTIVE = 0.01; // nats
+const MOST_BARS = 500; // of more latents, neighbours share a bar
 
 /** @param {number} height */
 export function klBars(height) {
@@ -32,15 +33,18 @@ export function klBars(height) {
       ];
     });
 
-    const step = (width - LEFT) / kl.length;
-    const named = Math.ceil(NAME_WIDTH / step); // one latent of so many gets its name
-    const columns = kl.flatMap((value, j) => {
-      const x = LEFT + j * step;
-      const y = down(value);
+    const shared = Math.ceil(kl.length / MOST_BARS);
+    const count = Math.ceil(kl.length / shared);
+    const step = (width - LEFT) / count;
+    const named = Math.ceil(NAME_WIDTH / step); // one bar of so many gets its name
+    const columns = Array.from({ length: count }).flatMap((_, i) => {
+      const j = i * shared;
+      const x = LEFT + i * step;
+      const y = down(Math.max(...kl.slice(j, j + shared)));
       const size = { x: x + step * 0.1, width: step * 0.8, y, height: down(0) - y };
       const bar = svg("rect", { ...size, class: "bar-kl" });
       const place = { x: x + step / 2, y: height - 5, "text-anchor": "middle" };
-      return j % named ? [bar] : [bar, svg("text", place, latentName(j))];
+      return i % named ? [bar] : [bar, svg("text", place, latentName(j))];
     });
     plot.replaceChildren(...grid, ...columns);
 

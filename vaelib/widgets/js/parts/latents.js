@@ -6,8 +6,11 @@ import { REACH } from "./plane.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
+const ROWS = 100; // rows that are shown at first, and more at each request
+
 /**
- * Create the rows. Those of inactive latents are folded.
+ * Create the rows. Those of inactive latents are folded. A row is made when it is
+ * shown: of thousands of latents, these are the first hundred.
  * @param {(j: number, value: number) => void} onMove called when a slider moves
  * @param {(j: number) => void} onChoose called when the name of a latent is clicked
  */
@@ -16,57 +19,97 @@ export function latentRows(onMove, onChoose) {
   const summary = html("summary");
   const inactive = div("rows");
   const folded = html("details", {}, summary, inactive);
-  const root = div("latents", active, folded);
-  /** @type {ReturnType<typeof latentRow>[]} */
-  let rows = [];
+  const more = button("", () => {
+    limit += ROWS;
+    place();
+  });
+  const root = div("latents", active, folded, more);
+  /** @type {Map<number, ReturnType<typeof latentRow>>} */
+  const rows = new Map();
+  let limit = ROWS;
+  // What the rows show, and their order
+  let z = new Float32Array();
+  /** @type {Posterior | null} */
+  let posterior = null;
+  let chosen = Infinity;
+  /** @type {number[]} */
+  let kl = [];
+  /** @type {number[]} */
+  let shown = [];
+  /** @type {number[]} */
+  let hidden = [];
+
+  /** Return a row, which is made if it is new. @param {number} j */
+  function rowOf(j) {
+    let row = rows.get(j);
+    if (!row) {
+      row = latentRow(j, onMove, onChoose);
+      rows.set(j, row);
+      row.showZ(z[j]);
+      row.showPosterior(posterior);
+      row.showChosen(j === chosen);
+      if (kl.length) row.showKl(kl[j], Math.max(...kl));
+    }
+    return row.root;
+  }
+
+  /** Put the rows into their places, no more than `limit` into each. */
+  function place() {
+    active.replaceChildren(...shown.slice(0, limit).map(rowOf));
+    inactive.replaceChildren(...hidden.slice(0, limit).map(rowOf));
+    folded.hidden = !hidden.length;
+    summary.textContent = `${hidden.length} inactive: the same for every image`;
+    const left = [shown, hidden].map((part) => Math.max(0, part.length - limit));
+    more.hidden = left[0] + left[1] === 0;
+    more.textContent = `${ROWS} more of ${left[0] + left[1]} latents`;
+  }
 
   return {
     root,
     /** @param {number} count */
     resize(count) {
-      if (count === rows.length) return;
-      rows = Array.from({ length: count }, (_, j) => latentRow(j, onMove, onChoose));
-      active.replaceChildren(...rows.map((row) => row.root));
-      inactive.replaceChildren();
-      folded.hidden = true;
+      if (count === z.length) return;
+      rows.clear();
+      limit = ROWS;
+      z = new Float32Array(count);
+      posterior = null;
+      kl = [];
+      shown = Array.from(z, (_, j) => j);
+      hidden = [];
+      place();
     },
     /**
      * Show the KL of each latent and sort the rows by it. The order does not change
      * while the user points at a row or has the focus in it.
-     * @param {number[]} kl nats
+     * @param {number[]} newKl nats
      * @param {boolean[]} isActive
      */
-    sort(kl, isActive) {
+    sort(newKl, isActive) {
+      kl = newKl;
       const largest = Math.max(...kl);
-      rows.forEach((row, j) => {
-        row.kl.textContent = kl[j].toFixed(2);
-        row.kl.style.setProperty("--share", String(kl[j] / largest));
-      });
+      rows.forEach((row, j) => row.showKl(kl[j], largest));
       if (root.matches(":hover") || root.contains(document.activeElement)) return;
 
       const isUntrained = !isActive.some(Boolean); // then all rows are shown
       const order = descending(kl);
-      const shown = order.filter((j) => isUntrained || isActive[j]);
-      const hidden = order.filter((j) => !shown.includes(j));
-      active.replaceChildren(...shown.map((j) => rows[j].root));
-      inactive.replaceChildren(...hidden.map((j) => rows[j].root));
-      folded.hidden = !hidden.length;
-      summary.textContent = `${hidden.length} inactive: the same for every image`;
+      shown = order.filter((j) => isUntrained || isActive[j]);
+      hidden = order.filter((j) => !isUntrained && !isActive[j]);
+      place();
     },
-    /** @param {number} j @param {number} z */
-    set(j, z) {
-      rows[j].slider.valueAsNumber = z;
-      rows[j].value.textContent = z.toFixed(2);
+    /** @param {number} j @param {number} value */
+    set(j, value) {
+      z[j] = value;
+      rows.get(j)?.showZ(value);
     },
-    /** @param {Posterior | null} posterior null if there is no image */
-    showPosterior(posterior) {
-      rows.forEach((row, j) => row.showPosterior(posterior, j));
+    /** @param {Posterior | null} newPosterior null if there is no image */
+    showPosterior(newPosterior) {
+      posterior = newPosterior;
+      rows.forEach((row) => row.showPosterior(posterior));
     },
-    /** Mark the latent that is traversed. @param {number} chosen */
-    choose(chosen) {
-      rows.forEach(({ name }, j) =>
-        name.setAttribute("aria-pressed", String(j === chosen)),
-      );
+    /** Mark the latent that is traversed. @param {number} j */
+    choose(j) {
+      chosen = j;
+      rows.forEach((row, each) => row.showChosen(each === chosen));
     },
   };
 }
@@ -96,8 +139,8 @@ function latentRow(j, onMove, onChoose) {
   slider.oninput = () => onMove(j, slider.valueAsNumber);
   const value = html("output");
 
-  /** @param {Posterior | null} posterior @param {number} j */
-  function showPosterior(posterior, j) {
+  /** @param {Posterior | null} posterior */
+  function showPosterior(posterior) {
     plot.classList.toggle("none", !posterior);
     if (!posterior) return plot.setAttribute("aria-label", "no image");
     const [mu, sigma] = [posterior.mu[j], posterior.sigma[j]];
@@ -107,6 +150,20 @@ function latentRow(j, onMove, onChoose) {
     setAttributes(mean, { x1: mu, x2: mu });
   }
 
-  const root = div("latent", name, kl, plot, slider, value);
-  return { root, name, kl, slider, value, showPosterior };
+  return {
+    root: div("latent", name, kl, plot, slider, value),
+    showPosterior,
+    /** @param {number} z */
+    showZ(z) {
+      slider.valueAsNumber = z;
+      value.textContent = z.toFixed(2);
+    },
+    /** @param {number} nats @param {number} largest of all latents */
+    showKl(nats, largest) {
+      kl.textContent = nats.toFixed(2);
+      kl.style.setProperty("--share", String(nats / largest));
+    },
+    /** @param {boolean} isChosen whether this latent is traversed */
+    showChosen: (isChosen) => name.setAttribute("aria-pressed", String(isChosen)),
+  };
 }

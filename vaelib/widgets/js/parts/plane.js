@@ -15,6 +15,7 @@ const CELLS = 16; // decoded images along each side
 const CANVAS_SIZE = 720; // pixels of the canvas with the points
 const FRAME_SHARE = 6; // milliseconds of each frame that decoding may use
 
+const MOST_NAMES = 30; // classes in the legend
 // Ten colours that can be told apart on a light and on a dark background. Points are
 // drawn as the name of their class if all names have one character.
 const COLOURS = [
@@ -29,6 +30,19 @@ const COLOURS = [
   "#5a9e2f",
   "#8a8f98",
 ];
+const NO_CLASS = "#8a8f9880";
+const GOLDEN_ANGLE = 137.508; // degrees: hues that follow each other differ much
+
+/**
+ * Return the colour of a class; more than ten classes get one hue each.
+ * @param {number | undefined} label negative: the image has no class
+ * @param {number} classes how many there are
+ */
+export function colourOf(label = 0, classes = 1) {
+  if (label < 0) return NO_CLASS;
+  if (classes <= COLOURS.length) return COLOURS[label % COLOURS.length];
+  return `hsl(${Math.round(label * GOLDEN_ANGLE) % 360} 65% 48%)`;
+}
 
 /** @param {(right: number, up: number) => void} onMove called when the user moves z */
 export function latentPlane(onMove) {
@@ -120,25 +134,27 @@ export function latentPlane(onMove) {
     },
     /**
      * Draw the posterior means of test images, each as its class.
-     * @param {{ mu: Float32Array, labels: Uint8Array, classes: string[] }} images
-     *   means (N, J), and labels, if any
+     * @param {Float32Array} mu means (N, J)
+     * @param {{ labels?: number[], classes?: string[] }} test
      * @param {number} latents
      * @param {number} right
      * @param {number} up
      */
-    drawPoints({ mu, labels, classes }, latents, right, up) {
+    drawPoints(mu, test, latents, right, up) {
       const context = points.getContext("2d");
       if (!context) return;
       context.clearRect(0, 0, CANVAS_SIZE, CANVAS_SIZE);
       context.font = `bold ${CANVAS_SIZE / 48}px sans-serif`;
+      const { labels = [], classes = [] } = test;
       const areMarks = classes.every((name) => [...name].length === 1);
+      const count = Math.max(classes.length, 1 + Math.max(0, ...labels));
       const scale = CANVAS_SIZE / (2 * REACH);
       for (let i = 0; i * latents < mu.length; i++) {
         const x = (mu[i * latents + right] + REACH) * scale;
         const y = (REACH - mu[i * latents + up]) * scale;
-        context.fillStyle = COLOURS[(labels[i] ?? 0) % COLOURS.length];
-        if (labels.length && areMarks)
-          context.fillText(classes[labels[i]], x - 4, y + 5);
+        context.fillStyle = colourOf(labels[i], count);
+        const mark = areMarks && classes[labels[i]];
+        if (mark) context.fillText(mark, x - 4, y + 5);
         else context.fillRect(x - 3, y - 3, 6, 6);
       }
     },
@@ -196,10 +212,12 @@ function axisLines() {
 
 /** Create a legend in the colours of the points. @param {string[]} classes */
 export function classLegend(classes) {
-  const entries = classes.map((name, i) => {
+  const entries = classes.slice(0, MOST_NAMES).map((name, i) => {
     const mark = html("span", { className: "mark" });
-    mark.style.background = COLOURS[i % COLOURS.length];
+    mark.style.background = colourOf(i, classes.length);
     return html("span", {}, mark, name);
   });
+  const others = classes.length - entries.length;
+  if (others > 0) entries.push(html("span", {}, `and ${others} more`));
   return div("legend", ...entries);
 }

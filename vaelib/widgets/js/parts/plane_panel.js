@@ -1,6 +1,6 @@
 /** The plane of two latents with menus for its axes, checkboxes and a legend. */
 
-import { bytesOf, meansOf } from "../engine/bytes.js";
+import { meansOf } from "../engine/bytes.js";
 import { latentName } from "../engine/numbers.js";
 import { checkbox, div, html, menu } from "./controls.js";
 import { classLegend, latentPlane } from "./plane.js";
@@ -95,10 +95,8 @@ export function planePanel(onMove, state) {
     const { network, test, codes } = state();
     if (network.latents < 2) return;
     const mu = meansOf(points.input.checked ? codes.mu : undefined);
-    const labels = test.labels ? bytesOf(test.labels) : new Uint8Array();
-    const images = { mu, labels, classes: test.classes ?? [] };
     plane.showAxes(right, up);
-    plane.drawPoints(images, network.latents, right, up);
+    plane.drawPoints(mu, test, network.latents, right, up);
     drawPosterior();
     drawPoint();
     drawManifold();

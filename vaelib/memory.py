@@ -1,0 +1,131 @@
+"""How much memory a training will take, from its settings alone; imports no torch."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from vaelib.config import ConfigError, TrainConfig
+
+FLOAT = 4  # bytes
+NOTEWORTHY = 2**32  # bytes, 4 GiB: a run that takes more is said to do so
+PROGRAM = 350 * 2**20  # bytes of Python, torch and matplotlib
+EVALUATION = 400 * 2**20  # bytes of the test and of the pictures, which are bounded
+LAYER = 20_000  # bytes of a layer without weights
+# Numbers for each pixel of a mini-batch, in the forward and the backward pass: measured
+# by tests/benchmarks/corners.py.
+PER_PIXEL = {"bce": 5.6, "bce_logits": 4.4, "mse": 6.4, "gaussian": 12.5}
+PER_UNIT = 1.6  # numbers for each hidden unit
+PER_LATENT = 12.0
+# Number of images, training and test, and shape of the data sets of a known size.
+SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000}
+LIMITS = (  # of a container: version 2 of control groups, and version 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def count_weights(config: TrainConfig, shape: tuple[int, ...]) -> int:
+    """Return the number of weights and biases of the model of a run."""
+    d, j = math.prod(shape), config.latent_dim
+    up, down = [d, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
+    outputs = 2 * d if config.loss == "gaussian" else d
+    layers = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], outputs)]
+    return sum((n_in + 1) * n_out for n_in, n_out in layers)
+
+
+def estimate(
+    config: TrainConfig, shape: tuple[int, ...], images: int
+) -> dict[str, int]:
+    """Return the bytes that each part of a run takes on the CPU, at its peak.
+
+    `shape`: shape (C, H, W) of one image. `images`: number of all images, training and
+    test. A mini-batch, the test with its pictures, and the writing of state.pt follow
+    each other: only the largest of the three counts.
+    """
+    d, weights = math.prod(shape), count_weights(config, shape)
+    units = 2 * sum(config.hidden_dim)
+    numbers = PER_PIXEL[config.loss] * d + PER_UNIT * units
+    numbers += PER_LATENT * config.latent_dim
+    copies = 3 if config.binarize == "fixed" else 1  # while the images are drawn
+
+    phases = {
+        "a mini-batch": round(min(config.batch_size, images) * numbers * FLOAT),
+        "the test and its pictures": EVALUATION,
+        "writing the state": 4 * weights * FLOAT,
+    }
+    largest = max(phases, key=lambda name: phases[name])
+    return {
+        "the program": PROGRAM,
+        "the images": copies * images * d,
+        # The weights, their gradients, and the two moments of Adam.
+        "the model": 4 * weights * FLOAT + 2 * LAYER * len(config.hidden_dim),
+        largest: phases[largest],
+    }
+
+
+ADVICE = {
+    "the images": "image_size, or fewer images,",
+    "the model": "hidden_dim, latent_dim or image_size",
+    "writing the state": "hidden_dim, latent_dim or image_size",
+    "a mini-batch": "batch_size",
+}
+
+
+def check_memory(
+    config: TrainConfig,
+    shape: tuple[int, ...] = (),
+    images: int = 0,
+    on_gpu: bool = False,
+) -> str:
+    """Return a note if a run will take more than 4 GiB of memory, or "" if not.
+
+    `shape` (C, H, W) and `images`, the number of all images, may be left out for mnist,
+    fashion_mnist and sprites. Raises ConfigError if this machine, or the container, has
+    less memory than the run will take. What a GPU computes is not counted.
+
+    Example:
+
+    >>> from vaelib import TrainConfig
+    >>> from vaelib.memory import check_memory
+    >>> check_memory(TrainConfig())
+    ''
+    >>> check_memory(TrainConfig(hidden_dim=(10_000,) * 100))
+    Traceback (most recent call last):
+    vaelib.checks.ConfigError: this run will take about 5...
+    """
+    if not images:
+        images = SIZES.get(config.dataset, 1)
+        shape = config.channels, config.image_size, config.image_size
+    parts = estimate(config, shape, images)
+    if on_gpu:
+        parts.pop("a mini-batch", None)
+    total, available = sum(parts.values()), machine_memory()
+    if total <= min(NOTEWORTHY, available):
+        return ""
+
+    largest = max(ADVICE, key=lambda name: parts.get(name, 0))
+    text = f"this run will take about {gib(total)}, most of it for {largest}"
+    advice = f"a smaller {ADVICE[largest]} takes less"
+    if total > available:
+        raise ConfigError(f"{text}, and there are {gib(available)}: {advice}.")
+    return f"{text}: {advice}."
+
+
+def gib(size: float) -> str:
+    """Return a number of bytes as text, such as 9.3 GiB."""
+    return f"{size / 2**30:,.1f} GiB"
+
+
+def machine_memory() -> float:
+    """Return the bytes of memory of this machine, or of the container; else inf."""
+    found = [math.inf]
+    with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for file in LIMITS:
+        with suppress(OSError, ValueError):  # "max": no limit
+            found.append(int(file.read_text()))
+    return min(size for size in found if size > 0)
