@@ -38,7 +38,7 @@ def write(found: Sequence[Result], folder: Path) -> list[Path]:
     for number, members in enumerate(kinds(found).values(), start=1):
         figures[f"contact_sheet_{number}.png"] = contact_sheet(members)
     for name, text in texts.items():
-        files.write(folder / name, text.encode())
+        files.write(folder / name, text.encode(errors="backslashreplace"))
     for name, figure in figures.items():
         files.write_figure(folder / name, figure)
     return [folder / name for name in (*texts, *figures)]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vaelib import runs
 from vaelib.checkpoints import load_checkpoint, require_same_data
-from vaelib.checks import path_of
+from vaelib.checks import one_line, path_of
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData
 from vaelib.errors import error_message, is_user_error
@@ -63,7 +63,7 @@ class Result:
         term = "density"
         if LOSSES[config.loss].title == "cross-entropy":
             term = "negative log-likelihood" if binary else "cross-entropy"
-        return f"{' '.join(words)}, {term}"
+        return one_line(f"{' '.join(words)}, {term}")
 
     @property
     def figures(self) -> dict[str, float]:
@@ -134,10 +134,11 @@ def read_group(
                 raise
             left_out[folder.name] = error_message(error)
         else:
-            name, test = loaded[pictures]
-            config = replace(config, dataset=name)
+            first, test = loaded[pictures]
+            config = replace(config, dataset=first)
             active = active_units(model, test)
-            found.append(Result(folder.name, config, run.rows, model, test, active))
+            name = one_line(folder.name)
+            found.append(Result(name, config, run.rows, model, test, active))
     if not found:
         for name, why in left_out.items():
             raise RunError(f"no run of {group} can be read; {name}: {why}")
