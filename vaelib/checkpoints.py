@@ -89,7 +89,8 @@ def shape_of(saved: dict[str, Any]) -> tuple[int, ...]:
     shape = saved["shape"]
     if len(shape) != 3 or any(type(n) is not int or n < 1 for n in shape):
         raise ValueError("the shape is not (C, H, W)")
-    if shape != saved.get("dataset", saved)["shape"]:
+    facts = saved.get("dataset", {})  # version 0.1.0 saved none
+    if type(facts) is not dict or facts.get("shape", shape) != shape:
         raise ValueError("the shape is not that of the data set")
     return tuple(shape)
 

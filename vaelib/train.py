@@ -73,21 +73,15 @@ def train(
         if loading:
             data = loading.result()
     assert data
-    if data.note and not quiet:
-        print(data.note, flush=True)
-
     state = start(config, data)
-    on_gpu = state.losses.device.type != "cpu"
-    images = len(data.train) + len(data.test)
-    heavy = check_memory(config, data.shape, images, on_gpu)
-    if heavy and not quiet:
-        print(f"note: {heavy}", file=sys.stderr)
     run = resumed or runs.create(config, data)
     with run.lock(), catch_signals() as stopped:
         if resumed:
             run.restore(state, data)
             if config != runs.open_run(run.path).config:
                 run.write_meta(data)
+        if not quiet:
+            say_what_begins(config, data, on_gpu=state.losses.device.type != "cpu")
         bar = Bar(data, quiet)
         for event in updates(state, data, config):
             if isinstance(event, EpochEnd):
@@ -100,6 +94,15 @@ def train(
                     f"continue: vaelib train --resume {run.path}"
                 )
     return run
+
+
+def say_what_begins(config: TrainConfig, data: ImageData, on_gpu: bool) -> None:
+    """Print what was read from a folder, and what memory the run will take if much."""
+    if data.note:
+        print(data.note, flush=True)
+    images = len(data.train) + len(data.test)
+    if heavy := check_memory(config, data.shape, images, on_gpu):
+        print(f"note: {heavy}", file=sys.stderr)
 
 
 @contextmanager
