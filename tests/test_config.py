@@ -260,12 +260,14 @@ def test_numbers_that_are_not_whole_are_still_refused(value: Any):
     sentence(error.value, "epochs")
 
 
-def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOME", "/home/kai")
-    monkeypatch.setenv("USERPROFILE", "/home/kai")
+def test_the_home_folder_may_be_written_as_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for variable in ("HOME", "USERPROFILE"):  # Windows has the second one
+        monkeypatch.setenv(variable, str(tmp_path))
     config = TrainConfig(project_dir="~/runs", data_dir="~", save_dir="a~b")
-    assert Path(config.project_dir) == Path("/home/kai/runs")
-    assert Path(config.data_dir) == Path("/home/kai")
+    assert Path(config.project_dir) == tmp_path / "runs"
+    assert Path(config.data_dir) == tmp_path
     assert config.save_dir == "a~b"
 
 
