@@ -9,7 +9,7 @@ import math
 import pydoc
 import random
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -606,6 +606,14 @@ def final_numbers(state: State, events: Iterable[Update | EpochEnd]) -> list[Any
     return [[{**row, "seconds": 0} for row in rows], weights.tolist()]
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Handle Ctrl-C as Python does, also in a process that was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 POINTS = [
     "vaelib.training.epoch_order",
     "vaelib.images.ImageData.batch",
@@ -619,7 +627,7 @@ POINTS = [
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("call", [0, 1])
 def test_an_interrupt_of_a_cell_changes_no_number(
-    point: str, call: int, monkeypatch: pytest.MonkeyPatch
+    point: str, call: int, monkeypatch: pytest.MonkeyPatch, ctrl_c: None
 ):
     """The kernel's interrupt arrives in the middle of an update or of a test.
 
@@ -650,7 +658,7 @@ def test_an_interrupt_of_a_cell_changes_no_number(
     assert torch.equal(state.rng.get_state(), untouched.rng.get_state())
 
 
-def test_a_second_interrupt_is_not_held_back():
+def test_a_second_interrupt_is_not_held_back(ctrl_c: None):
     def press_twice() -> None:
         with hold_interrupts():
             signal.raise_signal(signal.SIGINT)
