@@ -548,8 +548,10 @@ def test_train_says_where_to_look(cli: Cli, tiny: list[str], tmp_path: Path) -> 
     answer = cli("train", *tiny, "--save-dir", tmp_path / "run")
     assert answer.err == ""
     lines = answer.out.splitlines()
-    assert [line.split(":")[0] for line in lines[:2]] == ["epoch 0", "epoch 1"]
-    shown = re.search(r"look at (\S+\.png)", lines[2])
+    assert lines[0].startswith("40 pictures were read from ")
+    assert lines[1].startswith("36 are to train on, 4 to test on: ")
+    assert [line.split(":")[0] for line in lines[2:4]] == ["epoch 0", "epoch 1"]
+    shown = re.search(r"look at (\S+\.png)", lines[4])
     assert shown
     assert Path(shown[1]).is_file()
     assert train_main([*tiny, "--save-dir", str(tmp_path / "run")]) == 2

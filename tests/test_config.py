@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from vaelib import checks
 from vaelib import config as configs
 from vaelib.config import ConfigError, TrainConfig, field_types, from_dict, parse
 
@@ -331,7 +332,8 @@ def values_of(name: str) -> st.SearchStrategy:
         return st.integers(int(low), int(high)) if hint is int else st.floats(low, high)
     if name in ("name", "group"):
         names = st.from_regex(r"[A-Za-z0-9_][\w.+=-]{0,20}", fullmatch=True)
-        return names.filter(lambda n: not n.lower().startswith("latest"))
+        taken = rf"latest.*|.*\.|{checks.DEVICES}"
+        return names.filter(lambda n: not re.fullmatch(taken, n, re.I))
     if name == "beta_changes":
         changes = st.dictionaries(st.integers(0, 10_000), st.floats(0, 100), max_size=4)
         return changes.map(lambda c: ",".join(f"{i}:{beta!r}" for i, beta in c.items()))
