@@ -125,8 +125,9 @@ def catch_signals():
     previous: dict[int, Any] = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        # A signal that is ignored, as by nohup, stays so.
-        if number and signal.getsignal(number) != signal.SIG_IGN:
+        if name == "SIGHUP" and number and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # started by nohup
+        if number:
             previous[number] = signal.signal(number, stop)
     try:
         yield stopped
