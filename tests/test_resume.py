@@ -140,9 +140,20 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT for one process")
-@pytest.mark.parametrize("moment", ["within an epoch", "while pictures are drawn"])
-def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
-    moment: str, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("moment", "name"),
+    [
+        ("within an epoch", "SIGINT"),
+        ("while pictures are drawn", "SIGTERM"),
+        ("within an epoch", "SIGHUP"),  # the terminal was closed
+    ],
+)
+def test_a_signal_saves_within_two_seconds_and_says_how_to_go_on(
+    moment: str,
+    name: str,
+    uninterrupted: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "reports" / "sprites" / "run-001"
     command = [sys.executable, "-m", "vaelib.train", *LONG_EPOCHS]
@@ -156,11 +167,11 @@ def test_ctrl_c_saves_within_two_seconds_and_says_how_to_go_on(
         while not (run / "reconstructions").exists():
             time.sleep(0.001)
     pressed = time.time()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     _, message = process.communicate(timeout=60)
     saved = (run / "state.pt").stat().st_mtime - pressed
     with capsys.disabled():
-        print(f" [{moment}: saved {saved:.2f} s after Ctrl-C] ", end="")
+        print(f" [{moment}: saved {saved:.2f} s after {name}] ", end="")
     assert process.returncode == 130
     assert 0 <= saved < 2
 

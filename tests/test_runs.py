@@ -154,13 +154,19 @@ def test_three_latents_have_no_manifold(done: Path) -> None:
         plotting.manifold(model)
 
 
-def test_latest_is_a_file_if_links_fail(
-    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the making of links fail, as it does for most users of Windows."""
+
     def refuse(*_: Any) -> None:
         raise OSError("a privilege is not held")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
+
+
+def test_latest_is_a_file_if_links_fail(
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_links(monkeypatch)
     group = tmp_path / "tensors"
     config = replace(CONFIG, epochs=1, project_dir=str(tmp_path))
     for number in (1, 2):
@@ -211,10 +217,7 @@ def test_latest_is_the_newest_run_in_every_shape(
 def test_an_old_link_is_removed_where_links_have_become_impossible(
     copy: Path, data: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError("a privilege is not held")
-
-    monkeypatch.setattr(Path, "symlink_to", refuse)
+    refuse_links(monkeypatch)
     second = new_run(copy.parents[1], data)
     assert find(copy.with_name("latest")) == second
     monkeypatch.undo()

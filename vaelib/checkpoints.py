@@ -47,7 +47,7 @@ def require_same_data(facts: dict[str, Any], data: ImageData) -> None:
     names = ("shape", "train", "test", "binarize", "checksum")
     if all(facts.get(name, now[name]) == now[name] for name in names):
         return
-    then, found = (f"{f['train']} + {f['test']}" for f in (facts, now))
+    then, found = (f"{f.get('train')} + {f.get('test')}" for f in (facts, now))
     change = f"{then} (training + test) then, {found} now"
     if then == found:
         change = f"{then} (training + test), but not the same as then"

@@ -13,7 +13,7 @@ from vaelib.checks import one_line
 
 
 class Interrupted(Exception):
-    """Training was stopped by Ctrl-C or SIGTERM, after its state was saved."""
+    """Training was stopped by a signal, such as Ctrl-C, after its state was saved."""
 
 
 def is_user_error(error: BaseException) -> bool:
@@ -39,9 +39,8 @@ def hold_interrupts() -> Iterator[None]:
     nothing: Python sends signals to the main thread only.
     """
     handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(
-        handler
-    ):
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and callable(handler)):  # it may be ignored
         yield
         return
     held: list[Any] = []

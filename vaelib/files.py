@@ -67,7 +67,7 @@ def check_figure_name(file: Path) -> None:
     """Raise ConfigError if a figure cannot be written under this name."""
     if file.suffix.lower() not in FORMATS:
         raise invalid(
-            "output", str(file), "give a name that ends with .png, .pdf, .svg"
+            "output", str(file), "give a name that ends with .png, .pdf or .svg"
         )
 
 

@@ -56,23 +56,23 @@ def train(
     True
     """
     if not data:
-        check_memory(config, on_gpu=True)  # before the images are loaded or drawn
+        # Before the images are loaded or drawn, whatever the device is.
+        check_memory(config, on_gpu=True)
     from vaelib.data import load_dataset
 
     # Decompressing the images releases the interpreter lock: import meanwhile.
     with ThreadPoolExecutor(1) as pool:
-        known = data or resumed
-        loading = None if known else pool.submit(load_dataset, *config.data_source)
+        is_new = not (data or resumed)
+        loading = pool.submit(load_dataset, *config.data_source) if is_new else None
         from vaelib import runs
         from vaelib.checkpoints import require_same_data
         from vaelib.training import EpochEnd, start, updates
 
-        if resumed:
-            data = data or runs.load_data(config, resumed.facts)
-            require_same_data(resumed.facts, data)
         if loading:
             data = loading.result()
-    assert data
+    facts = resumed.facts if resumed else {}
+    data = data or runs.load_data(config, facts)
+    require_same_data(facts, data)
     state = start(config, data)
     run = resumed or runs.create(config, data)
     with run.lock(), catch_signals() as stopped:
@@ -123,12 +123,12 @@ def catch_signals():
         signal.signal(number, previous[number])
 
     previous: dict[int, Any] = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if name == "SIGHUP" and number and signal.getsignal(number) == signal.SIG_IGN:
-            continue  # started by nohup
-        if number:
-            previous[number] = signal.signal(number, stop)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup and signal.getsignal(hangup) != signal.SIG_IGN:  # nohup ignores it
+        numbers.append(hangup)
+    for number in numbers:
+        previous[number] = signal.signal(number, stop)
     try:
         yield stopped
     finally:
