@@ -11,6 +11,7 @@ from vaelib import ImageData, TrainConfig, memory, start
 from vaelib.config import ConfigError
 from vaelib.memory import check_memory, count_weights, estimate
 from vaelib.state import build
+from vaelib.train import train
 
 GIB = 2**30
 
@@ -77,6 +78,15 @@ def test_no_weights_are_made_for_a_run_that_does_not_fit():
     config = TrainConfig("tensors", hidden_dim=(10_000,) * 100)
     with pytest.raises(ConfigError, match=r"about 590\.\d GiB"):
         start(config, ImageData(images, images))
+
+
+def test_no_images_are_loaded_for_a_run_that_does_not_fit(tmp_path: Path):
+    """Otherwise the message would be that there is no folder for downloads."""
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file")
+    config = TrainConfig("fashion_mnist", hidden_dim=(10_000,) * 100, data_dir=place)
+    with pytest.raises(ConfigError, match="a smaller hidden_dim"):
+        train(config)
 
 
 def test_the_limit_of_a_container_counts(

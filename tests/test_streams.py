@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from vaelib import runs
+from vaelib.config import TrainConfig
 from vaelib.streams import SafeStream
+from vaelib.train import train
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 VAELIB = f'"{sys.executable}" -m vaelib.cli'
@@ -47,6 +50,22 @@ def test_every_epoch_is_recorded(streams: str, tiny: list[str], tmp_path: Path):
         assert "the output could not be written: No space left" in done.stderr
     else:
         assert done.returncode == 0
+
+
+def test_in_python_an_epoch_is_recorded_before_its_line_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A script that has closed its output gets an error, after the work is saved."""
+    sizes: Any = dict(image_size=8, hidden_dim=(8,), latent_dim=2, epochs=2)
+    config = TrainConfig("sprites", **sizes, save_dir=str(tmp_path / "run"))
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdout", closed)
+    with pytest.raises(ValueError, match="closed file"):
+        train(config)
+    run = runs.open_run(tmp_path / "run")
+    assert run.load_state()
+    assert len(run.rows) == 1
 
 
 @posix

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -725,3 +726,17 @@ def test_without_dask_it_says_what_to_install(
         monkeypatch.delattr(f"vaelib.sweeps.{name}")
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert "pip install 'vaelib[sweep]'" in cli("sweep").refusal
+
+
+def test_a_sweep_goes_on_only_with_the_pictures_it_began_with(
+    client: Any, pictures: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(pictures, tmp_path / "pics"))
+    common: Any = dict(dataset=f"folder:{folder}", image_size=8, hidden_dim=(4,))
+    common |= dict(lr_schedule="none", group="g", project_dir=str(tmp_path))
+    assert sweep(grid(**common, seed=[1, 2], epochs=1), client, quiet=True) == {}
+    (folder / "00.png").unlink()
+    failed = sweep(grid(**common, seed=[1, 2], epochs=2), client, quiet=True)
+    assert set(failed) == {"seed=1", "seed=2"}
+    for why in failed.values():
+        assert "36 + 4 (training + test) then, 35 + 4 now" in why

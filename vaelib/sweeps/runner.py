@@ -61,9 +61,10 @@ class Sweep:
 
         Raises the error of a worker that cannot load it, or RunError without workers.
         """
-        # A task, so that Dask loads it again if its worker is killed.
+        # A task, so that Dask loads it again if its worker is killed. It is not pure:
+        # for the same folder, Dask would return the pictures of an earlier sweep.
         task = (cluster.keep, data) if data else (load_dataset, *source)
-        future = self.workers.submit(*task)
+        future = self.workers.submit(*task, pure=False)
         while not future.done():
             self.workers.look()
             self.workers.wait([future])
