@@ -31,7 +31,7 @@ def placeholder(widget: str, state: str, text: str) -> nodes.raw:
     """
     html = (
         f'<div class="live" data-widget="{widget}" data-state="{state}">'
-        f"<p>{text}</p></div>"
+        f'<noscript><p>{text}</p></noscript><p class="loading">Loading …</p></div>'
     )
     return nodes.raw("", html, format="html", live=state)
 

@@ -14,6 +14,7 @@ import re
 import sys
 import textwrap
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,22 @@ def stored_widgets(notebook: Any) -> dict[str, Any]:
 
 
 def keep_shown_widgets(notebook: Any) -> None:
-    """Remove the stored state of widgets that no cell shows, and sort the buffers.
+    """Remove the stored state of widgets that no cell shows, and sort the buffers."""
+    models = stored_widgets(notebook)
+    for name in set(models) - shown_widgets(notebook.cells, models):
+        del models[name]
+    for model in models.values():
+        # ipywidgets stores the buffers of a model in any order.
+        model.get("buffers", []).sort(key=lambda buffer: buffer["path"])
+
+
+def shown_widgets(cells: list[Any], models: dict[str, Any]) -> set[str]:
+    """Return the ids of the widgets that some cells show.
 
     A widget is shown by the view of a cell, or by another widget that is shown.
     """
-    models = stored_widgets(notebook)
-    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    outputs = [out for cell in cells for out in cell.get("outputs", [])]
     views = [out.get("data", {}).get(VIEW) for out in outputs]
-
     shown, waiting = set(), [view["model_id"] for view in views if view]
     while waiting:
         name = waiting.pop()
@@ -98,12 +107,32 @@ def keep_shown_widgets(notebook: Any) -> None:
             shown.add(name)
             state = json.dumps(models[name]["state"])
             waiting += re.findall(r"IPY_MODEL_(\w+)", state)
+    return shown
 
-    for name in set(models) - shown:
-        del models[name]
-    for model in models.values():
-        # ipywidgets stores the buffers of a model in any order.
-        model.get("buffers", []).sort(key=lambda buffer: buffer["path"])
+
+class Client(NotebookClient):
+    """Client that stores each widget as its own cell left it, whatever follows."""
+
+    def __init__(self, notebook: Any, **settings: Any) -> None:
+        super().__init__(notebook, **settings)
+        self.kept: dict[str, tuple[Any, Any]] = {}
+
+    async def async_execute_cell(self, cell: Any, *args: Any, **kwargs: Any) -> Any:
+        """Execute a cell, and copy the state of the widgets that it shows."""
+        done = await super().async_execute_cell(cell, *args, **kwargs)
+        models = {name: dict(state=s) for name, s in self.widget_state.items()}
+        for name in shown_widgets([cell], models):
+            both = self.widget_state[name], self.widget_buffers.get(name)
+            self.kept.setdefault(name, deepcopy(both))
+        return done
+
+    def set_widgets_metadata(self) -> None:
+        """Write the copies into the notebook."""
+        for name, (state, buffers) in self.kept.items():
+            self.widget_state[name] = state
+            if buffers is not None:
+                self.widget_buffers[name] = buffers
+        super().set_widgets_metadata()
 
 
 def run(chapter: str) -> None:
@@ -114,7 +143,7 @@ def run(chapter: str) -> None:
     notebook = read(chapter)
     for cell in notebook.cells:
         cell.source = with_questions(cell.source)
-    client = NotebookClient(
+    client = Client(
         notebook,
         timeout=300,
         kernel_name="python3",
@@ -137,11 +166,15 @@ def citations() -> dict[str, str]:
     }
 
 
+VENUES = ("journal", "booktitle", "publisher")
+
+
 def citation(field: dict[str, str]) -> str:
     """Return a reference as a list item, from the fields of its BibTeX entry."""
     authors = field["author"].replace(" and others", " et al.").replace(" and ", ", ")
-    venue = field.get("journal") or field["booktitle"]
-    line = f"{authors.rstrip('.')}. *{field['title']}*. {venue}, {field['year']}."
+    venue = next(field[name] for name in VENUES if name in field)
+    title = field["title"].strip("{}")  # braces keep its capitals
+    line = f"{authors.rstrip('.')}. *{title}*. {venue}, {field['year']}."
     if link := field.get("url"):
         name = link.replace("https://arxiv.org/abs/", "arXiv:")
         line += f" [{name.replace('https://doi.org/', 'doi:')}]({link})"
@@ -182,6 +215,13 @@ from `book/inventory.toml`.
 """
 
 
+PLANNED = """
+:::{dropdown} Planned
+| paper | what it says |
+|---|---|
+"""
+
+
 def section(chapter: str, mark: str) -> str:
     """Return the last heading before `mark`, a target or a tag, in a chapter."""
     before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(mark)[0]
@@ -189,19 +229,27 @@ def section(chapter: str, mark: str) -> str:
 
 
 def paper_to_code() -> str:
-    """Return the page paper-to-code.md: a table with a row for each item."""
-    return HEAD + "".join(f"{row(item)}\n" for item in inventory()["item"])
+    """Return the page paper-to-code.md: a table with a row for each item.
+
+    The items that are planned are in a table of their own, which is folded.
+    """
+    done = [row(item) for item in inventory()["item"] if "chapter" in item]
+    planned = [
+        f"| {item['name']} | {item['says']} |\n"
+        for item in inventory()["item"]
+        if "chapter" not in item
+    ]
+    return HEAD + "".join(done) + PLANNED + "".join(planned) + ":::\n"
 
 
 def row(item: dict[str, Any]) -> str:
     """Return the table row of an item: its section, its functions and its check."""
-    place = check = "planned"
-    if chapter := item.get("chapter"):
-        heading = section(chapter, f"({item['target']})=")
-        place = f"[{heading}](../notebooks/{chapter}.ipynb)"
-        check = f"`{item['check']}`" if "check" in item else "text only"
+    chapter = item["chapter"]
+    heading = section(chapter, f"({item['target']})=")
+    place = f"[{heading}](../notebooks/{chapter}.ipynb)"
+    check = f"`{item['check']}`" if "check" in item else "text only"
     code = ", ".join(f"`{name}`" for name in item.get("code", []))
-    return f"| {item['name']} | {item['says']} | {place} | {code} | {check} |"
+    return f"| {item['name']} | {item['says']} | {place} | {code} | {check} |\n"
 
 
 LISTED = re.compile(r"(<!-- questions -->\n).*?(<!-- /questions -->)", re.S)

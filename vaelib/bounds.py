@@ -67,6 +67,6 @@ def importance_weighted_bound(log_w: Tensor) -> Tensor:
     """Return a lower bound of log p(x): the log of the mean weight of K draws.
 
     `log_w`: log weights (K, B). Returns nats per image, (B,); the bound rises with K.
-    Source: Burda et al. 2015 (arXiv:1509.00519), equation (8).
+    Source: Burda et al. 2016 (arXiv:1509.00519), equation (8).
     """
     return torch.logsumexp(log_w, dim=0) - math.log(len(log_w))

@@ -6,9 +6,9 @@ is for the chapters of the book; no other module of vaelib changes your settings
 
 from __future__ import annotations
 
+import ast
 import inspect
 import io
-import re
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +26,27 @@ from vaelib.plotting import STYLE
 from vaelib.state import EpochEnd, start
 from vaelib.training import updates
 
+
+def describe(figure: Figure) -> str:
+    """Return the titles of a figure, each with the labels of its axes, as one line."""
+    parts = []
+    for axes in figure.axes:
+        title = axes.get_title() or axes.get_title(loc="left")
+        labels = filter(None, (axes.get_ylabel(), axes.get_xlabel()))
+        axis = f" [{' against '.join(labels)}]" if axes.get_xlabel() else ""
+        parts.append(title + axis)
+    suptitle = [figure.get_suptitle()]
+    return "Figure: " + "; ".join(filter(None, [*suptitle, *parts])).replace("\n", " ")
+
+
 plt.style.use(STYLE)  # figures of a chapter look like those of the library
 if shell := get_ipython():
     # Also show figures that are made without pyplot.
     shell.run_line_magic("matplotlib", "inline")
-
-
-EXAMPLE = re.compile(r'\n\n *Example:\n.*?(?=\n *""")', re.S)  # ends a docstring
+    # Readers who do not see a figure, and captions in the book, have its description.
+    shell.display_formatter.formatters["text/plain"].for_type(
+        Figure, lambda figure, printer, _: printer.text(describe(figure))
+    )
 
 
 def subplots(
@@ -49,15 +63,27 @@ def subplots(
 def source(*things: Any) -> Markdown:
     """Return the source of functions or classes of vaelib, each under its name.
 
-    The examples of docstrings are left out; the API pages show them.
+    Of a docstring it has the first line; the API pages show the rest.
     """
     listings = []
     for thing in things:
         text = textwrap.dedent(inspect.getsource(thing)).rstrip()
-        text = EXAMPLE.sub("", text)
+        text = with_short_docstrings(text)
         name = f"{thing.__module__}.{thing.__qualname__}"
         listings.append(f"`{name}`\n```python\n{text}\n```")
     return Markdown("\n\n".join(listings))
+
+
+def with_short_docstrings(text: str) -> str:
+    """Return source code with the first line of each docstring alone."""
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            first, last = node.body[0].lineno, node.body[0].end_lineno
+            if last != first:
+                lines[first - 1] += '"""'
+                lines[first:last] = [None] * (last - first)
+    return "\n".join(line for line in lines if line is not None)
 
 
 def near(value: float, low: float, high: float, digits: int = 1) -> str:

@@ -18,7 +18,7 @@ from vaelib.losses import kl_per_latent
 from vaelib.model import VAE, single, standard_normal
 
 # A unit is active if the variance over x of its posterior mean exceeds this value.
-# Source: Burda et al. 2015.
+# Source: Burda et al. 2016.
 ACTIVE = 0.01
 LAYER_BYTES = 2**26  # memory that the values of one layer may take: 64 MiB
 
@@ -81,7 +81,7 @@ def posteriors(model: VAE, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def active_units(model: VAE, images: Tensor) -> int:
     """Return the number of active units: latents whose posterior mean varies with x.
 
-    The variance of the mean must exceed 0.01. Source: Burda et al. 2015.
+    The variance of the mean must exceed 0.01. Source: Burda et al. 2016.
     """
     mu = torch.cat([mu for mu, _ in posteriors(model, images)])
     return int((mu.var(0) > ACTIVE).sum())

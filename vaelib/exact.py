@@ -144,8 +144,10 @@ def water_filling(
     """Return rate and distortion of the best linear beta-VAE on each principal axis.
 
     `variances`: eigenvalues of the covariance of the data, (D,). Returns two tensors
-    (D,), in nats per image. If a variance is below the level beta sigma^2, the rate is
-    0: its latent has collapsed. The distortion is without the constant of (12).
+    (D,), in nats per image. The VAE has a latent for each axis above the level, and its
+    decoder's bias is the mean of the data. If a variance is below the level
+    beta sigma^2, the rate is 0: its latent has collapsed. The distortion is without the
+    constant of (12).
 
     Source: Lucas et al. 2019 (arXiv:1911.02469), whose noise variance is beta sigma^2.
     """

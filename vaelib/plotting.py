@@ -166,7 +166,7 @@ def samples(
 
 
 def manifold_grid(n: int = 20) -> Tensor:
-    """Return an n x n grid of z, (n * n, 2), at equal quantiles of N(0, 1), App. A.
+    """Return an n x n grid of z, (n * n, 2), evenly spaced in probability, App. A.
 
     The first latent increases to the right and the second upwards, row by row.
     """
@@ -178,7 +178,7 @@ def manifold_grid(n: int = 20) -> Tensor:
 @styled
 @torch.no_grad()
 def manifold(
-    model: VAE, n: int = 20, title: str = "Manifold: z at equal quantiles of the prior"
+    model: VAE, n: int = 20, title: str = "Manifold: z evenly spaced in probability"
 ) -> Figure:
     """Return a figure of what a model of two latents decodes on a grid, Fig 4."""
     z = manifold_grid(n)
@@ -252,7 +252,7 @@ def curves(rows: Sequence[dict[str, float]], recon: str = "reconstruction") -> F
     for i, (key, name) in enumerate(names.items()):
         plot(above, key, f"C{i}", label=f"{name}, test", **test)
         plot(above, f"train_{key}", f"C{i}", label=f"{name}, training", **training)
-    above.set(ylabel="nats per image", title="The terms of the bound")
+    above.set(ylabel="nats per image", title="Reconstruction and KL")
     above.legend(ncols=3, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.03))
 
     plot(below, "beta", "C3", **test)

@@ -11,7 +11,7 @@ import math
 def linear(step: int, warmup: float) -> float:
     """Return the factor of a linear warm-up: 0 at step 0, 1 from step `warmup` on.
 
-    Source: Bowman et al. 2016 (arXiv:1511.06349).
+    Source: Sønderby et al. 2016 (arXiv:1602.02282).
     """
     return min(1.0, step / warmup)
 

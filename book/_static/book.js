@@ -4,8 +4,27 @@
 // change when the page gets narrower, or when a font has loaded.
 const scrollers = [...document.querySelectorAll("div.math, pre, .bd-article table")];
 
+/**
+ * Set a formula smaller if no break makes it narrow enough for its box.
+ * @param {Element} box
+ */
+function fit(box) {
+  const formula = box.querySelector(".katex-display > .katex");
+  if (!(formula instanceof HTMLElement)) return;
+  formula.style.fontSize = "";
+  const ratio = box.clientWidth / box.scrollWidth;
+  if (ratio >= 1) return;
+  const size = parseFloat(getComputedStyle(formula).fontSize);
+  formula.style.fontSize = `${Math.max(ratio * 0.98, 0.6) * size}px`;
+}
+
+/** @type {WeakMap<Element, number>} */
+const widths = new WeakMap();
+
 /** @param {Element} box Make it focusable if, and only if, it scrolls. */
 function updateFocus(box) {
+  if (box.matches(".math") && widths.get(box) !== box.clientWidth) fit(box);
+  widths.set(box, box.clientWidth);
   if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
   else box.removeAttribute("tabindex");
 }
@@ -14,7 +33,22 @@ const resized = new ResizeObserver((entries) => {
   for (const { target } of entries) updateFocus(target);
 });
 for (const box of scrollers) resized.observe(box);
-document.fonts.addEventListener("loadingdone", () => scrollers.forEach(updateFocus));
+document.fonts.addEventListener("loadingdone", () => {
+  for (const box of scrollers) {
+    widths.delete(box);
+    updateFocus(box);
+  }
+});
+
+// A printed page is light, and everything on it is unfolded.
+matchMedia("print").addEventListener("change", ({ matches }) => {
+  const { dataset } = document.documentElement;
+  if (matches) {
+    dataset.shown = dataset.theme;
+    dataset.theme = "light";
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+  } else dataset.theme = dataset.shown;
+});
 
 // Remove names that differ from the visible text.
 for (const named of document.querySelectorAll(".search-button-field, .cell summary"))

@@ -26,6 +26,8 @@ from playwright.sync_api import (
     expect,
 )
 
+import vaelib.config
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = pytest.mark.slow
@@ -271,6 +273,14 @@ def violations(tab: Page) -> list[tuple[str, list[str]]]:
     ]
 
 
+def too_wide(tab: Page, boxes: str) -> list[str]:
+    """Return the text of each box whose content is wider than it."""
+    return tab.locator(boxes).evaluate_all(
+        """(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)
+            .map((box) => box.textContent.trim().slice(0, 80))"""
+    )
+
+
 @pytest.mark.parametrize("page", [*PAGES, *GENERATED])
 def test_page_loads_without_errors_and_is_accessible(
     visit: Visit, book: Path, page: str
@@ -294,18 +304,21 @@ def test_page_loads_without_errors_and_is_accessible(
     for theme in ("light", "dark"):
         tab.evaluate("name => { document.documentElement.dataset.theme = name }", theme)
         assert violations(tab) == [], theme
-    for width in (360, 768, 1300, 1900):
+    for width in (360, 390, 768, 1200, 1280, 1366, 1440, 1920):
         tab.set_viewport_size({"width": width, "height": 1000})
         tab.wait_for_timeout(100)
         fits = tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert fits, f"the page scrolls sideways at a width of {width} px"
+        assert too_wide(tab, "div.math") == [], f"formulas at {width} px"
+        if width == 1280:
+            assert too_wide(tab, ".cell pre") == [], "code at 1280 px"
 
 
 def test_equation_and_code_are_side_by_side_on_a_wide_screen(visit: Visit):
     visit.open("notebooks/02_the_lower_bound.html")
     equation = visit.tab.locator(".eq-side").first
     code = visit.tab.locator(".tag_code-side").first
-    for width, wide in ((1500, True), (800, False), (360, False)):
+    for width, wide in ((1920, True), (1440, False), (800, False), (360, False)):
         visit.tab.set_viewport_size({"width": width, "height": 900})
         a, b = equation.bounding_box(), code.bounding_box()
         assert a
@@ -313,6 +326,80 @@ def test_equation_and_code_are_side_by_side_on_a_wide_screen(visit: Visit):
         beside = b["x"] >= a["x"] + a["width"] and abs(a["y"] - b["y"]) < 60
         below = b["y"] >= a["y"] + a["height"]
         assert (beside, below) == (wide, not wide), width
+
+
+def test_solution_folds_code_and_words(visit: Visit):
+    """Between two exercises nothing is shown but the heading of the solution."""
+    visit.open("notebooks/03_differentiating_through_a_sample.html")
+    exercises = visit.tab.locator("section#exercises")
+    solutions = exercises.locator("details.solution")
+    expect(solutions).to_have_count(3)
+    words = "The best baseline is"
+    for text in (words, "def square"):
+        expect(exercises.get_by_text(text).first).not_to_be_visible()
+    expect(exercises.get_by_text("Which baseline makes")).to_be_visible()
+    solutions.first.locator("summary").first.click()
+    for text in (words, "def square"):
+        expect(exercises.get_by_text(text).first).to_be_visible()
+    expect(exercises.get_by_text("the pathwise variance goes")).not_to_be_visible()
+
+
+def test_imports_and_code_of_figures_are_folded(visit: Visit):
+    visit.open("notebooks/02_the_lower_bound.html")
+    expect(visit.tab.get_by_text("Show the imports")).to_have_count(1)
+    expect(visit.tab.get_by_text("import numpy as np")).not_to_be_visible()
+    folded = visit.tab.get_by_text("Show the code of this figure")
+    expect(folded).to_have_count(2)
+    code = visit.tab.get_by_text("def two_parts")
+    expect(code).not_to_be_visible()
+    folded.first.click()
+    expect(code).to_be_visible()
+    expect(visit.tab.locator(".tag_check-2 .cell_input")).to_be_visible()
+
+
+FIGURE = re.compile(r'<figure class="[^"]*" id="([\w-]+)">(.*?)</figure>', re.S)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("notebooks/")])
+def test_figures_are_numbered_and_described(book: Path, page: str):
+    text = (book / page).read_text("utf-8")
+    figures = [
+        (re.search(r'alt="([^"]*)"', body), text_in(body).strip())
+        for _, body in FIGURE.findall(text)
+    ]
+    assert text.count("jupyter_execute") == 0 or figures
+    assert len(figures) == len(re.findall(r"<img[^>]*\.webp", text))
+    descriptions = [alt[1] for alt, _ in figures if alt]
+    assert len(set(descriptions)) == len(figures)
+    words = "図" if "/ja/" in page else "Figure"
+    for number, (_, caption) in enumerate(figures, start=1):
+        assert re.match(rf"{words} (\d+\.)?{number} \S", caption), caption
+
+
+def test_place_in_a_text_leads_to_it(book: Path):
+    """Numbers of equations and sections, names of functions and checks in tables."""
+
+    def page(name: str) -> str:
+        return (book / name).read_text("utf-8")
+
+    chapter = page("notebooks/06_what_the_reconstruction_loss_means.html")
+    section = r'href="#black-and-white[\w-]*"[^>]*>(<[^>]*>)?Section\s6\.4<'
+    assert re.search(section, chapter)
+    listed = page("book/paper-to-code.html")
+    link = r'href="\.\./notebooks/02_the_lower_bound\.html#check-2"'
+    assert re.search(link, listed)
+    assert 'id="check-2"' in page("notebooks/02_the_lower_bound.html")
+    table = page("notebooks/05_the_variational_auto_encoder.html")
+    encode = r'href="\.\./book/api/\w+\.html#vaelib\.model\.VAE\.encode"'
+    assert re.search(encode, table)
+
+
+def test_value_of_a_setting_is_no_equation(book: Path):
+    settings = "|".join(vaelib.config.field_types())
+    number = rf"\b({settings}|epochs?|seeds?|size)\s*<a [^>]*>\(\d+\)</a>"
+    for page in PAGES:
+        text = (book / page).read_text("utf-8")
+        assert not re.search(number, text), page
 
 
 def test_name_above_a_listing_links_to_the_source(visit: Visit):

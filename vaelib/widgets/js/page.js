@@ -32,7 +32,7 @@ async function startWidget(place) {
     const text = `This widget cannot be shown: ${message}. `;
     const advice = "Reload the page to try again.";
     const notice = html("p", { className: "alone" }, text + advice);
-    place.append(html("div", { className: "vaelib", role: "alert" }, notice));
+    place.replaceChildren(html("div", { className: "vaelib", role: "alert" }, notice));
   }
 }
 

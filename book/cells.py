@@ -1,0 +1,109 @@
+"""Cells of a notebook on a page: folded code, captions, the anchors of checks."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import count
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+SHORT = 4  # lines of code that are not folded above a figure
+CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
+EXERCISE = re.compile(r"\d\.")
+
+
+def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Fold imports and the code of figures; number and describe the figures.
+
+    The notebook's own file stays as it is.
+    """
+    if not docname.startswith("notebooks/"):
+        return
+    notebook, numbers = json.loads(source[0]), count(1)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for cell in code:
+        tags = cell["metadata"].setdefault("tags", [])
+        figures = [data for data in shown_by(cell) if "image/png" in data]
+        if "solution" in tags:
+            tags.remove("hide-cell")  # fold_solutions folds the words as well
+        elif cell is code[0]:
+            hide(cell, "the imports")
+        elif figures and "".join(cell["source"]).count("\n") >= SHORT:
+            hide(cell, "the code of this figure")
+        for data in figures:
+            caption(cell, "".join(data["text/plain"]), docname, next(numbers))
+    source[0] = json.dumps(notebook)
+
+
+def shown_by(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the outputs of a cell, each in its formats."""
+    return [output["data"] for output in cell["outputs"] if "data" in output]
+
+
+def settings(cell: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of MyST-NB for a cell."""
+    return cell["metadata"].setdefault("mystnb", {})
+
+
+def hide(cell: dict[str, Any], what: str) -> None:
+    """Fold the code of a cell."""
+    cell["metadata"]["tags"].append("hide-input")
+    settings(cell)["code_prompt_show"] = f"Show {what}"
+    settings(cell)["code_prompt_hide"] = f"Hide {what}"
+
+
+def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
+    """Give the figure of a cell its number, its caption and its alt text.
+
+    `text` is the description that vaelib.chapter stores beside the picture.
+    """
+    place = CHAPTER.match(docname)
+    japanese, chapter = place.groups() if place else ("", "")
+    name = ".".join(filter(None, (chapter, str(number))))
+    titles = re.sub(r" \[[^]]*\]", "", text.removeprefix("Figure: "))
+    word, anchor = ("図", "figure-ja") if japanese else ("Figure", "figure")
+    settings(cell)["image"] = {"alt": re.sub(r"[$\\{}]", "", text)}
+    settings(cell)["figure"] = {
+        "caption": f"**{word} {name}** {titles}",
+        "name": f"{anchor}-{name.replace('.', '-')}",
+    }
+
+
+def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
+    """Fold the code and the words of each solution under one heading."""
+    opening = '<details class="solution"><summary>Solution</summary>'
+    for section in tree.findall(nodes.section):
+        parts, is_open = [], False
+        for node in section:
+            begins = "tag_solution" in getattr(node, "get", dict().get)("classes", [])
+            if is_open and (is_exercise(node) or isinstance(node, nodes.section)):
+                parts.append(nodes.raw("", "</details>", format="html"))
+                is_open = False
+            if begins and not is_open:
+                parts.append(nodes.raw("", opening, format="html"))
+                is_open = True
+            parts.append(node)
+        if is_open:
+            parts.append(nodes.raw("", "</details>", format="html"))
+        section[:] = parts
+
+
+def is_exercise(node: nodes.Node) -> bool:
+    """Return whether a paragraph begins with the number of an exercise."""
+    first = node.children[:1]
+    return bool(
+        isinstance(node, nodes.paragraph)
+        and isinstance(first[0], nodes.strong)
+        and EXERCISE.fullmatch(first[0].astext())
+    )
+
+
+def name_checks(app: Sphinx, tree: nodes.document) -> None:
+    """Give each cell that checks an equation its tag as an anchor."""
+    for cell in tree.findall(nodes.container):
+        for name in cell.get("classes", []):
+            if name.startswith("tag_check-"):
+                cell["ids"].append(name.removeprefix("tag_"))
