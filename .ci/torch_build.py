@@ -54,7 +54,7 @@ def offers_cpu(*options: str) -> bool:
     command = [sys.executable, "-m", "pip", "index", "versions", "torch", *options]
     command += ["--timeout", "5", "--retries", "0"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except subprocess.TimeoutExpired:  # such as a name server that does not answer
         return False
     [available] = re.findall(r"^Available versions: (.*)", found.stdout, re.M) or [""]

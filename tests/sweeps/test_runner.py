@@ -618,6 +618,7 @@ def test_two_sweeps_on_one_group_share_the_work(
 
 def test_a_local_cluster_listens_on_loopback_only(client: Any):
     """All sockets of scheduler, dashboard and workers are checked."""
+    client.wait_for_workers(2, timeout=60)
     here = psutil.Process()
     sockets = [
         found
