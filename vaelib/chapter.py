@@ -34,7 +34,7 @@ def describe(figure: Figure) -> str:
         title = axes.get_title() or axes.get_title(loc="left")
         labels = filter(None, (axes.get_ylabel(), axes.get_xlabel()))
         axis = f" [{' against '.join(labels)}]" if axes.get_xlabel() else ""
-        parts.append(title + axis)
+        parts.append((title + axis).strip())
     suptitle = [figure.get_suptitle()]
     return "Figure: " + "; ".join(filter(None, [*suptitle, *parts])).replace("\n", " ")
 
