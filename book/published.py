@@ -211,7 +211,8 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
             continue
         in_table = any(isinstance(node, nodes.table) for node in around)
         if in_table and name not in known:
-            name = short.get(text, name)
+            # An attribute that has no entry of its own leads to its class.
+            name = short.get(text) or short.get(text.rpartition(".")[0], name)
         if in_table and text in checks:
             page, anchor = checks[text], text
         elif name.count(".") < 2 or name not in known:
@@ -232,8 +233,12 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Pages
 
 
-def hide_launch_buttons(app: Sphinx, config: Any) -> None:
-    """Remove the buttons for Binder and Colab if _config.yml names no repository."""
+def complete_config(app: Sphinx, config: Any) -> None:
+    """Remove the buttons for Binder and Colab if _config.yml names no repository.
+
+    The numbers of figures are those of cells.py, not those of Sphinx.
+    """
+    config.numfig = False
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
 
@@ -328,7 +333,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     use_own_node()
     docstrings.setup(app)
     app.add_directive("live", Live)
-    app.connect("config-inited", hide_launch_buttons)
+    app.connect("config-inited", complete_config)
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)
     app.connect("doctree-read", cells.fold_solutions)

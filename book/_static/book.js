@@ -15,7 +15,7 @@ function fit(box) {
   const ratio = box.clientWidth / box.scrollWidth;
   if (ratio >= 1) return;
   const size = parseFloat(getComputedStyle(formula).fontSize);
-  formula.style.fontSize = `${Math.max(ratio * 0.98, 0.6) * size}px`;
+  formula.style.fontSize = `${Math.max(ratio * 0.98, 0.5) * size}px`;
 }
 
 /** @type {WeakMap<Element, number>} */
