@@ -44,9 +44,8 @@ if shell := get_ipython():
     # Also show figures that are made without pyplot.
     shell.run_line_magic("matplotlib", "inline")
     # Readers who do not see a figure, and captions in the book, have its description.
-    shell.display_formatter.formatters["text/plain"].for_type(
-        Figure, lambda figure, printer, _: printer.text(describe(figure))
-    )
+    texts = shell.display_formatter.formatters["text/plain"]  # type: ignore
+    texts.for_type(Figure, lambda figure, printer, _: printer.text(describe(figure)))
 
 
 def subplots(
@@ -76,14 +75,14 @@ def source(*things: Any) -> Markdown:
 
 def with_short_docstrings(text: str) -> str:
     """Return source code with the first line of each docstring alone."""
-    lines = text.split("\n")
+    lines, dropped = text.split("\n"), set[int]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-            first, last = node.body[0].lineno, node.body[0].end_lineno
-            if last != first:
-                lines[first - 1] += '"""'
-                lines[first:last] = [None] * (last - first)
-    return "\n".join(line for line in lines if line is not None)
+            rest = range(node.body[0].lineno, node.body[0].end_lineno or 0)
+            if rest:
+                lines[rest.start - 1] += '"""'
+                dropped.update(rest)
+    return "\n".join(line for i, line in enumerate(lines) if i not in dropped)
 
 
 def near(value: float, low: float, high: float, digits: int = 1) -> str:
