@@ -20,6 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from fuzzing import lines, pictures, settings, tensors
 from fuzzing.world import Case, World, judge
 
+# What is imported first within a case must not write matplotlib's cache into it.
+import vaelib.plotting  # noqa: F401
+
 # The targets, and how many of a hundred cases each has.
 TARGETS: dict[str, tuple[Callable[[Random, World], Case], int]] = {
     "train": (lines.train, 5),

@@ -114,8 +114,8 @@ def test_each_rule_notices_a_fault(fault: str, tmp_path: Path) -> None:
 def test_a_case_without_end_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
     found, _ = judge(World(tmp_path), lambda _: Case(lambda: time.sleep(60), ""))
-    assert "took 10." in found
-    assert time.monotonic() - began < 20
+    assert "took 15." in found
+    assert time.monotonic() - began < 25
 
 
 def test_what_is_right_breaks_no_rule(tmp_path: Path) -> None:

@@ -409,6 +409,38 @@ def test_a_state_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        ["state"],
+        ["rows"],
+        ["rows", 0],
+        ["state", "model"],
+        ["state", "optimizer"],
+        ["state", "optimizer", "state"],
+        ["state", "optimizer", "state", 0],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("values", [1.0, [0.0, 0.0]], ids=["number", "vector"])
+def test_a_tensor_instead_of_a_dictionary_is_refused(
+    path: list[Any], values: Any, run: Path, tree: Tree
+) -> None:
+    """Asked for a name, a tensor warns before it raises."""
+
+    def replace(saved: Any) -> None:
+        *above, last = path
+        for key in above:
+            saved = saved[key]
+        saved[last] = torch.tensor(values)
+
+    changed(run / "state.pt", replace)
+    before = tree(run)
+    with silent(), pytest.raises(RunError, match=r"state\.pt is damaged"):
+        resumed(run)
+    assert tree(run) == before
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         lambda of: of.pop("exp_avg"),

@@ -57,6 +57,12 @@ def require_same_data(facts: dict[str, Any], data: ImageData) -> None:
     )
 
 
+def require_dicts(*parts: Any) -> None:
+    """Raise TypeError unless all parts are dictionaries: a tensor warns of a name."""
+    if not all(isinstance(part, dict) for part in parts):
+        raise TypeError("a part is no dictionary")
+
+
 def require_complete(rows: list[dict[str, float]], epochs: int) -> None:
     """Raise ValueError if a log does not have a row of numbers for each epoch."""
     if [row["epoch"] for row in rows] != list(range(epochs)):
@@ -129,7 +135,9 @@ def require_fit(state: State, saved: dict[str, Any]) -> None:
         raise ValueError("the step is not in the epoch")
 
     weights = list(state.model.parameters())
+    require_dicts(saved["model"], saved["optimizer"])
     moments = saved["optimizer"]["state"]
+    require_dicts(moments, *moments.values())
     if set(moments) != (set(range(len(weights))) if saved["step"] else set()):
         raise ValueError("the optimizer is incomplete")
     pairs = [(saved["model"][name], w) for name, w in state.model.state_dict().items()]

@@ -21,7 +21,7 @@ from vaelib.checks import invalid
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
-def write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes | memoryview) -> None:
     """Write a file so that its final name never stands for incomplete content.
 
     The content goes to a temporary file (".NAME.PID.part") in the same folder, which
@@ -82,7 +82,7 @@ def write_tensors(file: Path, saved: dict[str, Any]) -> None:
     """Write tensors and plain values in the format of `torch.save`."""
     buffer = io.BytesIO()
     torch.save(saved, buffer)
-    write(file, buffer.getvalue())
+    write(file, buffer.getbuffer())  # no second copy in memory
 
 
 def read_tensors(file: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from vaelib.checkpoints import (
     facts_of,
     load_checkpoint,
     require_complete,
+    require_dicts,
     require_fit,
     unreadable,
 )
@@ -120,7 +121,7 @@ class Run:
         Raises `Diverged` if the loss of an update in this epoch is not finite.
         """
         require_finite(state, steps_per_epoch(self.config, data))
-        saved = dict(state=state.state_dict(), rows=self.rows)
+        saved = dict(state=state.content(), rows=self.rows)
         files.write_tensors(self.path / "state.pt", saved)
 
     def load_state(self, state: State | None = None) -> bool:
@@ -134,6 +135,7 @@ class Run:
             return False
         try:
             saved = files.read_tensors(file)
+            require_dicts(saved["state"], *saved["rows"])
             rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
             require_complete(rows, saved["state"]["epoch"])
             if state:

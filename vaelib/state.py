@@ -60,7 +60,11 @@ class State:
         It contains tensors and numbers only. It is a copy: later updates do not change
         it.
         """
-        live = dict(
+        return deepcopy(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """Return what `state_dict` copies."""
+        return dict(
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
             rng=self.rng.get_state(),
@@ -69,7 +73,6 @@ class State:
             epoch=self.epoch,
             step=self.step,
         )
-        return deepcopy(live)
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore a checkpoint that `state_dict` returned, in place."""
