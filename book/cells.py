@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 
 SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
+AXES = re.compile(r" ?\[(?:[^][]|\[[^][]*\])*\]$")  # labels, in brackets after a title
 EXERCISE = re.compile(r"\d\.")
 
 
@@ -63,9 +64,11 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
     place = CHAPTER.match(docname)
     japanese, chapter = place.groups() if place else ("", "")
     name = ".".join(filter(None, (chapter, str(number))))
-    titles = re.sub(r" \[[^]]*\]", "", text.removeprefix("Figure: "))
     word, anchor = ("図", "figure-ja") if japanese else ("Figure", "figure")
-    settings(cell)["image"] = {"alt": re.sub(r"[$\\{}]", "", text)}
+    text = text.removeprefix("Figure: ")
+    titles = "; ".join(filter(None, (AXES.sub("", part) for part in text.split("; "))))
+    alt = re.sub(r"[$\\{}]", "", f"{word} {name}: {text}")
+    settings(cell)["image"] = {"alt": alt}
     settings(cell)["figure"] = {
         "caption": f"**{word} {name}** {titles}",
         "name": f"{anchor}-{name.replace('.', '-')}",
@@ -93,11 +96,12 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
 
 def is_exercise(node: nodes.Node) -> bool:
     """Return whether a paragraph begins with the number of an exercise."""
-    first = node.children[:1]
+    number = node.next_node(nodes.strong)
     return bool(
         isinstance(node, nodes.paragraph)
-        and isinstance(first[0], nodes.strong)
-        and EXERCISE.fullmatch(first[0].astext())
+        and number
+        and EXERCISE.fullmatch(number.astext())
+        and node.astext().startswith(number.astext())
     )
 
 

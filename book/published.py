@@ -149,9 +149,22 @@ def places(app: Sphinx) -> dict[str, tuple[str, str]]:
     return found
 
 
+def join_lines(tree: nodes.document) -> None:
+    """Make one text of the lines of each text, which MyST keeps apart."""
+    for element in tree.findall(nodes.TextElement):
+        joined: list[nodes.Node] = []
+        for node in element:
+            last = joined.pop() if joined else None
+            if isinstance(last, nodes.Text) and isinstance(node, nodes.Text):
+                node, last = nodes.Text(last + node), None
+            joined += [last, node] if last else [node]
+        element[:] = joined
+
+
 def link_places(app: Sphinx, tree: nodes.document, docname: str) -> None:
     """Make a link of each number of an equation, (7), and of each `Section 5.2`."""
     known = places(app)
+    join_lines(tree)
 
     def part_of(text: str) -> nodes.Node:
         page, anchor = known.get(" ".join(text.split()), ("", ""))
@@ -233,14 +246,15 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Pages
 
 
-def complete_config(app: Sphinx, config: Any) -> None:
-    """Remove the buttons for Binder and Colab if _config.yml names no repository.
-
-    The numbers of figures are those of cells.py, not those of Sphinx.
-    """
-    config.numfig = False
+def hide_launch_buttons(app: Sphinx, config: Any) -> None:
+    """Remove the buttons for Binder and Colab if _config.yml names no repository."""
     if not config.html_theme_options.get("repository_url"):
         config.html_theme_options.pop("launch_buttons", None)
+
+
+def number_no_figures(app: Sphinx) -> None:
+    """Switch off the numbers of Sphinx, which Jupyter Book wants; see cells.py."""
+    app.config.numfig = False
 
 
 def copy_assets(app: Sphinx) -> None:
@@ -333,7 +347,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     use_own_node()
     docstrings.setup(app)
     app.add_directive("live", Live)
-    app.connect("config-inited", complete_config)
+    app.connect("config-inited", hide_launch_buttons)
+    app.connect("builder-inited", number_no_figures)
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)
     app.connect("doctree-read", cells.fold_solutions)
