@@ -30,11 +30,10 @@ def test_source_has_the_code_and_first_lines_of_docstrings(thing: Any):
     shown = chapter.source(thing).data or ""
     listing = shown.partition("```python\n")[2].removesuffix("\n```")
     short = ast.parse(listing)
-    for one, other in zip(ast.walk(whole), ast.walk(short), strict=True):
-        if isinstance(one, ast.FunctionDef | ast.ClassDef):
-            [first, *_] = (ast.get_docstring(one) or "").splitlines()
-            assert ast.get_docstring(other) == first
-            one.body[0] = other.body[0] = ast.Pass()
+    for node in ast.walk(whole):
+        documented = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        if documented and (text := ast.get_docstring(node, clean=False)):
+            node.body[0] = ast.Expr(ast.Constant(text.splitlines()[0]))
     assert ast.dump(whole) == ast.dump(short)
     comments = [line for line in listing.splitlines() if line.strip().startswith("#")]
     assert set(comments) <= set(inspect.getsource(thing).splitlines())
