@@ -81,7 +81,7 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
     for section in tree.findall(nodes.section):
         parts, is_open = [], False
         for node in section:
-            begins = "tag_solution" in getattr(node, "get", dict().get)("classes", [])
+            begins = "tag_solution" in node["classes"]
             if is_open and (is_exercise(node) or isinstance(node, nodes.section)):
                 parts.append(nodes.raw("", "</details>", format="html"))
                 is_open = False

@@ -19,24 +19,24 @@ function fit(box) {
 }
 
 /** @type {WeakMap<Element, number>} */
-const widths = new WeakMap();
+const widths = new WeakMap(); // a formula that was fitted changes its box, not its width
 
-/** @param {Element} box Make it focusable if, and only if, it scrolls. */
-function updateFocus(box) {
-  if (box.matches(".math") && widths.get(box) !== box.clientWidth) fit(box);
+/** @param {Element} box Fit its formula; make it focusable if it still scrolls. */
+function update(box) {
+  if (widths.get(box) !== box.clientWidth) fit(box);
   widths.set(box, box.clientWidth);
   if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
   else box.removeAttribute("tabindex");
 }
 
 const resized = new ResizeObserver((entries) => {
-  for (const { target } of entries) updateFocus(target);
+  for (const { target } of entries) update(target);
 });
 for (const box of scrollers) resized.observe(box);
 document.fonts.addEventListener("loadingdone", () => {
   for (const box of scrollers) {
     widths.delete(box);
-    updateFocus(box);
+    update(box);
   }
 });
 

@@ -432,13 +432,22 @@ def test_theme_is_switched_and_kept(visit: Visit):
 
 
 def test_printed_page_contains_the_text_alone(visit: Visit):
+    """It is light and unfolded, and no line of code is cut; then all is as before."""
     visit.open("notebooks/02_the_lower_bound.html")
+    html, code = visit.tab.locator("html"), visit.tab.get_by_text("def two_parts")
+    visit.tab.evaluate("document.documentElement.dataset.theme = 'dark'")
     visit.tab.emulate_media(media="print")
+    expect(html).to_have_attribute("data-theme", "light")
+    expect(code).to_be_visible()
+    visit.tab.set_viewport_size({"width": 500, "height": 1000})
+    assert too_wide(visit.tab, ".cell pre") == []
     sidebars = [".bd-sidebar-primary", ".bd-sidebar-secondary"]
     for part in (*sidebars, ".bd-header-article", ".prev-next-footer"):
         for found in visit.tab.locator(part).all():
             expect(found).not_to_be_visible()
     expect(visit.tab.locator("h1:visible")).to_have_text(["2 The lower bound"])
+    visit.tab.emulate_media(media="screen")
+    expect(html).to_have_attribute("data-theme", "dark")
 
 
 def painted(canvas: Locator) -> str:
