@@ -67,8 +67,8 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
     word, anchor = ("図", "figure-ja") if japanese else ("Figure", "figure")
     text = text.removeprefix("Figure: ")
     titles = "; ".join(filter(None, (AXES.sub("", part) for part in text.split("; "))))
-    alt = re.sub(r"[$\\{}]", "", f"{word} {name}: {text}")
-    settings(cell)["image"] = {"alt": alt}
+    plain = " ".join(re.sub(r"[$\\{}]", " ", text).split())
+    settings(cell)["image"] = {"alt": f"{word} {name}: {plain}"}
     settings(cell)["figure"] = {
         "caption": f"**{word} {name}** {titles}",
         "name": f"{anchor}-{name.replace('.', '-')}",
@@ -81,6 +81,7 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
     for section in tree.findall(nodes.section):
         parts, is_open = [], False
         for node in section:
+            assert isinstance(node, nodes.Element)
             begins = "tag_solution" in node["classes"]
             if is_open and (is_exercise(node) or isinstance(node, nodes.section)):
                 parts.append(nodes.raw("", "</details>", format="html"))

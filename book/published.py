@@ -56,8 +56,10 @@ def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
         if not small.exists():
             page.convert("RGB").save(small, lossless=True, method=2)
         image["uri"] = image["uri"].removesuffix("png") + "webp"
-        # On a dark page the colours of a diagram, which is mostly white, are turned.
-        if np.mean(np.asarray(page.convert("L")) > 250) > 0.6:
+        # On a dark page the colours of a diagram are turned: of a figure that is mostly
+        # white, and has no pictures, which are mostly black.
+        grey = np.asarray(page.convert("L"))
+        if np.mean(grey > 250) > 0.6 and np.mean(grey < 30) < 0.06:
             image["classes"].append("diagram")
 
 

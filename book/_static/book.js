@@ -18,8 +18,9 @@ function fit(box) {
   formula.style.fontSize = `${Math.max(ratio * 0.98, 0.5) * size}px`;
 }
 
+// A formula that is fitted changes the height of its box, and must not be fitted again.
 /** @type {WeakMap<Element, number>} */
-const widths = new WeakMap(); // a formula that was fitted changes its box, not its width
+const widths = new WeakMap();
 
 /** @param {Element} box Fit its formula; make it focusable if it still scrolls. */
 function update(box) {
