@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-# Four runs of 3 epochs. An epoch has 625 updates and takes a good part of a second, so
+# Three runs of 3 epochs. An epoch has 625 updates and takes a good part of a second, so
 # that it can be interrupted.
 SPRITES: dict[str, Any] = dict(
     dataset="sprites",
@@ -52,10 +52,10 @@ SPRITES: dict[str, Any] = dict(
     epochs=3,
     device="cpu",
 )
-LATENTS = [2, 3, 4, 5]
+LATENTS = [2, 3, 4]
 FLAGS = ["--dataset", "sprites", "--image-size", "8", "--hidden-dim", "32"]
 FLAGS += ["--batch-size", "32", "--epochs", "3", "--device", "cpu"]
-FLAGS += ["--latent-dim", "2", "3", "4", "5"]
+FLAGS += ["--latent-dim", "2", "3", "4"]
 ROOT = Path(__file__).parents[2]
 SWEEP = ("vaelib.cli", "sweep")
 
@@ -163,15 +163,15 @@ def test_it_writes_the_same_runs_as_train_and_then_does_nothing(
     assert sweep(configs, client) == {}
     assert_same_group(tmp_path / "g", reference)
     text = capsys.readouterr().out
-    assert "4 runs, 0 finished, 0 begun, in" in text
+    assert "3 runs, 0 finished, 0 begun, in" in text
     assert f"dashboard: {client.dashboard_link}" in text
     figures = r"test recon \d+\.\d\d, KL .* nats per image \(.* s\)"
-    assert len(re.findall(rf"latent_dim=\d: {figures}  \[\d of 4\]", text)) == 4
+    assert len(re.findall(rf"latent_dim=\d: {figures}  \[\d of 3\]", text)) == 3
 
     before = tree(tmp_path)
     assert sweep(configs, client) == {}
     assert tree(tmp_path) == before
-    assert "4 runs, 4 finished, 0 begun, in" in capsys.readouterr().out
+    assert "3 runs, 3 finished, 0 begun, in" in capsys.readouterr().out
 
 
 def test_it_continues_an_unfinished_run(client: Any, tmp_path: Path):
@@ -400,7 +400,7 @@ def test_workers_that_cannot_be_replaced(
     )
     assert set(psutil.Process().children()) <= before
     monkeypatch.undo()
-    assert sum(job.ended for job in plan(grid_in(tmp_path))) in range(1, 12)
+    assert sum(job.ended for job in plan(grid_in(tmp_path))) in range(1, 9)
     assert cli("sweep", *flags_in(tmp_path, workers=2)).code == 0
     assert_same_group(tmp_path / "g", reference)
 
@@ -569,7 +569,7 @@ def test_the_whole_command_is_killed_again_and_again(
         assert not [what for what in map(damage, group.rglob("[!.]*.*")) if what]
     command = start("sweep", *SWEEP, *flags)
     assert command.wait(120) == 0, log.read_text()
-    assert re.match(r"4 runs, [1-3] finished, [1-3] begun, in", log.read_text())
+    assert re.match(r"3 runs, [12] finished, [12] begun, in", log.read_text())
     assert_same_group(group, reference)
 
 
@@ -608,8 +608,8 @@ def test_two_sweeps_on_one_group_share_the_work(
     codes = [command.wait(120) for command in commands]
     log = "".join((tmp_path / f"{name}.log").read_text() for name in ("one", "two"))
     assert codes == [0, 0], log
-    assert log.count(": test recon") == 4, log
-    assert log.count(": finished by another sweep") == 4, log
+    assert log.count(": test recon") == 3, log
+    assert log.count(": finished by another sweep") == 3, log
     assert_same_group(tmp_path / "g", reference)
 
 
