@@ -45,7 +45,17 @@ test-fast: .venv/dev.stamp  ## the same without the slow tests
 notebooks: .venv/dev.stamp  ## run every chapter and write both halves of each pair
 	$(BIN)/python book/notebooks.py $(ARGS)
 
+# make book PUBLISH=1: readers elsewhere must find the repository.
+ifdef PUBLISH
+book: address
+endif
 book: $(HTML)/index.html  ## the published book, for any static host or a USB stick
+
+.PHONY: address
+address:
+	@grep -q '^  url: "https\?://[^"]' book/_config.yml || { \
+		echo "A published book needs the address of its repository: put it into" \
+		"book/_config.yml, as url below repository." >&2; exit 2; }
 
 $(HTML)/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
 	rm -rf $(@D)

