@@ -284,7 +284,9 @@ def commands_of(job: dict[str, Any]) -> list[str]:
 
 def test_the_book_is_published_after_it_is_checked() -> None:
     jobs = yaml.safe_load(text_of(".github/workflows/book.yml"))["jobs"]
-    assert commands_of(jobs["build"]) == ["PYTHON=python .ci/run", "make book"]
+    check, build, push = commands_of(jobs["build"])
+    assert (check, build) == ("PYTHON=python .ci/run", "make book PUBLISH=1")
+    assert push.endswith("colab\n")  # the branch from which Colab opens the notebooks
     last = jobs["build"]["steps"][-1]
     assert last["uses"].startswith("actions/upload-pages-artifact@")
     assert last["with"] == {"path": "book/_build/html"}

@@ -88,8 +88,8 @@ for (const list of document.querySelectorAll(".citation-list"))
 // Search results quote pages: a formula only once, as it is read. From a disk pages
 // cannot be read by a script, so nothing is quoted.
 if (typeof Search !== "undefined") {
-  const UNQUOTED =
-    ".bd-header-article, #jb-print-docs-body, .katex-mathml, .tag_code-side .cell_input";
+  const HEADER = ".bd-header-article, #jb-print-docs-body";
+  const UNQUOTED = `${HEADER}, .katex-mathml, .tag_code-side .cell_input`;
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
   const { htmlToText } = Search;
   Search.htmlToText = (html, anchor) => {
