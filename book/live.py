@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from language import is_japanese
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -107,7 +108,7 @@ def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
         "With sliders in JupyterLab",
         "JupyterLab ではスライダーで動きます",
     )
-    text = japanese if "/ja/" in page else english
+    text = japanese if is_japanese(page) else english
     uri = app.builder.get_relative_uri(page, "book/run-it")
     link = nodes.reference("", text, refuri=uri, internal=True)
     names = nodes.Text(f": {', '.join(sliders)}")

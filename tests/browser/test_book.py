@@ -418,7 +418,7 @@ def test_figures_are_numbered_and_described(book: Path, page: str):
         for _, body in FIGURE.findall(text)
     ]
     assert text.count("jupyter_execute") == 0 or figures
-    assert len(figures) == len(re.findall(r"<img[^>]*\.webp", text))
+    assert len(figures) == len(re.findall(r"<img[^>]*\.light\.webp", text))
     descriptions = [alt[1] for alt, _ in figures if alt]
     assert len(set(descriptions)) == len(figures)
     words = "図" if "/ja/" in page else "Figure"
