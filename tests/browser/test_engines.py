@@ -31,7 +31,8 @@ SHOW_ALL = """
     await document.fonts.ready;
 """
 FRAMES = "for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame);"
-# What is wrong at a width. A canvas of one colour is blank.
+# What is wrong at a width. A canvas of one colour is blank. WebKit stretches the round
+# ends of a line without length as it stretches its drawing.
 FAULTS = f"""
     {FRAMES}
     const all = (selector) => [...document.querySelectorAll(selector)];
@@ -43,12 +44,14 @@ FAULTS = f"""
         return new Set(new Uint32Array(data.buffer)).size;
     }};
     const shown = all(".live canvas").filter((canvas) => canvas.clientWidth > 0);
+    const isPoint = (line) => line.checkVisibility() && line.getTotalLength() === 0;
     const named = (part) => part.getAttribute("class") ?? part.ariaLabel;
     return {{
         scrolls: scrollWidth > clientWidth,
         formulas: tooWide(all("div.math")),
         code: innerWidth < 1280 ? [] : tooWide(all(".cell pre")),
         absent: all(".live:not([data-ready])").map((place) => place.innerText),
+        stretched: all(".live line").filter(isPoint).map(named),
         blank: shown.filter((canvas) => colours(canvas) < 2).map(named),
     }};
 """
