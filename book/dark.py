@@ -23,8 +23,8 @@ def boxes(ink: np.ndarray, top: int = 0, left: int = 0) -> Iterator[Box]:
     """Yield the rectangles of ink that white rows and columns separate."""
     parts = [
         (rows, columns)
-        for rows in runs(ink.any(1))
-        for columns in runs(ink[rows].any(0))
+        for rows in runs(ink.max(1))
+        for columns in runs(ink[rows].max(0))
     ]
     for rows, columns in parts:
         inner = ink[rows, columns]

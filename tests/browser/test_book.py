@@ -28,6 +28,7 @@ from playwright.sync_api import (
     ViewportSize,
     expect,
 )
+from real import TOO_WIDE
 
 import vaelib.config
 
@@ -325,10 +326,7 @@ def violations(tab: Page) -> list[tuple[str, list[str]]]:
 
 def too_wide(tab: Page, boxes: str) -> list[str]:
     """Return the text of each box whose content is wider than it."""
-    return tab.locator(boxes).evaluate_all(
-        """(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)
-            .map((box) => box.textContent.trim().slice(0, 80))"""
-    )
+    return tab.locator(boxes).evaluate_all(TOO_WIDE)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *GENERATED])

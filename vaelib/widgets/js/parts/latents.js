@@ -126,7 +126,7 @@ function latentRow(j, onMove, onChoose) {
   const kl = html("span", { className: "kl" });
 
   const interval = svg("line", { class: "sigma", y1: 8, y2: 8 });
-  // A line without length has round ends whatever the width of the plot.
+  // A line almost without length has round ends whatever the width of the plot.
   const mean = svg("line", { class: "mu", y1: 8, y2: 8 });
   const axis = svg("line", { class: "prior", x1: -REACH, x2: REACH, y1: 8, y2: 8 });
   const zero = svg("line", { class: "prior", y1: 3, y2: 13 });
@@ -147,7 +147,7 @@ function latentRow(j, onMove, onChoose) {
     const label = `mean ${mu.toFixed(2)}, sigma ${sigma.toFixed(2)}`;
     plot.setAttribute("aria-label", label);
     setAttributes(interval, { x1: mu - sigma, x2: mu + sigma });
-    setAttributes(mean, { x1: mu, x2: mu });
+    setAttributes(mean, { x1: mu, x2: mu + 0.001 }); // WebKit would stretch 0
   }
 
   return {
