@@ -1,25 +1,30 @@
-"""LatentExplorer on a page of its own: thousands of latents, and labels of any size."""
+"""LatentExplorer on a page of its own: what each part shows, and how it is operated."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from vaelib import VAE, ImageData
 from vaelib.model import initialise
 from vaelib.widgets import LatentExplorer, frontend
 
 pytestmark = pytest.mark.slow
-Visit = Callable[[VAE, ImageData], Page]
+Visit = Callable[..., Page]
 PAGE = """<!doctype html>
 <meta charset="utf-8">
 <link rel="icon" href="data:,">
+<link rel="stylesheet" href="widgets.css">
 <script defer src="page.js"></script>
-<div class="live" data-widget="explorer" data-state="state"></div>
+<div class="live {kind}" data-widget="explorer" data-state="state"></div>
+<div style="height: 3000px"></div>
 """
 
 
@@ -27,13 +32,14 @@ PAGE = """<!doctype html>
 def visit(page: Page, tmp_path: Path, complaints: list[str]) -> Visit:
     """Return a function that opens a page with the explorer of a model."""
 
-    def opened(model: VAE, data: ImageData) -> Page:
+    def opened(model: VAE, data: ImageData, kind: str = "") -> Page:
         explorer = LatentExplorer(model, data)
         names = ("network", "test", "codes", "z")
         state = {name: getattr(explorer, name) for name in names}
         (tmp_path / "state.js").write_text(frontend.state("state", state), "utf-8")
         (tmp_path / "page.js").write_text(frontend.script(), "utf-8")
-        (tmp_path / "index.html").write_text(PAGE, "utf-8")
+        (tmp_path / "widgets.css").write_text(frontend.style(), "utf-8")
+        (tmp_path / "index.html").write_text(PAGE.format(kind=kind), "utf-8")
         page.goto((tmp_path / "index.html").as_uri())
         expect(page.locator(".live[data-ready]")).to_be_attached(timeout=30_000)
         assert complaints == []
@@ -50,19 +56,55 @@ def images(n: int, labels: list[int], classes: tuple[str, ...] = ()) -> ImageDat
     return ImageData(x, x, labels=pair, classes=classes)
 
 
+def ordered(latents: int, data: ImageData) -> VAE:
+    """Return a model whose latents are all active; the first has the largest KL."""
+    model = VAE((1, 6, 6), (5,), latents)
+    initialise(model, torch.Generator().manual_seed(0))
+    with torch.no_grad():  # the mean of each latent is a multiple of the same number
+        h = model.encoder(data.test.flatten(1) / 255).sum(1)
+        scale = torch.linspace(1.5, 0.5, latents) / h.std()
+        model.fc_mu.weight.copy_(scale[:, None].expand(-1, 5))
+        model.fc_mu.bias.copy_(-scale * h.mean())
+    return model
+
+
+def many(latents: int) -> tuple[VAE, ImageData]:
+    """Return a model of so many latents, and its data."""
+    data = images(20, [0] * 20)
+    return ordered(latents, data), data
+
+
+def shown_z(page: Page) -> list[float]:
+    """Return z as the rows show it; their minus sign is U+2212."""
+    texts = page.locator(".latent output:visible").all_inner_texts()
+    assert not any("-" in text for text in texts)
+    return [float(text.replace("−", "-")) for text in texts]
+
+
+def test_six_latents_are_shown_and_the_others_unfold(visit: Visit):
+    page = visit(*many(20))
+    page.set_viewport_size({"width": 1300, "height": 900})
+    names = page.locator(".latent button")
+    assert names.all_inner_texts() == ["z₁", "z₂", "z₃", "z₄", "z₅", "z₆"]
+    page.locator(".latents").hover()
+    page.mouse.wheel(0, 200)
+    page.wait_for_function("scrollY > 0")  # the list does not catch the wheel
+    page.get_by_text("14 more latents").click()
+    expect(names).to_have_count(20)
+    expect(names.last).to_be_visible()
+    assert page.locator(".latents").evaluate("e => e.scrollHeight === e.clientHeight")
+
+
 def test_of_ten_thousand_latents_a_hundred_rows_are_made_and_all_can_be_reached(
     visit: Visit,
 ):
-    model = VAE((1, 6, 6), (5,), 10_000)
-    initialise(model, torch.Generator().manual_seed(0))
-    with torch.no_grad():  # the KL falls with the number of the latent; all are active
-        model.fc_mu.weight.add_(torch.linspace(30, 3, 10_000)[:, None])
-    page = visit(model, images(20, [0] * 20))
+    page = visit(*many(10_000))
     rows = page.locator(".latents .latent")
-    assert rows.count() == 100
-    more = page.get_by_role("button", name="100 more of 9900 latents")
-    more.click()
-    assert rows.count() == 200
+    assert rows.count() == 6
+    page.get_by_text("9994 more latents").click()
+    expect(rows).to_have_count(106)
+    page.get_by_role("button", name="100 more of 9894 latents").click()
+    assert rows.count() == 206
     # A row that was made late works like the others.
     late = rows.nth(150)
     slider = late.get_by_role("slider")
@@ -91,3 +133,102 @@ def test_an_image_is_shown_with_its_class(
         expect(caption).to_have_text(f"{text}; draw on it")
     if len(classes) > 30:
         expect(page.locator(".legend")).to_contain_text("and 270 more")
+
+
+def test_the_list_of_latents_is_one_stop_of_the_tab_key(visit: Visit):
+    page = visit(*many(20))
+    page.get_by_text("14 more latents").click()
+    rows = page.locator(".latents .latent")
+    expect(rows).to_have_count(20)
+    assert page.locator(".latents [tabindex='0']").count() == 2  # a name, a slider
+    page.get_by_role("button", name="Random sample").focus()
+    page.keyboard.press("Tab")  # to the image
+    page.keyboard.press("Tab")
+    expect(rows.first.get_by_role("button")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    slider = rows.nth(1).get_by_role("slider")
+    expect(slider).to_be_focused()
+    before = shown_z(page)
+    page.keyboard.press("ArrowRight")
+    changed = [a != b for a, b in zip(before, shown_z(page), strict=True)]
+    assert changed == [i == 1 for i in range(20)]
+    for _ in range(30):  # no further than the last
+        page.keyboard.press("ArrowDown")
+    expect(rows.last.get_by_role("slider")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(rows.last.get_by_role("button")).to_be_focused()
+    page.get_by_text("14 more latents").click()  # its rows are gone
+    assert page.locator(".latents [tabindex='0']").count() == 2
+
+
+def coloured(element: Locator) -> tuple[float, float]:
+    """Return where blue begins and ends in an element, as shares of its width."""
+    picture = Image.open(io.BytesIO(element.screenshot())).convert("RGB")
+    pixels = np.asarray(picture).astype(int)
+    [columns] = np.nonzero((pixels[:, :, 2] - pixels[:, :, 0] > 80).any(0))
+    return columns[0] / picture.width, columns[-1] / picture.width
+
+
+def test_a_slider_is_filled_from_zero(visit: Visit):
+    page = visit(*many(2))
+    slider, value = page.get_by_role("slider").first, page.locator("output").nth(1)
+    for z, text, begin, end in (
+        ("2", "2.00", 0.5, 0.75),
+        ("-2", "−2.00", 0.25, 0.5),
+        ("0", "0.00", 0.5, 0.5),
+    ):
+        slider.fill(z)
+        expect(value).to_have_text(text)
+        assert coloured(slider) == pytest.approx((begin, end), abs=0.08)
+
+
+def test_a_click_on_an_image_of_a_strip_moves_z_there(visit: Visit):
+    page = visit(*many(3))
+    page.get_by_role("button", name="z = 0", exact=True).click()
+    assert shown_z(page) == [0, 0, 0]
+    page.get_by_role("button", name="Go to z + 1.2").click()
+    assert shown_z(page) == [1.2, 0, 0]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert shown_z(page) == [1.8, 0, 0]
+    for strip in page.locator(".tiles").all():
+        assert strip.locator("[tabindex='0']").count() == 1
+
+    expect(page.get_by_role("button", name="z = μ")).to_be_disabled()  # no image
+    page.get_by_label("Test image", exact=True).fill("0")
+    first = shown_z(page)  # the default of A
+    expect(page.get_by_text("A and B are the posterior means")).to_be_visible()
+    page.get_by_role("button", name="Go to B").click()
+    expect(page.get_by_label("Place between A and B")).to_have_value("1")
+    second = shown_z(page)
+    page.get_by_label("Test image", exact=True).fill("1")
+    assert shown_z(page) == pytest.approx(second, abs=0.03)
+    page.get_by_role("button", name="Go to A").click()
+    assert shown_z(page) == pytest.approx(first, abs=0.03)
+    assert first != second
+    page.get_by_role("button", name="z = 0", exact=True).click()
+    page.get_by_role("button", name="Set B to this z").click()
+    page.get_by_role("button", name="Go to 50 % from A to B").click()
+    half = shown_z(page)
+    page.get_by_role("button", name="Go to A").click()
+    assert half == pytest.approx([value / 2 for value in shown_z(page)], abs=0.011)
+
+
+@pytest.mark.parametrize("width", [390, 720, 1000, 1390])
+def test_headings_stand_over_their_images(visit: Visit, width: int):
+    page = visit(*many(20))
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.add_style_tag(content=".live { max-width: 820px }")
+    for figure in page.locator("figure").all():
+        title, canvas = figure.locator("figcaption"), figure.locator("canvas")
+        centres = """element => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            const box = (element.childNodes.length ? range : element)
+                .getBoundingClientRect();
+            return box.left + box.width / 2;
+        }"""
+        assert title.evaluate(centres) == pytest.approx(canvas.evaluate(centres), abs=2)
+    for cone in page.locator(".cone").all():
+        assert cone.is_visible()

@@ -20,11 +20,15 @@ import { anchorStrip, traversalStrip } from "./parts/strips.js";
 /** @typedef {import("./engine/network.js").Posterior} Posterior */
 
 const REST = 200; // milliseconds without a move until Python receives z
+const [LATENTS, COMPACT_LATENTS] = [6, 5]; // latents that are not folded
 const PRIOR_MEAN = "none: z is the mean of the prior";
 const PRIOR_SAMPLE = "none: z was drawn from the prior";
+const MEAN_ANCHORS =
+  "At first, A and B are the posterior means of test images 0 and 1.";
+const PRIOR_ANCHORS = "At first, A and B are two draws from the prior.";
 
-/** @param {{ model: Model, el: HTMLElement }} view */
-export function explorer({ model, el }) {
+/** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */
+export function explorer({ model, el, isCompact = false }) {
   let network = new Network(model.get("network"));
   let test = model.get("test");
   let z = new Float32Array(network.latents);
@@ -41,7 +45,7 @@ export function explorer({ model, el }) {
   });
   const caption = html("output", { className: "caption" });
   const decoded = pictureCanvas("Image decoded from z", "out");
-  const rows = latentRows(moveLatent, (j) => {
+  const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
     isUserChoice = true;
     traverse(j);
     drawLater();
@@ -49,7 +53,9 @@ export function explorer({ model, el }) {
   const plane = planePanel(moveLatent, () => {
     return { network, z, posterior, test, codes: model.get("codes") };
   });
-  const traversal = traversalStrip();
+  const traversal = traversalStrip((change) =>
+    moveLatent(traversed, z[traversed] + change),
+  );
   const anchors = anchorStrip(
     (point) => moveTo(point),
     (which) => anchors.setAnchor(which, z, network),
@@ -64,11 +70,11 @@ export function explorer({ model, el }) {
     onPriorSample: () => leaveImage(priorSample(network.latents), PRIOR_SAMPLE),
   });
   const zButtons = [
-    button("z = μ", () => posterior && moveTo(posterior.mu, true)),
-    button("z from q", () => {
-      if (!posterior) return;
-      const { mu, sigma } = posterior;
-      moveTo(mu.map((mean, j) => mean + sigma[j] * gaussian()));
+    button("z = μ", () => posterior && moveTo(posterior.mu, true), {
+      title: "Move z to the mean of q(z|x)",
+    }),
+    button("Sample z from q(z|x)", sample, {
+      title: "Draw new noise ε: z = μ + σ ε",
     }),
   ];
   const layout = explorerLayout({
@@ -80,6 +86,7 @@ export function explorer({ model, el }) {
     decoded,
     plane: plane.root,
     strips: [traversal.root, anchors.root],
+    isCompact,
   });
   el.append(layout);
 
@@ -104,6 +111,12 @@ export function explorer({ model, el }) {
     z.forEach((value, j) => rows.set(j, value));
     drawLater();
     sendZ();
+  }
+
+  function sample() {
+    if (!posterior) return;
+    const { mu, sigma } = posterior;
+    moveTo(mu.map((mean, j) => mean + sigma[j] * gaussian()));
   }
 
   function decode() {
@@ -151,6 +164,7 @@ export function explorer({ model, el }) {
   }
 
   function showPosterior() {
+    for (const each of zButtons) each.disabled = !posterior;
     rows.showPosterior(posterior);
     plane.drawPosterior();
   }
@@ -207,7 +221,7 @@ export function explorer({ model, el }) {
     z = new Float32Array(network.latents);
     Object.assign(decoded, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
-    anchors.reset();
+    anchors.reset(model.get("codes").mu ? MEAN_ANCHORS : PRIOR_ANCHORS);
     plane.reset();
     chooseLatents();
     start.showTestImages(Boolean(test.images));

@@ -95,9 +95,20 @@ export function ticks(low, high, count) {
   return Array.from({ length }, (_, i) => (first + i) * step);
 }
 
+/** Return a number with a true minus sign. @param {number | string} value */
+export function numberText(value) {
+  return String(value).replaceAll("-", "−");
+}
+
 /** Return a number as text of at most 4 significant digits. @param {number} value */
 export function formatNumber(value) {
-  return String(Number(value.toPrecision(4)));
+  return numberText(Number(value.toPrecision(4)));
+}
+
+/** Return a number with two decimals; 0 has no sign. @param {number} value */
+export function twoDecimals(value) {
+  const rounded = Number(value.toFixed(2)); // may be -0, whose text is 0.00
+  return numberText(rounded.toFixed(2));
 }
 
 /** Return the shortest decimal of a 32-bit float. @param {number} value */

@@ -3,7 +3,7 @@
  * images on a grid, and z as a point to drag.
  */
 
-import { clamp, latentName } from "../engine/numbers.js";
+import { clamp, latentName, numberText } from "../engine/numbers.js";
 import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
 import { paint, resizeCanvas } from "./picture.js";
 
@@ -204,8 +204,8 @@ function axisLines() {
   const marks = [-3, -2, -1, 1, 2, 3].flatMap((tick) => [
     svg("line", { x1: tick, x2: tick, y1: -0.07, y2: 0.07 }),
     svg("line", { y1: tick, y2: tick, x1: -0.07, x2: 0.07 }),
-    svg("text", { x: tick, y: 0.42, "text-anchor": "middle" }, String(tick)),
-    svg("text", { x: -0.15, y: -tick + 0.1, "text-anchor": "end" }, String(tick)),
+    svg("text", { x: tick, y: 0.42, "text-anchor": "middle" }, numberText(tick)),
+    svg("text", { x: -0.15, y: -tick + 0.1, "text-anchor": "end" }, numberText(tick)),
   ]);
   return [...axes, ...marks];
 }
