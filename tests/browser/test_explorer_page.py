@@ -6,11 +6,13 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import live
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
+from real import served
 
 from vaelib import VAE, ImageData
 from vaelib.model import initialise
@@ -23,7 +25,8 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="widgets.css">
 <script defer src="page.js"></script>
-<div class="live {kind}" data-widget="explorer" data-state="state"></div>
+{place}
+<p>Text below</p>
 <div style="height: 3000px"></div>
 """
 
@@ -32,14 +35,17 @@ PAGE = """<!doctype html>
 def visit(page: Page, tmp_path: Path, complaints: list[str]) -> Visit:
     """Return a function that opens a page with the explorer of a model."""
 
-    def opened(model: VAE, data: ImageData, kind: str = "") -> Page:
+    def opened(model: VAE, data: ImageData, is_compact: bool = False) -> Page:
         explorer = LatentExplorer(model, data)
         names = ("network", "test", "codes", "z")
         state = {name: getattr(explorer, name) for name in names}
         (tmp_path / "state.js").write_text(frontend.state("state", state), "utf-8")
         (tmp_path / "page.js").write_text(frontend.script(), "utf-8")
         (tmp_path / "widgets.css").write_text(frontend.style(), "utf-8")
-        (tmp_path / "index.html").write_text(PAGE.format(kind=kind), "utf-8")
+        text = "Loading the model, 1.0 MB …"
+        place = live.placeholder("explorer", "state", "No script", text, is_compact)
+        html = PAGE.format(place=place.astext())
+        (tmp_path / "index.html").write_text(html, "utf-8")
         page.goto((tmp_path / "index.html").as_uri())
         expect(page.locator(".live[data-ready]")).to_be_attached(timeout=30_000)
         assert complaints == []
@@ -232,3 +238,55 @@ def test_headings_stand_over_their_images(visit: Visit, width: int):
         assert title.evaluate(centres) == pytest.approx(canvas.evaluate(centres), abs=2)
     for cone in page.locator(".cone").all():
         assert cone.is_visible()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1366, 420), (1040, 420), (768, 420), (390, 640)]
+)
+def test_a_compact_explorer_shows_image_latents_and_decoded_image(
+    visit: Visit, width: int, height: int
+):
+    page = visit(*many(20), is_compact=True)
+    page.set_viewport_size({"width": width, "height": 1000})
+    names = page.locator(".latent button")
+    assert names.all_inner_texts() == ["z₁", "z₂", "z₃", "z₄", "z₅"]
+    box = page.locator(".live").bounding_box()
+    assert box
+    assert box["height"] <= height
+    out, image = page.locator("canvas.out"), page.locator("canvas.draw")
+    sizes = [canvas.bounding_box() for canvas in (out, image)]
+    assert sizes[0]
+    assert sizes[1]
+    assert sizes[0]["width"] >= (1.4 if width > 600 else 1) * sizes[1]["width"]
+    plane = page.locator(".plane")
+    expect(plane).not_to_be_visible()
+    page.get_by_text("More: plane and traversals").click()
+    expect(plane).to_be_visible()
+    expect(page.locator("canvas.strip").last).to_be_visible()
+
+
+@pytest.mark.parametrize("is_compact", [False, True])
+@pytest.mark.parametrize("width", [390, 1000, 1440])
+def test_until_a_widget_is_there_its_place_says_so_and_is_as_high(
+    visit: Visit, page: Page, tmp_path: Path, width: int, is_compact: bool
+):
+    visit(*many(20), is_compact)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.add_init_script("addEventListener('error', (event) => event.preventDefault())")
+    waiting: list[Route] = []
+    with served(tmp_path) as address:
+        page.route("**/state.js", lambda route: waiting.append(route))
+        page.goto(f"{address}/index.html", wait_until="commit")
+        expect(page.get_by_text("Loading the model, 1.0 MB …")).to_be_visible()
+        expect(page.get_by_text("No script")).not_to_be_visible()
+        below = page.get_by_text("Text below")
+        page.wait_for_timeout(200)
+        before = below.bounding_box()
+        waiting[0].continue_()
+        page.locator(".live[data-ready]").wait_for()
+        expect(page.get_by_text("Loading the model")).to_have_count(0)
+        after = below.bounding_box()
+        page.unroute_all()
+    assert before
+    assert after
+    assert before["y"] == pytest.approx(after["y"], abs=100)
