@@ -5,7 +5,13 @@
 
 import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import { clamp, classOf, descending, gaussian, priorSample } from "./engine/numbers.js";
+import {
+  clamp,
+  descending,
+  gaussian,
+  priorSample,
+  testImageName,
+} from "./engine/numbers.js";
 import { button, html } from "./parts/controls.js";
 import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
@@ -183,10 +189,8 @@ export function explorer({ model, el, isCompact = false }) {
     const count = images.byteLength / network.pixels;
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
-    const name = classOf(test, i);
-    const label = name && `: ${name}`;
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
-    setImage(unitPixels(pixels), `test image ${i}${label}; draw on it`);
+    setImage(unitPixels(pixels), `${testImageName(test, i)}; draw on it`);
     encode(true);
   }
 

@@ -53,6 +53,24 @@ export function classOf({ labels = [], classes = [] }, i) {
 }
 
 /**
+ * Return how many classes there are; some may have no name, and some no image.
+ * @param {{ labels?: number[], classes?: string[] }} test
+ */
+export function classCount({ labels = [], classes = [] }) {
+  return Math.max(classes.length, 1 + Math.max(-1, ...labels));
+}
+
+/**
+ * Return how a test image is called, with its class if it has one.
+ * @param {{ labels?: number[], classes?: string[] }} test
+ * @param {number} i
+ */
+export function testImageName(test, i) {
+  const name = classOf(test, i);
+  return `test image ${i}${name && `: ${name}`}`;
+}
+
+/**
  * Return reconstruction + beta KL, one value per point of a curve.
  * @param {ArrayLike<number>} recon
  * @param {ArrayLike<number>} kl

@@ -3,7 +3,7 @@
 import { clamp, descending, latentName, twoDecimals } from "../engine/numbers.js";
 import { button, div, html, setAttributes, svg } from "./controls.js";
 import { foldedRows } from "./folded_rows.js";
-import { REACH } from "./plane.js";
+import { REACH } from "./points.js";
 import { roving } from "./roving.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
