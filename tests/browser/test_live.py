@@ -179,7 +179,7 @@ def check_choices(page: Page) -> None:
     names = page.locator(".latent button:visible")
     changes(page, page.locator("canvas.strip").first, names.last.click)
     expect(names.last).to_have_attribute("aria-pressed", "true")
-    manifold, points = page.locator(".plane canvas").all()
+    manifold, points = page.locator(".plane > canvas").all()
     changes(page, manifold, page.get_by_label("Decoded pictures").check)
     changes(page, points, lambda: page.get_by_label("Right").select_option(index=2))
     changes(page, points, press(page.get_by_label("Test images"), "Space"))

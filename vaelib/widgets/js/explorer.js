@@ -263,6 +263,7 @@ export function explorer({ model, el, isCompact = false }) {
   events.on("change:test", updateLater);
   events.on("change:z", () => {
     const point = Float32Array.from(model.get("z"));
+    if (!point.length && posterior) moveTo(posterior.mu, true);
     const isElsewhere = point.some((value, j) => Math.abs(value - z[j]) > 1e-6);
     if (point.length === z.length && isElsewhere) moveTo(point);
   });
