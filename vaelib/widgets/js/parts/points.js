@@ -1,4 +1,4 @@
-/** Points of the plane: the posterior means of test images, in the colours of classes. */
+/** Points of the plane: posterior means of test images, in the colours of classes. */
 
 import { colourOf } from "./class_legend.js";
 import { html } from "./controls.js";
