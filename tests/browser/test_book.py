@@ -509,6 +509,10 @@ def test_labels_have_the_language_of_their_page(visit: Visit):
     expect(visit.tab.locator(".bd-sidebar-secondary")).to_contain_text("目次")
     expect(visit.tab.locator(".prev-next-area a")).to_have_count(1)
     expect(visit.tab.locator(".prev-next-area")).to_contain_text("次")
+    explorer = visit.tab.locator(".vaelib.explorer")
+    expect(explorer.get_by_role("button", name="白紙に描く")).to_be_visible()
+    expect(explorer).to_contain_text("テスト画像 0: 7。上に描けます")
+    assert not re.search("[a-z]{4}", explorer.inner_text())
     visit.tab.get_by_role("link", name="English", exact=True).click()
     visit.tab.wait_for_url("**/book/intro.html")
     visit.tab.get_by_role("link", name="日本語", exact=True).click()
@@ -597,7 +601,7 @@ def test_widgets_react_to_mouse_and_keyboard_without_a_kernel(
         seen.append(painted(out))
         slider.click(position={"x": 4, "y": 8})
         seen.append(painted(out))
-        explorer.get_by_label("Test image", exact=True).press("ArrowUp")
+        explorer.get_by_role("spinbutton").press("ArrowUp")  # the test image
         seen.append(painted(out))
         assert len(set(seen)) == 4
     for zoo in visit.tab.locator(".vaelib.zoo").all():

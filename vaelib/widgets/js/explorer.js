@@ -5,13 +5,7 @@
 
 import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import {
-  clamp,
-  descending,
-  gaussian,
-  priorSample,
-  testImageName,
-} from "./engine/numbers.js";
+import { clamp, descending, gaussian, priorSample } from "./engine/numbers.js";
 import { button, html } from "./parts/controls.js";
 import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
@@ -21,17 +15,17 @@ import { paint, pictureCanvas } from "./parts/picture.js";
 import { planePanel } from "./parts/plane_panel.js";
 import { startBar } from "./parts/start_bar.js";
 import { anchorStrip, traversalStrip } from "./parts/strips.js";
+import { testImageName, words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 /** @typedef {import("./engine/network.js").Posterior} Posterior */
 
 const REST = 200; // milliseconds without a move until Python receives z
 const [LATENTS, COMPACT_LATENTS] = [6, 5]; // latents that are not folded
-const PRIOR_MEAN = "none: z is the mean of the prior";
-const PRIOR_SAMPLE = "none: z was drawn from the prior";
-const MEAN_ANCHORS =
-  "At first, A and B are the posterior means of test images 0 and 1.";
-const PRIOR_ANCHORS = "At first, A and B are two draws from the prior.";
+const PRIOR_MEAN = words`none: z is the mean of the prior`;
+const PRIOR_SAMPLE = words`none: z was drawn from the prior`;
+const MEAN_ANCHORS = words`At first, A and B are the posterior means of test images 0 and 1.`;
+const PRIOR_ANCHORS = words`At first, A and B are two draws from the prior.`;
 
 /** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */
 export function explorer({ model, el, isCompact = false }) {
@@ -46,11 +40,11 @@ export function explorer({ model, el, isCompact = false }) {
   let isUpdating = false; // while new weights from Python are applied
 
   const image = drawingCanvas(() => {
-    caption.textContent = "your drawing";
+    caption.textContent = words`your drawing`;
     encode(true);
   });
   const caption = html("output", { className: "caption" });
-  const decoded = pictureCanvas("Image decoded from z", "out");
+  const decoded = pictureCanvas(words`Image decoded from z`, "out");
   const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
     isUserChoice = true;
     traverse(j);
@@ -69,7 +63,7 @@ export function explorer({ model, el, isCompact = false }) {
   const start = startBar({
     onTestImage: showTestImage,
     onBlank: () => {
-      setImage(new Float32Array(network.pixels), "draw here");
+      setImage(new Float32Array(network.pixels), words`draw here`);
       encode(true);
     },
     onPriorMean: () => leaveImage(new Float32Array(network.latents), PRIOR_MEAN),
@@ -77,10 +71,10 @@ export function explorer({ model, el, isCompact = false }) {
   });
   const zButtons = [
     button("z = μ", () => posterior && moveTo(posterior.mu, true), {
-      title: "Move z to the mean of q(z|x)",
+      title: words`Move z to the mean of q(z|x)`,
     }),
-    button("Sample z from q(z|x)", sample, {
-      title: "Draw new noise ε: z = μ + σ ε",
+    button(words`Sample z from q(z|x)`, sample, {
+      title: words`Draw new noise ε: z = μ + σ ε`,
     }),
   ];
   const layout = explorerLayout({
@@ -190,7 +184,7 @@ export function explorer({ model, el, isCompact = false }) {
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
-    setImage(unitPixels(pixels), `${testImageName(test, i)}; draw on it`);
+    setImage(unitPixels(pixels), words`${testImageName(test, i)}; draw on it`);
     encode(true);
   }
 

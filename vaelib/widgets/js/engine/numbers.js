@@ -61,16 +61,6 @@ export function classCount({ labels = [], classes = [] }) {
 }
 
 /**
- * Return how a test image is called, with its class if it has one.
- * @param {{ labels?: number[], classes?: string[] }} test
- * @param {number} i
- */
-export function testImageName(test, i) {
-  const name = classOf(test, i);
-  return `test image ${i}${name && `: ${name}`}`;
-}
-
-/**
  * Return reconstruction + beta KL, one value per point of a curve.
  * @param {ArrayLike<number>} recon
  * @param {ArrayLike<number>} kl

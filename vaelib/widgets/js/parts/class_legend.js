@@ -3,6 +3,7 @@
 import { classCount, classOf } from "../engine/numbers.js";
 import { button, html } from "./controls.js";
 import { roving } from "./roving.js";
+import { words } from "./words.js";
 
 const MOST_NAMES = 30; // classes in the legend
 // Ten colours that can be told apart on a light and on a dark background.
@@ -34,7 +35,10 @@ export function colourOf(label = 0, classes = 1) {
 
 /** @param {() => void} onChoose called when another class is chosen, or none */
 export function classLegend(onChoose) {
-  const label = { role: "group", "aria-label": "Classes: choose one to see it alone" };
+  const label = {
+    role: "group",
+    "aria-label": words`Classes: choose one to see it alone`,
+  };
   const root = html("div", { className: "legend classes", ...label });
   const stop = roving(root, "button", ["ArrowLeft", "ArrowRight"]);
   /** @type {HTMLButtonElement[]} */
@@ -68,14 +72,14 @@ export function classLegend(onChoose) {
         const name = classOf(test, labels.indexOf(label));
         const mark = html("span", { className: "mark" });
         mark.style.background = colourOf(label, classCount(test));
-        const title = `Show ${name} alone, or all again`;
+        const title = words`Show ${name} alone, or all again`;
         const state = { title, value: label, tabIndex: -1, "aria-pressed": "false" };
         const entry = button("", () => choose(label), state);
         entry.append(mark, name);
         return entry;
       });
       const others = found.length - shown.length;
-      const rest = others > 0 ? [html("span", {}, `and ${others} more`)] : [];
+      const rest = others > 0 ? [html("span", {}, words`and ${others} more`)] : [];
       root.replaceChildren(...entries, ...rest);
       root.hidden = !shown.length;
       stop.update();

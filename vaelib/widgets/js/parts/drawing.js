@@ -3,10 +3,9 @@
 import { clamp } from "../engine/numbers.js";
 import { OWN_KEYS } from "./controls.js";
 import { paint, pictureCanvas } from "./picture.js";
+import { words } from "./words.js";
 
-const DRAWING_LABEL =
-  "Image x: draw on it, or move the pen with the arrow keys " +
-  "and press space to lower or lift it";
+const DRAWING_LABEL = words`Image x: draw, or move the pen with arrow keys; space lowers and lifts it`;
 
 /**
  * Create a canvas to draw on.

@@ -1,8 +1,9 @@
 /** Layout of the explorer: from image to decoded image; plane and strips below. */
 
 import { div, html } from "./controls.js";
+import { words } from "./words.js";
 
-const MORE = "More: plane and traversals";
+const MORE = words`More: plane and traversals`;
 
 /**
  * @typedef {object} ExplorerParts
@@ -20,7 +21,7 @@ const MORE = "More: plane and traversals";
 /** @param {ExplorerParts} parts */
 export function explorerLayout(parts) {
   const { start, image, caption, rows, zButtons, decoded } = parts;
-  const titles = ["Latent", "KL, nats", "q(z|x): μ ± σ", "z", ""];
+  const titles = [words`Latent`, words`KL, nats`, "q(z|x): μ ± σ", "z", ""];
   const middle = html(
     "section",
     { className: "middle" },
@@ -30,11 +31,11 @@ export function explorerLayout(parts) {
   );
   const flow = div(
     "flow",
-    figure("x", "Image x", image, caption),
-    div("cone encoder", html("span", {}, "encoder")),
+    figure("x", words`Image x`, image, caption),
+    div("cone encoder", html("span", {}, words`encoder`)),
     middle,
-    div("cone decoder", html("span", {}, "decoder")),
-    figure("xhat", "Decoded x̂", decoded),
+    div("cone decoder", html("span", {}, words`decoder`)),
+    figure("xhat", words`Decoded x̂`, decoded),
   );
   const below = div("below", parts.plane, div("strips", ...parts.strips));
   if (!parts.isCompact) return div("vaelib explorer", start, flow, below);

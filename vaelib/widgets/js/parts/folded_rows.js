@@ -1,6 +1,7 @@
 /** Rows below a line that unfolds them. */
 
 import { button, div, html } from "./controls.js";
+import { words } from "./words.js";
 
 const ROWS = 100; // that are shown at first, and more at each request
 
@@ -26,7 +27,7 @@ export function foldedRows(rowOf, onPlace) {
     rows.replaceChildren(...(root.open ? items.slice(0, limit).map(rowOf) : []));
     const left = items.length - limit;
     more.hidden = left <= 0;
-    more.textContent = `${Math.min(ROWS, left)} more of ${left} latents`;
+    more.textContent = words`${Math.min(ROWS, left)} more of ${left} latents`;
     onPlace();
   }
 

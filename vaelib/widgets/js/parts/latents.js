@@ -5,10 +5,11 @@ import { button, div, html, setAttributes, svg } from "./controls.js";
 import { foldedRows } from "./folded_rows.js";
 import { REACH } from "./points.js";
 import { roving } from "./roving.js";
+import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
-const LATENTS_LABEL = "Latents: the arrow keys up and down go from row to row";
+const LATENTS_LABEL = words`Latents: the arrow keys up and down go from row to row`;
 
 /**
  * Create the rows. The first ones are shown, the others and those of inactive latents
@@ -66,8 +67,12 @@ export function latentRows(count, onMove, onChoose) {
   function place(shown, hidden) {
     first.replaceChildren(...shown.slice(0, count).map(rowOf));
     const rest = shown.slice(count);
-    others.fill(rest, `${rest.length} more latent${rest.length > 1 ? "s" : ""}`);
-    inactive.fill(hidden, `${hidden.length} inactive: the same for every image`);
+    const { length } = rest;
+    others.fill(
+      rest,
+      length > 1 ? words`${length} more latents` : words`${length} more latent`,
+    );
+    inactive.fill(hidden, words`${hidden.length} inactive: the same for every image`);
     showStop();
   }
 
@@ -129,7 +134,7 @@ export function latentRows(count, onMove, onChoose) {
  */
 function latentRow(j, onMove, onChoose) {
   const latent = latentName(j);
-  const title = `Show the traversal of ${latent}`;
+  const title = words`Show the traversal of ${latent}`;
   const state = { title, tabIndex: -1, "aria-pressed": "false" };
   const name = button(latent, () => onChoose(j), state);
   const kl = html("span", { className: "kl" });
@@ -151,9 +156,9 @@ function latentRow(j, onMove, onChoose) {
   /** @param {Posterior | null} posterior */
   function showPosterior(posterior) {
     plot.classList.toggle("none", !posterior);
-    if (!posterior) return plot.setAttribute("aria-label", "no image");
+    if (!posterior) return plot.setAttribute("aria-label", words`no image`);
     const [mu, sigma] = [posterior.mu[j], posterior.sigma[j]];
-    const label = `mean ${twoDecimals(mu)}, sigma ${twoDecimals(sigma)}`;
+    const label = words`mean ${twoDecimals(mu)}, sigma ${twoDecimals(sigma)}`;
     plot.setAttribute("aria-label", label);
     setAttributes(interval, { x1: mu - sigma, x2: mu + sigma });
     setAttributes(mean, { x1: mu, x2: mu + 0.001 }); // WebKit would stretch 0

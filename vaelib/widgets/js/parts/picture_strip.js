@@ -4,6 +4,7 @@ import { decodeLine } from "../engine/pictures.js";
 import { button, div, html } from "./controls.js";
 import { paintSheet, pictureCanvas } from "./picture.js";
 import { roving } from "./roving.js";
+import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 
@@ -19,7 +20,7 @@ export function pictureStrip(ends, nameOf, onGo) {
   const canvas = pictureCanvas("", "strip");
   const tiles = Array.from({ length: STRIP_IMAGES }, (_, i) => {
     const share = i / (STRIP_IMAGES - 1);
-    const title = `Go to ${nameOf(share)}`;
+    const title = words`Go to ${nameOf(share)}`;
     return button("", () => onGo(share), { title, "aria-label": title, tabIndex: -1 });
   });
   const above = div("tiles", ...tiles);

@@ -8,6 +8,7 @@ import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
 import { paint, resizeCanvas } from "./picture.js";
 import { pointTip } from "./point_tip.js";
 import { REACH, pointCloud } from "./points.js";
+import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
@@ -107,8 +108,8 @@ export function latentPlane(onMove, pictureOf) {
       const [a, b] = [latentName(right), latentName(up)];
       names[0].textContent = a;
       names[1].textContent = b;
-      const help = "drag the point, or move it with the arrow keys";
-      front.setAttribute("aria-label", `Plane of ${a} and ${b}: ${help}`);
+      const label = words`Plane of ${a} and ${b}: drag the point, or use the arrow keys`;
+      front.setAttribute("aria-label", label);
     },
     /** Show z. @param {number} x @param {number} y */
     showPoint(x, y) {

@@ -1,10 +1,11 @@
 /** The plane of two latents with menus for its axes, checkboxes and a legend. */
 
 import { bytesOf, imagesOf, meansOf } from "../engine/bytes.js";
-import { classCount, latentName, testImageName } from "../engine/numbers.js";
+import { classCount, latentName } from "../engine/numbers.js";
 import { classLegend } from "./class_legend.js";
 import { checkbox, div, html, menu } from "./controls.js";
 import { latentPlane } from "./plane.js";
+import { testImageName, words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
@@ -33,17 +34,17 @@ export function planePanel(onMove, state) {
     onMove(up, y);
   }, pictureOf);
   const menus = [
-    menu("Right", [], (j) => chooseAxes(Number(j), up)),
-    menu("Up", [], (j) => chooseAxes(right, Number(j))),
+    menu(words`Right`, [], (j) => chooseAxes(Number(j), up)),
+    menu(words`Up`, [], (j) => chooseAxes(right, Number(j))),
   ];
-  const points = checkbox("Test images", true, drawAll);
-  const manifold = checkbox("Decoded pictures", false, drawAll);
+  const points = checkbox(words`Test images`, true, drawAll);
+  const manifold = checkbox(words`Decoded pictures`, false, drawAll);
   const legend = classLegend(drawPoints);
   const controls = [...menus, points, manifold].map((control) => control.root);
   const root = html(
     "section",
     { className: "space" },
-    html("h4", {}, "Plane of two latents"),
+    html("h4", {}, words`Plane of two latents`),
     div("bar", ...controls),
     plane.root,
     legend.root,
@@ -125,7 +126,7 @@ export function planePanel(onMove, state) {
       return { pixels, shape, caption };
     }
     const pixels = network.decode(means.slice(i * latents, (i + 1) * latents));
-    return { pixels, shape, caption: `${caption}, decoded` };
+    return { pixels, shape, caption: words`${caption}, decoded` };
   }
 
   function drawPosterior() {

@@ -3,6 +3,7 @@
 import { html } from "./controls.js";
 import { paint, pictureCanvas, resizeCanvas } from "./picture.js";
 import { REACH } from "./points.js";
+import { words } from "./words.js";
 
 /**
  * @typedef {object} Picture
@@ -12,7 +13,7 @@ import { REACH } from "./points.js";
  */
 
 export function pointTip() {
-  const canvas = pictureCanvas("Image at this point");
+  const canvas = pictureCanvas(words`Image at this point`);
   const text = html("output");
   const root = html("div", { className: "tip", hidden: true }, canvas, text);
   return {

@@ -1,6 +1,7 @@
 /** Bar of the explorer: the image or the point of the prior to start from. */
 
 import { button, field, html } from "./controls.js";
+import { words } from "./words.js";
 
 /**
  * @typedef {object} StartActions
@@ -14,15 +15,19 @@ import { button, field, html } from "./controls.js";
 export function startBar({ onTestImage, onBlank, onPriorMean, onPriorSample }) {
   const number = html("input", { type: "number", min: 0, value: 0 });
   number.oninput = () => onTestImage(number.valueAsNumber);
-  const testImage = field("Test image", number);
+  const testImage = field(words`Test image`, number);
   const root = html(
     "div",
-    { className: "bar", role: "group", "aria-label": "Start from" },
-    html("span", { className: "title" }, "Start from"),
+    { className: "bar", role: "group", "aria-label": words`Start from` },
+    html("span", { className: "title" }, words`Start from`),
     testImage,
-    button("Blank to draw on", onBlank, { title: "An empty image: draw a digit" }),
-    button("z = 0", onPriorMean, { title: "No image: the mean of the prior" }),
-    button("Random sample", onPriorSample, { title: "No image: a draw of the prior" }),
+    button(words`Blank to draw on`, onBlank, {
+      title: words`An empty image: draw a digit`,
+    }),
+    button("z = 0", onPriorMean, { title: words`No image: the mean of the prior` }),
+    button(words`Random sample`, onPriorSample, {
+      title: words`No image: a draw of the prior`,
+    }),
   );
   return {
     root,

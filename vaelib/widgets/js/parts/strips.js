@@ -3,6 +3,7 @@
 import { formatNumber, interpolate, latentName } from "../engine/numbers.js";
 import { button, div, html } from "./controls.js";
 import { pictureStrip } from "./picture_strip.js";
+import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 
@@ -29,7 +30,7 @@ export function traversalStrip(onMove) {
     /** @param {number} j */
     setLatent(j) {
       const name = latentName(j);
-      title.textContent = `Traversal of ${name}, from ${SPAN} below z to ${SPAN} above`;
+      title.textContent = words`Traversal of ${name}, from ${SPAN} below z to ${SPAN} above`;
       strip.setLabel(title.textContent);
     },
     /** @param {Network} network @param {Float32Array} z @param {number} j */
@@ -48,9 +49,9 @@ export function traversalStrip(onMove) {
  * @param {(which: 0 | 1) => void} onSet called when the user wants an anchor at z
  */
 export function anchorStrip(onMove, onSet) {
-  const title = "From anchor A to anchor B";
+  const title = words`From anchor A to anchor B`;
   const [min, max, step] = [0, 1, 0.01];
-  const label = { "aria-label": "Place between A and B" };
+  const label = { "aria-label": words`Place between A and B` };
   const slider = html("input", { type: "range", min, max, step, value: 0, ...label });
   const goTo = (/** @type {number} */ share) => {
     const [a, b] = anchors;
@@ -59,7 +60,7 @@ export function anchorStrip(onMove, onSet) {
   slider.oninput = () => goTo(slider.valueAsNumber);
   const strip = pictureStrip(
     ["A", "", "B"],
-    (share) => ["A", "B"][share] ?? `${Math.round(100 * share)} % from A to B`,
+    (share) => ["A", "B"][share] ?? words`${Math.round(100 * share)} % from A to B`,
     (share) => {
       slider.valueAsNumber = share;
       goTo(share);
@@ -67,12 +68,12 @@ export function anchorStrip(onMove, onSet) {
   );
   strip.setLabel(title);
   const hint = (/** @type {string} */ name) => {
-    return { title: `Let ${name} be the point where z is now` };
+    return { title: words`Let ${name} be the point where z is now` };
   };
   const buttons = div(
     "bar",
-    button("Set A to this z", () => onSet(0), hint("A")),
-    button("Set B to this z", () => onSet(1), hint("B")),
+    button(words`Set A to this z`, () => onSet(0), hint("A")),
+    button(words`Set B to this z`, () => onSet(1), hint("B")),
   );
   const caption = div("caption");
   /** @type {Float32Array[]} */
