@@ -86,6 +86,25 @@ def unwrap_equations(app: Sphinx, tree: nodes.document) -> None:
             formula[:] = [nodes.Text(found[1])]
 
 
+PUNCTUATION = re.compile(r"[,.;:)]+")
+SHORT_FORMULA = 20  # characters of LaTeX
+
+
+def keep_punctuation(app: Sphinx, tree: nodes.document) -> None:
+    """Keep a comma or a full stop on the line of the short formula before it."""
+    for formula in list(tree.findall(nodes.math)):
+        after = formula.next_node(descend=False, siblings=True)
+        if not isinstance(after, nodes.Text) or len(formula.astext()) > SHORT_FORMULA:
+            continue
+        if mark := PUNCTUATION.match(after.astext()):
+            place = formula.parent.index(formula)
+            whole = nodes.inline(
+                "", "", formula, nodes.Text(mark[0]), classes=["whole"]
+            )
+            rest = nodes.Text(after.astext()[mark.end() :])
+            formula.parent[place : place + 2] = [whole, rest]
+
+
 def start_node(
     rundir: Path, timeout: float
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -392,6 +411,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", cells.name_checks)
     app.connect("doctree-read", shrink_figures, priority=100)
     app.connect("doctree-read", unwrap_equations)
+    app.connect("doctree-read", keep_punctuation)
     app.connect("doctree-read", put_widgets, priority=100)
     app.connect("doctree-resolved", link_places)
     app.connect("doctree-resolved", link_code)

@@ -317,6 +317,14 @@ def visit(browser: Browser, site: str) -> Iterator[Visit]:
     context.close()
 
 
+# Short formulas that a line break can part from the comma or full stop behind them
+TORN = """[...document.querySelectorAll("span.math")].filter((formula) =>
+    formula.querySelector("annotation")?.textContent.length <= 20
+    && /^[,.;:)]/.test(formula.nextSibling?.data ?? "")
+    && getComputedStyle(formula).whiteSpace !== "nowrap"
+).map((formula) => formula.textContent)"""
+
+
 def violations(tab: Page) -> list[tuple[str, list[str]]]:
     """Return serious accessibility errors that axe finds, each with three elements."""
     found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -348,6 +356,7 @@ def test_page_loads_without_errors_and_is_accessible(
     language = "ja" if "/ja/" in page else "en"
     assert tab.locator("html").get_attribute("lang") == language
     assert tab.locator("h1:visible").count() == 1
+    assert tab.evaluate(TORN) == []
 
     tab.add_script_tag(path=AXE)
     # Colours in transition have too little contrast.

@@ -75,7 +75,7 @@ const JAPANESE = {
  */
 export function words(parts, ...values) {
   const english = parts.join("{}");
-  const isJapanese = document.documentElement.lang === "ja";
+  const isJapanese = document.documentElement.lang.startsWith("ja");
   const text = (isJapanese && JAPANESE[english]) || english;
   return text.replaceAll("{}", () => String(values.shift()));
 }
