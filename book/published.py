@@ -97,12 +97,12 @@ def keep_punctuation(app: Sphinx, tree: nodes.document) -> None:
         if not isinstance(after, nodes.Text) or len(formula.astext()) > SHORT_FORMULA:
             continue
         if mark := PUNCTUATION.match(after.astext()):
-            place = formula.parent.index(formula)
+            parent, place = formula.parent, formula.parent.index(formula)
             whole = nodes.inline(
                 "", "", formula, nodes.Text(mark[0]), classes=["whole"]
             )
             rest = nodes.Text(after.astext()[mark.end() :])
-            formula.parent[place : place + 2] = [whole, rest]
+            parent[place : place + 2] = [whole, rest]
 
 
 def start_node(
