@@ -24,7 +24,7 @@ const REST = 200; // milliseconds without a move until Python receives z
 const [LATENTS, COMPACT_LATENTS] = [6, 5]; // latents that are not folded
 const PRIOR_MEAN = words`none: z is the mean of the prior`;
 const PRIOR_SAMPLE = words`none: z was drawn from the prior`;
-const MEAN_ANCHORS = words`At first, A and B are the posterior means of test images 0 and 1.`;
+const MEAN_ANCHORS = words`At first, A and B are the means of test images 0 and 1.`;
 const PRIOR_ANCHORS = words`At first, A and B are two draws from the prior.`;
 
 /** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */

@@ -5,7 +5,7 @@ import { OWN_KEYS } from "./controls.js";
 import { paint, pictureCanvas } from "./picture.js";
 import { words } from "./words.js";
 
-const DRAWING_LABEL = words`Image x: draw, or move the pen with arrow keys; space lowers and lifts it`;
+const DRAWING_LABEL = words`Image x: draw, also with arrow keys; space lowers the pen`;
 
 /**
  * Create a canvas to draw on.

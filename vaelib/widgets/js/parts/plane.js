@@ -108,7 +108,7 @@ export function latentPlane(onMove, pictureOf) {
       const [a, b] = [latentName(right), latentName(up)];
       names[0].textContent = a;
       names[1].textContent = b;
-      const label = words`Plane of ${a} and ${b}: drag the point, or use the arrow keys`;
+      const label = words`Plane of ${a} and ${b}: drag the point, or use arrow keys`;
       front.setAttribute("aria-label", label);
     },
     /** Show z. @param {number} x @param {number} y */

@@ -30,8 +30,9 @@ export function traversalStrip(onMove) {
     /** @param {number} j */
     setLatent(j) {
       const name = latentName(j);
-      title.textContent = words`Traversal of ${name}, from ${SPAN} below z to ${SPAN} above`;
-      strip.setLabel(title.textContent);
+      const label = words`Traversal of ${name}, from ${SPAN} below z to ${SPAN} above`;
+      title.textContent = label;
+      strip.setLabel(label);
     },
     /** @param {Network} network @param {Float32Array} z @param {number} j */
     draw(network, z, j) {

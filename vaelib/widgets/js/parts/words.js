@@ -1,4 +1,4 @@
-/** Labels in the language of the page: in English, or on a Japanese page in Japanese. */
+/** Labels in the language of the page: English, or Japanese on a Japanese page. */
 
 import { classOf } from "../engine/numbers.js";
 
@@ -39,11 +39,11 @@ const JAPANESE = {
   "test image {}": "テスト画像 {}",
   "test image {}: {}": "テスト画像 {}: {}",
   "{}, decoded": "{} (復号)",
-  "Image x: draw, or move the pen with arrow keys; space lowers and lifts it":
-    "画像 x。上に描くか、矢印キーでペンを動かし、スペースで下ろしたり上げたりします",
+  "Image x: draw, also with arrow keys; space lowers the pen":
+    "画像 x。上に描けます。矢印キーでも描け、スペースでペンを下ろします",
   "More: plane and traversals": "さらに: 平面と走査",
   "Plane of two latents": "二つの潜在変数の平面",
-  "Plane of {} and {}: drag the point, or use the arrow keys":
+  "Plane of {} and {}: drag the point, or use arrow keys":
     "{} と {} の平面。点を引くか、矢印キーで動かします",
   Right: "横",
   Up: "縦",
@@ -62,7 +62,7 @@ const JAPANESE = {
   "Let {} be the point where z is now": "{} を今の z に置く",
   "Set A to this z": "A をこの z に置く",
   "Set B to this z": "B をこの z に置く",
-  "At first, A and B are the posterior means of test images 0 and 1.":
+  "At first, A and B are the means of test images 0 and 1.":
     "はじめは、A と B はテスト画像 0 と 1 の事後平均です。",
   "At first, A and B are two draws from the prior.":
     "はじめは、A と B は事前分布からの標本です。",
