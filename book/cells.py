@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 
 SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
-AXES = re.compile(r" ?\[(?:[^][]|\[[^][]*\])*\]$")  # labels, in brackets after a title
+# Labels of axes, in brackets after a title
+AXES = re.compile(r" ?\[(?:[^][]|\[[^][]*\])*\](?=; |$)")
 EXERCISE = re.compile(r"\d\.")
 # Labels of folded code in English and in Japanese
 IMPORTS = (
@@ -76,7 +77,7 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
     name = ".".join(filter(None, (chapter, str(number))))
     word, anchor = ("図", "figure-ja") if japanese else ("Figure", "figure")
     text = text.removeprefix("Figure: ")
-    titles = "; ".join(filter(None, (AXES.sub("", part) for part in text.split("; "))))
+    titles = "; ".join(filter(None, AXES.sub("", text).split("; ")))
     plain = " ".join(re.sub(r"[$\\{}]", " ", text).split())
     settings(cell)["image"] = {"alt": f"{word} {name}: {plain}"}
     settings(cell)["figure"] = {

@@ -79,11 +79,12 @@ ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", 
 def unwrap_equations(app: Sphinx, tree: nodes.document) -> None:
     """Remove the environment equation*, so that KaTeX can break long formulas.
 
-    KaTeX breaks a formula at its relations, but not inside an environment.
+    KaTeX breaks a formula at its relations, but not inside an environment, and at wide
+    spaces if they allow it.
     """
     for formula in tree.findall(nodes.math_block):
         if found := ENVIRONMENT.fullmatch(formula.astext()):
-            formula[:] = [nodes.Text(found[1])]
+            formula[:] = [nodes.Text(found[1].replace(r"\quad", r"\quad\allowbreak"))]
 
 
 PUNCTUATION = re.compile(r"[,.;:)]+")

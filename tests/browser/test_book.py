@@ -434,6 +434,7 @@ def test_figures_are_numbered_and_described(book: Path, page: str):
     words = "図" if "/ja/" in page else "Figure"
     for number, (_, caption) in enumerate(figures, start=1):
         assert re.match(rf"{words} (\d+\.)?{number} \S", caption), caption
+        assert not re.search(r"\[[^]]* against ", caption), "labels of axes"
 
 
 def test_place_in_a_text_leads_to_it(book: Path):
@@ -469,6 +470,17 @@ def test_name_above_a_listing_links_to_the_source(visit: Visit):
     visit.tab.wait_for_url("**/_modules/vaelib/losses.html#kl_divergence")
     code = "def kl_divergence(mu: Tensor, logvar: Tensor)"
     expect(visit.tab.locator("#kl_divergence")).to_contain_text(code)
+
+
+def test_entry_of_the_api_leads_to_the_chapters_that_use_it(visit: Visit):
+    visit.open("book/api/model.html")
+    entry = visit.tab.locator(
+        "dl", has=visit.tab.locator("#vaelib\\.model\\.VAE\\.encode")
+    )
+    line = entry.last.locator(".used-in")
+    expect(line).to_contain_text("5 The variational auto-encoder")
+    line.get_by_role("link", name="5 The variational auto-encoder").click()
+    visit.tab.wait_for_url("**/notebooks/05_the_variational_auto_encoder.html")
 
 
 QUERIES = {
