@@ -79,12 +79,11 @@ ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", 
 def unwrap_equations(app: Sphinx, tree: nodes.document) -> None:
     """Remove the environment equation*, so that KaTeX can break long formulas.
 
-    KaTeX breaks a formula at its relations, but not inside an environment, and at wide
-    spaces if they allow it.
+    KaTeX breaks a formula at its relations, but not inside an environment.
     """
     for formula in tree.findall(nodes.math_block):
         if found := ENVIRONMENT.fullmatch(formula.astext()):
-            formula[:] = [nodes.Text(found[1].replace(r"\quad", r"\quad\allowbreak"))]
+            formula[:] = [nodes.Text(found[1])]
 
 
 PUNCTUATION = re.compile(r"[,.;:)]+")
