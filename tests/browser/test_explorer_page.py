@@ -204,7 +204,7 @@ def test_a_click_on_an_image_of_a_strip_moves_z_there(visit: Visit):
     expect(page.get_by_role("button", name="z = μ")).to_be_disabled()  # no image
     page.get_by_label("Test image", exact=True).fill("0")
     first = shown_z(page)  # the default of A
-    expect(page.get_by_text("A and B are the posterior means")).to_be_visible()
+    expect(page.get_by_text("A and B are the means of test images")).to_be_visible()
     page.get_by_role("button", name="Go to B").click()
     expect(page.get_by_label("Place between A and B")).to_have_value("1")
     second = shown_z(page)
