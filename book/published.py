@@ -310,7 +310,7 @@ def plain(formula: str) -> str:
 
 
 def description_of(tree: nodes.document) -> str:
-    """Return the first sentences of a page, about 160 characters."""
+    """Return the beginning of a page, at most 200 characters, formulas as text."""
     for paragraph in tree.findall(nodes.paragraph):
         text = "".join(
             plain(node.astext()) if isinstance(node.parent, nodes.math) else node
