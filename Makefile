@@ -10,6 +10,8 @@ endif
 PIP := $(BIN)/python -m pip
 INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements.lock
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+# matplotlib lists its own fonts in a file, by their paths. The list must go with them.
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 OUT ?= book
 JUPYTER_BOOK := $(BIN)/jupyter-book build . --all -W -n --keep-going \
 	--config book/_config.yml --toc book/_toc.yml

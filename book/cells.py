@@ -77,7 +77,7 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
     name = ".".join(filter(None, (chapter, str(number))))
     word, anchor = ("図", "figure-ja") if japanese else ("Figure", "figure")
     text = text.removeprefix("Figure: ")
-    titles = "; ".join(filter(None, AXES.sub("", text).split("; ")))
+    titles = "; ".join(filter(None, re.split("; ?", AXES.sub("", text))))
     plain = " ".join(re.sub(r"[$\\{}]", " ", text).split())
     settings(cell)["image"] = {"alt": f"{word} {name}: {plain}"}
     settings(cell)["figure"] = {

@@ -9,6 +9,7 @@ from PIL import Image
 
 GROUND, TEXT = 18, 226  # grey levels of a dark page and of its text
 WHITE, BLACK = 250, 60
+PALE = 40  # difference of the channels
 SMALLEST = 16  # pixels, the side of a picture
 Box = tuple[slice, slice]
 
@@ -54,7 +55,11 @@ def pictures_in(grey: np.ndarray) -> Iterator[Box]:
 def darkened(figure: Image.Image) -> Image.Image:
     """Return a figure for dark pages: lightness is turned, hues and pictures stay."""
     light = np.asarray(figure.convert("RGB")).astype(np.int32)
-    dark = light + 255 - light.max(2, keepdims=True) - light.min(2, keepdims=True)
+    most, least = light.max(2, keepdims=True), light.min(2, keepdims=True)
+    dark = light + 255 - most - least
+    # Colours that would be hard to see get half the lightness, pale areas do not.
+    colourful = np.clip((most - least - PALE) / PALE, 0, 1)
+    dark += (colourful * np.maximum(most + least - 255, 0) / 2).astype(np.int32)
     dark = GROUND + dark * (TEXT - GROUND) // 255
     for box in pictures_in(np.asarray(figure.convert("L"))):
         dark[box] = light[box]

@@ -74,35 +74,32 @@ def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
 
 
 ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", re.S)
+WIDE = re.compile(r"\\q?quad\b")
 
 
 def unwrap_equations(app: Sphinx, tree: nodes.document) -> None:
     """Remove the environment equation*, so that KaTeX can break long formulas.
 
-    KaTeX breaks a formula at its relations, but not inside an environment.
+    KaTeX breaks a formula at its relations, but not inside an environment, and at wide
+    spaces if they allow it.
     """
     for formula in tree.findall(nodes.math_block):
         if found := ENVIRONMENT.fullmatch(formula.astext()):
-            formula[:] = [nodes.Text(found[1])]
+            formula[:] = [nodes.Text(WIDE.sub(r"\g<0>\\allowbreak ", found[1]))]
 
 
-PUNCTUATION = re.compile(r"[,.;:)]+")
-SHORT_FORMULA = 20  # characters of LaTeX
+PUNCTUATION = re.compile(r"[,.;:)、。]+")
 
 
 def keep_punctuation(app: Sphinx, tree: nodes.document) -> None:
-    """Keep a comma or a full stop on the line of the short formula before it."""
-    for formula in list(tree.findall(nodes.math)):
+    """Move a comma or full stop into the formula before it: no line begins with it."""
+    for formula in tree.findall(nodes.math):
         after = formula.next_node(descend=False, siblings=True)
-        if not isinstance(after, nodes.Text) or len(formula.astext()) > SHORT_FORMULA:
+        if not isinstance(after, nodes.Text):
             continue
         if mark := PUNCTUATION.match(after.astext()):
-            parent, place = formula.parent, formula.parent.index(formula)
-            whole = nodes.inline(
-                "", "", formula, nodes.Text(mark[0]), classes=["whole"]
-            )
-            rest = nodes.Text(after.astext()[mark.end() :])
-            parent[place : place + 2] = [whole, rest]
+            formula[:] = [nodes.Text(rf"{formula.astext()}\text{{{mark[0]}}}")]
+            after.parent.replace(after, nodes.Text(after.astext()[mark.end() :]))
 
 
 def start_node(

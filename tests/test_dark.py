@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 
+import matplotlib
 import numpy as np
+import pytest
 import torch
 from dark import GROUND, TEXT, darkened, pictures_in
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from vaelib import plotting
+from vaelib.plotting import STYLE
 
 WHITE, BLUE = (255, 255, 255), (0, 114, 178)
 
@@ -23,6 +27,18 @@ def test_ground_is_dark_text_light_and_hues_stay():
     assert dark.getpixel((11, 11)) == (TEXT,) * 3
     hues = [np.asarray(each.convert("HSV"))[11, 40, 0] for each in (figure, dark)]
     assert abs(int(hues[0]) - int(hues[1])) <= 2
+
+
+@pytest.mark.parametrize(
+    "color", matplotlib.rc_params_from_file(STYLE)["axes.prop_cycle"]
+)
+def test_every_color_of_a_line_can_be_seen(color: dict[str, str]):
+    """Contrast of WCAG 2, section 1.4.11."""
+    line = Image.new("RGB", (8, 8), to_hex(color["color"]))
+    shades = [darkened(line).getpixel((0, 0)), (GROUND,) * 3]
+    linear = [((np.array(shade) / 255 + 0.055) / 1.055) ** 2.4 for shade in shades]
+    seen, ground = (each @ (0.2126, 0.7152, 0.0722) + 0.05 for each in linear)
+    assert seen / ground > 3
 
 
 def test_pictures_stay_and_their_labels_do_not():

@@ -252,6 +252,16 @@ def test_make_installs_once(target: str, tmp_path: Path) -> None:
     assert "-c requirements.lock -e ." in plan()
 
 
+@make
+def test_list_of_fonts_goes_with_the_environment() -> None:
+    """Where a kernel outlived its copy, the home folder's list had no fonts for any."""
+    rule = "--eval=folder: ; @echo $$MPLCONFIGDIR"
+    command = ["make", "--no-print-directory", rule, "folder"]
+    quiet: dict[str, Any] = dict(check=True, capture_output=True, text=True)
+    said = subprocess.run(command, cwd=ROOT, timeout=30, **quiet).stdout
+    assert Path(said.strip()) == ROOT / ".venv/matplotlib"
+
+
 # CI
 
 

@@ -317,11 +317,9 @@ def visit(browser: Browser, site: str) -> Iterator[Visit]:
     context.close()
 
 
-# Short formulas that a line break can part from the comma or full stop behind them
+# Formulas that a line break can part from the comma or full stop behind them
 TORN = """[...document.querySelectorAll("span.math")].filter((formula) =>
-    formula.querySelector("annotation")?.textContent.length <= 20
-    && /^[,.;:)]/.test(formula.nextSibling?.data ?? "")
-    && getComputedStyle(formula).whiteSpace !== "nowrap"
+    /^[,.;:)、。]/.test(formula.nextSibling?.data ?? "")
 ).map((formula) => formula.textContent)"""
 
 
@@ -435,6 +433,7 @@ def test_figures_are_numbered_and_described(book: Path, page: str):
     for number, (_, caption) in enumerate(figures, start=1):
         assert re.match(rf"{words} (\d+\.)?{number} \S", caption), caption
         assert not re.search(r"\[[^]]* against ", caption), "labels of axes"
+        assert not caption.endswith(";"), "a panel without a title"
 
 
 def test_place_in_a_text_leads_to_it(book: Path):
