@@ -8,12 +8,22 @@ from itertools import count
 from typing import Any
 
 from docutils import nodes
+from language import is_japanese
 from sphinx.application import Sphinx
 
 SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
 AXES = re.compile(r" ?\[(?:[^][]|\[[^][]*\])*\]$")  # labels, in brackets after a title
 EXERCISE = re.compile(r"\d\.")
+# Labels of folded code in English and in Japanese
+IMPORTS = (
+    ("Show the imports", "Hide the imports"),
+    ("インポートを表示", "インポートを隠す"),
+)
+FIGURE = (
+    ("Show the code of this figure", "Hide the code of this figure"),
+    ("この図のコードを表示", "この図のコードを隠す"),
+)
 
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -31,9 +41,9 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
         if "solution" in tags:
             tags.remove("hide-cell")  # fold_solutions folds the words as well
         elif cell is code[0]:
-            hide(cell, "the imports")
+            hide(cell, *IMPORTS[is_japanese(docname)])
         elif figures and "".join(cell["source"]).count("\n") >= SHORT:
-            hide(cell, "the code of this figure")
+            hide(cell, *FIGURE[is_japanese(docname)])
         for data in figures:
             caption(cell, "".join(data["text/plain"]), docname, next(numbers))
     source[0] = json.dumps(notebook)
@@ -49,11 +59,11 @@ def settings(cell: dict[str, Any]) -> dict[str, Any]:
     return cell["metadata"].setdefault("mystnb", {})
 
 
-def hide(cell: dict[str, Any], what: str) -> None:
-    """Fold the code of a cell."""
+def hide(cell: dict[str, Any], show: str, hide: str) -> None:
+    """Fold the code of a cell under one of two labels."""
     cell["metadata"]["tags"].append("hide-input")
-    settings(cell)["code_prompt_show"] = f"Show {what}"
-    settings(cell)["code_prompt_hide"] = f"Hide {what}"
+    settings(cell)["code_prompt_show"] = show
+    settings(cell)["code_prompt_hide"] = hide
 
 
 def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:

@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from typing import Any
 
 from docutils import nodes
+from docutils.nodes import literal
+from language import is_japanese
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import inspect
 from sphinx.util.docutils import SphinxDirective
@@ -69,6 +73,39 @@ def signature_of(
     return signature and LONG.sub("", signature), returned and LONG.sub("", returned)
 
 
+@cache
+def uses(app: Sphinx) -> dict[str, list[str]]:
+    """Return the chapters that name each function or class of the library."""
+    found: dict[str, list[str]] = {}
+    for page in sorted(app.env.found_docs):
+        if not page.startswith("notebooks/") or is_japanese(page):
+            continue
+        texts = {text.astext() for text in app.env.get_doctree(page).findall(literal)}
+        for text in texts:
+            name = "vaelib." + text.removesuffix("()").removeprefix("vaelib.")
+            found.setdefault(name, []).append(page)
+    return found
+
+
+def list_uses(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Lead from each entry of an API page to the chapters that name it."""
+    if not page.startswith("book/api/"):
+        return
+    for entry in tree.findall(addnodes.desc):
+        sign, content = entry[0], entry[-1]
+        assert isinstance(sign, nodes.Element)
+        assert isinstance(content, nodes.Element)
+        chapters = uses(app).get(f"{sign.get('module')}.{sign.get('fullname')}")
+        if chapters:
+            line = nodes.paragraph("", "Used in ", classes=["used-in"])
+            for chapter in chapters:
+                line += nodes.Text(", " if len(line) > 1 else "")
+                uri = app.builder.get_relative_uri(page, chapter)
+                title = app.env.titles[chapter].astext()
+                line += nodes.reference("", title, refuri=uri, internal=True)
+            content += line
+
+
 class Usage(SphinxDirective):
     """Directive `{usage} train`: the output of `vaelib train --help`."""
 
@@ -89,6 +126,7 @@ class Usage(SphinxDirective):
 def setup(app: Sphinx) -> None:
     """Register the directive and the event handlers of autodoc."""
     app.add_directive("usage", Usage)
+    app.connect("doctree-resolved", list_uses)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-docstring", markdown)
     app.connect("autodoc-process-signature", signature_of)

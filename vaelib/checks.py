@@ -36,10 +36,10 @@ class ConfigError(UserError):
 
 
 def one_line(text: str, most: int = 500) -> str:
-    """Return `text` on one line of at most `most` characters, all of them visible.
+    r"""Return `text` on one line of at most `most` characters, all of them visible.
 
     Line breaks, control characters and marks that reverse the direction of writing are
-    shown as escapes, such as \\n.
+    shown as escapes, such as `\n`.
     """
     shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text

@@ -48,8 +48,11 @@ function update(box) {
   else box.removeAttribute("tabindex");
 }
 
+// In the next frame: WebKit reports an error if an observer changes what it observes.
 const resized = new ResizeObserver((entries) => {
-  for (const { target } of entries) update(target);
+  requestAnimationFrame(() => {
+    for (const { target } of entries) update(target);
+  });
 });
 for (const box of scrollers) resized.observe(box);
 document.fonts.addEventListener("loadingdone", () => {

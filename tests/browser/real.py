@@ -42,6 +42,9 @@ FOR_TESTS = [
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 ]
+# JavaScript: the text of each box whose content is wider than it.
+TOO_WIDE = """(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)
+    .map((box) => box.textContent.trim().slice(0, 80))"""
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=([0-9a-f]{48})")
 
 
@@ -77,10 +80,12 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(
+    folder: Path, handler: type[SimpleHTTPRequestHandler] = QuietHandler
+) -> Iterator[str]:
     """Serve a folder, and yield the address."""
-    handler = partial(QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    make = partial(handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -121,7 +121,7 @@ def check_sliders(page: Page) -> None:
         changes(page, decoded(page), press(slider, "PageUp"))
         changes(page, traversal, lambda s=slider: s.click(position={"x": 5, "y": 5}))
     value = page.locator(".latent output:visible").first
-    expect(value).to_have_text(re.compile(r"^-3\.\d\d$|^-4\.00$"))
+    expect(value).to_have_text(re.compile(r"^−3\.\d\d$|^−4\.00$"))
 
 
 def check_plane(page: Page) -> None:
@@ -145,7 +145,9 @@ def check_image(page: Page) -> None:
     changes(page, image, press(number, "ArrowUp"))
     expect(page.locator(".caption").first).to_contain_text("test image 1")
     reconstruction = pixels(out)
-    changes(page, out, press(page.get_by_role("button", name="z from q"), "Enter"))
+    changes(
+        page, out, press(page.get_by_role("button", name="Sample z from q"), "Enter")
+    )
     changes(page, out, page.get_by_role("button", name="z = μ").click)
     assert pixels(out) == reconstruction
 
@@ -162,14 +164,14 @@ def check_image(page: Page) -> None:
 def check_start_and_anchors(page: Page) -> None:
     """Start from the prior, set both anchors, and move z between them."""
     out, path = decoded(page), page.locator("canvas.strip").last
-    for name in ("Prior mean", "Random sample"):
+    for name in ("z = 0", "Random sample"):
         changes(page, out, press(page.get_by_role("button", name=name), "Enter"))
-    changes(page, path, page.get_by_role("button", name="A is here").click)
+    changes(page, path, page.get_by_role("button", name="Set A to this z").click)
     place = page.get_by_label("Place between A and B")
     changes(page, out, press(place, "End"))
     changes(page, out, press(place, "Home"))
     page.get_by_role("button", name="Random sample").click()
-    changes(page, path, page.get_by_role("button", name="B is here").click)
+    changes(page, path, page.get_by_role("button", name="Set B to this z").click)
 
 
 def check_choices(page: Page) -> None:
@@ -177,7 +179,7 @@ def check_choices(page: Page) -> None:
     names = page.locator(".latent button:visible")
     changes(page, page.locator("canvas.strip").first, names.last.click)
     expect(names.last).to_have_attribute("aria-pressed", "true")
-    manifold, points = page.locator(".plane canvas").all()
+    manifold, points = page.locator(".plane > canvas").all()
     changes(page, manifold, page.get_by_label("Decoded pictures").check)
     changes(page, points, lambda: page.get_by_label("Right").select_option(index=2))
     changes(page, points, press(page.get_by_label("Test images"), "Space"))

@@ -39,6 +39,11 @@ def evaluate(node: Callable[..., str]) -> Callable[[str], Any]:
         ("e.valueRange([[1, NaN], [3]])", [0, 3.12]),
         ("e.valueRange([[NaN]])", [0, 1]),
         ("e.formatNumber(0.1 + 0.2)", "0.3"),
+        ("e.formatNumber(-1234.56)", "−1235"),
+        (
+            "[-1.005, -0.004, 0.004, 2].map(e.twoDecimals)",
+            ["−1.00", "0.00", "0.00", "2.00"],
+        ),
         ("[0, 9, 122].map(e.latentName)", ["z₁", "z₁₀", "z₁₂₃"]),
         ("e.clamp(7, 0, 3)", 3),
         ("e.classOf({ labels: [1, 299], classes: ['a', 'b'] }, 0)", "b"),

@@ -35,8 +35,22 @@ export function findEntry(entries, settings) {
 }
 
 /**
- * Return the model and the point that the query of an address names. A setting that is
- * missing or unknown is that of `first`; a z that does not fit the model is ignored.
+ * Return the value of a setting that is nearest to a text: the nearest number, or
+ * undefined for words that are none of the values.
+ * @param {(string | number)[]} values
+ * @param {string} text
+ */
+function nearestValue(values, text) {
+  const distance = (/** @type {string | number} */ value) =>
+    String(value) === text ? 0 : Math.abs(Number(value) - Number(text));
+  const known = values.filter((value) => text.trim() && distance(value) < Infinity);
+  return known.sort((a, b) => distance(a) - distance(b)).at(0);
+}
+
+/**
+ * Return the model and the point that the query of an address names, and what to tell
+ * the reader about it. A setting that is missing or no such word is that of `first`; a
+ * number that no model has becomes the nearest one; a z that does not fit is ignored.
  * @param {string} query
  * @param {Entry[]} entries
  * @param {Entry} first
@@ -45,17 +59,33 @@ export function readQuery(query, entries, first) {
   const parameters = new URLSearchParams(query);
   const settings = { ...first };
   for (const name of SETTINGS) {
-    const text = parameters.get(name);
-    const known = valuesOf(entries, name).find((value) => String(value) === text);
-    if (known !== undefined) Object.assign(settings, { [name]: known });
+    const value = nearestValue(valuesOf(entries, name), parameters.get(name) ?? "");
+    if (value !== undefined) Object.assign(settings, { [name]: value });
   }
   const entry = findEntry(entries, settings) ?? first;
+
+  const others = SETTINGS.filter((name) => {
+    const text = parameters.get(name);
+    return text && String(entry[name]) !== text && Number(text) !== entry[name];
+  });
+  const asked = others.map((name) => `${name} = ${shortened(parameters.get(name))}`);
+  const shown = others.map((name) => `${name} = ${entry[name]}`);
+  const note = `No such model: ${asked.join(", ")}. The nearest is shown: `;
 
   const numbers = (parameters.get("z") ?? "").split(",");
   const z = numbers.map((text) => (text ? Number(text) : NaN));
   const isValid =
     z.length === entry.latents && z.every((value) => Math.abs(value) < LARGEST_Z);
-  return { entry, z: isValid ? z : [] };
+  return {
+    entry,
+    z: isValid ? z : [],
+    note: others.length ? `${note}${shown.join(", ")}.` : "",
+  };
+}
+
+/** Return a text, or its beginning if it is long. @param {string | null} text */
+function shortened(text) {
+  return text && text.length > 20 ? `${text.slice(0, 20)} …` : text;
 }
 
 /**

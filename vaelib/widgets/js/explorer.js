@@ -5,7 +5,13 @@
 
 import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import { clamp, classOf, descending, gaussian, priorSample } from "./engine/numbers.js";
+import {
+  clamp,
+  descending,
+  gaussian,
+  priorSample,
+  testImageName,
+} from "./engine/numbers.js";
 import { button, html } from "./parts/controls.js";
 import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
@@ -20,11 +26,15 @@ import { anchorStrip, traversalStrip } from "./parts/strips.js";
 /** @typedef {import("./engine/network.js").Posterior} Posterior */
 
 const REST = 200; // milliseconds without a move until Python receives z
+const [LATENTS, COMPACT_LATENTS] = [6, 5]; // latents that are not folded
 const PRIOR_MEAN = "none: z is the mean of the prior";
 const PRIOR_SAMPLE = "none: z was drawn from the prior";
+const MEAN_ANCHORS =
+  "At first, A and B are the posterior means of test images 0 and 1.";
+const PRIOR_ANCHORS = "At first, A and B are two draws from the prior.";
 
-/** @param {{ model: Model, el: HTMLElement }} view */
-export function explorer({ model, el }) {
+/** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */
+export function explorer({ model, el, isCompact = false }) {
   let network = new Network(model.get("network"));
   let test = model.get("test");
   let z = new Float32Array(network.latents);
@@ -41,7 +51,7 @@ export function explorer({ model, el }) {
   });
   const caption = html("output", { className: "caption" });
   const decoded = pictureCanvas("Image decoded from z", "out");
-  const rows = latentRows(moveLatent, (j) => {
+  const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
     isUserChoice = true;
     traverse(j);
     drawLater();
@@ -49,7 +59,9 @@ export function explorer({ model, el }) {
   const plane = planePanel(moveLatent, () => {
     return { network, z, posterior, test, codes: model.get("codes") };
   });
-  const traversal = traversalStrip();
+  const traversal = traversalStrip((change) =>
+    moveLatent(traversed, z[traversed] + change),
+  );
   const anchors = anchorStrip(
     (point) => moveTo(point),
     (which) => anchors.setAnchor(which, z, network),
@@ -64,11 +76,11 @@ export function explorer({ model, el }) {
     onPriorSample: () => leaveImage(priorSample(network.latents), PRIOR_SAMPLE),
   });
   const zButtons = [
-    button("z = μ", () => posterior && moveTo(posterior.mu, true)),
-    button("z from q", () => {
-      if (!posterior) return;
-      const { mu, sigma } = posterior;
-      moveTo(mu.map((mean, j) => mean + sigma[j] * gaussian()));
+    button("z = μ", () => posterior && moveTo(posterior.mu, true), {
+      title: "Move z to the mean of q(z|x)",
+    }),
+    button("Sample z from q(z|x)", sample, {
+      title: "Draw new noise ε: z = μ + σ ε",
     }),
   ];
   const layout = explorerLayout({
@@ -80,6 +92,7 @@ export function explorer({ model, el }) {
     decoded,
     plane: plane.root,
     strips: [traversal.root, anchors.root],
+    isCompact,
   });
   el.append(layout);
 
@@ -104,6 +117,12 @@ export function explorer({ model, el }) {
     z.forEach((value, j) => rows.set(j, value));
     drawLater();
     sendZ();
+  }
+
+  function sample() {
+    if (!posterior) return;
+    const { mu, sigma } = posterior;
+    moveTo(mu.map((mean, j) => mean + sigma[j] * gaussian()));
   }
 
   function decode() {
@@ -151,6 +170,7 @@ export function explorer({ model, el }) {
   }
 
   function showPosterior() {
+    for (const each of zButtons) each.disabled = !posterior;
     rows.showPosterior(posterior);
     plane.drawPosterior();
   }
@@ -169,10 +189,8 @@ export function explorer({ model, el }) {
     const count = images.byteLength / network.pixels;
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
-    const name = classOf(test, i);
-    const label = name && `: ${name}`;
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
-    setImage(unitPixels(pixels), `test image ${i}${label}; draw on it`);
+    setImage(unitPixels(pixels), `${testImageName(test, i)}; draw on it`);
     encode(true);
   }
 
@@ -207,7 +225,7 @@ export function explorer({ model, el }) {
     z = new Float32Array(network.latents);
     Object.assign(decoded, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
-    anchors.reset();
+    anchors.reset(model.get("codes").mu ? MEAN_ANCHORS : PRIOR_ANCHORS);
     plane.reset();
     chooseLatents();
     start.showTestImages(Boolean(test.images));
@@ -245,6 +263,7 @@ export function explorer({ model, el }) {
   events.on("change:test", updateLater);
   events.on("change:z", () => {
     const point = Float32Array.from(model.get("z"));
+    if (!point.length && posterior) moveTo(posterior.mu, true);
     const isElsewhere = point.some((value, j) => Math.abs(value - z[j]) > 1e-6);
     if (point.length === z.length && isElsewhere) moveTo(point);
   });

@@ -2,7 +2,7 @@
 
 import { bytesOf, floatsOf, imagesOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
-import { descending, latentName, objective } from "./engine/numbers.js";
+import { descending, latentName, objective, twoDecimals } from "./engine/numbers.js";
 import { decodeTraversal } from "./engine/pictures.js";
 import { klBars } from "./parts/bars.js";
 import { div, html } from "./parts/controls.js";
@@ -115,5 +115,5 @@ export function modelView(testImages, noise, widest) {
 
 /** @param {number} nats */
 function boldNats(nats) {
-  return html("b", {}, nats.toFixed(2).replace("-", "−"));
+  return html("b", {}, twoDecimals(nats));
 }

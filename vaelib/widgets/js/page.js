@@ -11,7 +11,9 @@ import { zoo } from "./zoo.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 
-/** @type {Record<string, (view: { model: Model, el: HTMLElement }) => unknown>} */
+/** @typedef {{ model: Model, el: HTMLElement, isCompact: boolean }} View */
+
+/** @type {Record<string, (view: View) => unknown>} */
 const WIDGETS = { explorer, playground, zoo };
 
 /**
@@ -22,7 +24,8 @@ async function startWidget(place) {
   const { widget = "", state = "" } = place.dataset;
   try {
     const el = html("div");
-    await WIDGETS[widget]({ model: pageModel(await load(state)), el });
+    const isCompact = place.classList.contains("compact");
+    await WIDGETS[widget]({ model: pageModel(await load(state)), el, isCompact });
     place.replaceChildren(el);
     const markReady = () => (place.dataset.ready = "");
     requestAnimationFrame(() => setTimeout(markReady)); // after it is painted

@@ -30,17 +30,23 @@ const ADDRESS_DELAY = 200; // milliseconds: browsers refuse frequent changes
 export async function zoo({ model, el }) {
   /** @type {Entry[]} */
   const entries = model.get("models");
-  const linked = readQuery(location.search, entries, entries[model.get("first")]);
+  const readAddress = () =>
+    readQuery(location.search, entries, entries[model.get("first")]);
+  const linked = readAddress();
   let shown = linked.entry;
   let wanted = shown; // differs from `shown` while a model is loading
   let z = linked.z; // in the address; empty until the user has moved z
   let isUserZ = z.length > 0;
+  let isNewStep = false; // whether "Back" shall return to what the address names now
 
   const groups = SETTINGS.map((setting) => {
     const { root, check } = radioGroup(
       SETTING_LABELS[setting],
       valuesOf(entries, setting),
-      (value) => choose(withSetting(setting, value)),
+      async (value) => {
+        isNewStep = await choose(withSetting(setting, value));
+        if (isNewStep) setAddress();
+      },
       (value) => preload(withSetting(setting, value)),
     );
     return { setting, root, check };
@@ -73,8 +79,8 @@ export async function zoo({ model, el }) {
   }
 
   /**
-   * Show a model as soon as it is loaded. Until then, and if it cannot be loaded, the
-   * page keeps the present one.
+   * Show a model as soon as it is loaded; return whether it is shown. Until then, and
+   * if it cannot be loaded, the page keeps the present one.
    * @param {Entry} entry
    */
   async function choose(entry) {
@@ -85,11 +91,10 @@ export async function zoo({ model, el }) {
     );
     const state = await load(entry.file).catch(() => null);
     clearTimeout(timer);
-    if (entry !== wanted) return; // the user has chosen another one
+    if (entry !== wanted) return false; // the user has chosen another one
     if (state) {
       status.show("");
       show(entry, state);
-      setAddress();
     } else {
       wanted = shown;
       checkSettings();
@@ -99,7 +104,18 @@ export async function zoo({ model, el }) {
         `${error}: what you see is still ${entryTitle(shown)}. ${advice}`,
         true,
       );
+      setAddress();
     }
+    return Boolean(state);
+  }
+
+  /** Show what the address names, after "Back" or "Forward". */
+  async function goBack() {
+    const { entry, z: point, note } = readAddress();
+    if (entry !== shown && !(await choose(entry))) return;
+    status.show(note);
+    [z, isUserZ] = [point, point.length > 0];
+    requestAnimationFrame(() => inner.set("z", point)); // after the weights are set
   }
 
   function checkSettings() {
@@ -116,8 +132,11 @@ export async function zoo({ model, el }) {
   }
 
   const setAddress = debounce(ADDRESS_DELAY, () => {
+    const address = addressOf(location.href, shown, z);
     try {
-      history.replaceState(history.state, "", addressOf(location.href, shown, z));
+      if (isNewStep && address !== location.href) history.pushState(null, "", address);
+      else history.replaceState(history.state, "", address);
+      isNewStep = false;
     } catch {
       // Some browsers do not allow this for a page on a disk. Everything else works.
     }
@@ -135,4 +154,7 @@ export async function zoo({ model, el }) {
     below.addEventListener(event, () => (isUserZ = true), true);
   explorer({ model: inner, el: below });
   show(shown, first);
+  status.show(linked.note);
+  if (linked.note) setAddress();
+  addEventListener("popstate", goBack);
 }

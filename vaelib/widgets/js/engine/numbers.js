@@ -53,6 +53,24 @@ export function classOf({ labels = [], classes = [] }, i) {
 }
 
 /**
+ * Return how many classes there are; some may have no name, and some no image.
+ * @param {{ labels?: number[], classes?: string[] }} test
+ */
+export function classCount({ labels = [], classes = [] }) {
+  return Math.max(classes.length, 1 + Math.max(-1, ...labels));
+}
+
+/**
+ * Return how a test image is called, with its class if it has one.
+ * @param {{ labels?: number[], classes?: string[] }} test
+ * @param {number} i
+ */
+export function testImageName(test, i) {
+  const name = classOf(test, i);
+  return `test image ${i}${name && `: ${name}`}`;
+}
+
+/**
  * Return reconstruction + beta KL, one value per point of a curve.
  * @param {ArrayLike<number>} recon
  * @param {ArrayLike<number>} kl
@@ -95,9 +113,20 @@ export function ticks(low, high, count) {
   return Array.from({ length }, (_, i) => (first + i) * step);
 }
 
+/** Return a number with a true minus sign. @param {number | string} value */
+export function numberText(value) {
+  return String(value).replaceAll("-", "−");
+}
+
 /** Return a number as text of at most 4 significant digits. @param {number} value */
 export function formatNumber(value) {
-  return String(Number(value.toPrecision(4)));
+  return numberText(Number(value.toPrecision(4)));
+}
+
+/** Return a number with two decimals; 0 has no sign. @param {number} value */
+export function twoDecimals(value) {
+  const rounded = Number(value.toFixed(2)); // may be -0, whose text is 0.00
+  return numberText(rounded.toFixed(2));
 }
 
 /** Return the shortest decimal of a 32-bit float. @param {number} value */

@@ -1,6 +1,6 @@
 /** Bar chart of the KL of each latent. */
 
-import { formatNumber, latentName, ticks } from "../engine/numbers.js";
+import { formatNumber, latentName, ticks, twoDecimals } from "../engine/numbers.js";
 import { html, svg } from "./controls.js";
 
 const [LEFT, BOTTOM, TOP] = [34, 20, 8]; // margins in pixels
@@ -49,7 +49,7 @@ export function klBars(height) {
     plot.replaceChildren(...grid, ...columns);
 
     const inactive = kl.filter((value) => value < INACTIVE).length;
-    const largest = Math.max(...kl).toFixed(2);
+    const largest = twoDecimals(Math.max(...kl));
     const label = `${inactive} below ${INACTIVE} nats, the largest ${largest}`;
     plot.setAttribute("aria-label", `KL of ${kl.length} latents: ${label}`);
   }

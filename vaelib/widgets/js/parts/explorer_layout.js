@@ -2,6 +2,8 @@
 
 import { div, html } from "./controls.js";
 
+const MORE = "More: plane and traversals";
+
 /**
  * @typedef {object} ExplorerParts
  * @property {HTMLElement} start
@@ -12,11 +14,12 @@ import { div, html } from "./controls.js";
  * @property {HTMLElement} decoded
  * @property {HTMLElement} plane
  * @property {HTMLElement[]} strips
+ * @property {boolean} isCompact whether plane and strips are folded
  */
 
 /** @param {ExplorerParts} parts */
 export function explorerLayout(parts) {
-  const { start, image, caption, rows, zButtons, decoded, plane, strips } = parts;
+  const { start, image, caption, rows, zButtons, decoded } = parts;
   const titles = ["Latent", "KL, nats", "q(z|x): μ ± σ", "z", ""];
   const middle = html(
     "section",
@@ -33,8 +36,10 @@ export function explorerLayout(parts) {
     div("cone decoder", html("span", {}, "decoder")),
     figure("xhat", "Decoded x̂", decoded),
   );
-  const below = div("below", plane, div("strips", ...strips));
-  return div("vaelib explorer", start, flow, below);
+  const below = div("below", parts.plane, div("strips", ...parts.strips));
+  if (!parts.isCompact) return div("vaelib explorer", start, flow, below);
+  const folded = html("details", {}, html("summary", {}, MORE), below);
+  return div("vaelib explorer compact", start, flow, folded);
 }
 
 /** @param {string} className @param {string} title @param {HTMLElement[]} children */

@@ -1,5 +1,6 @@
 /** Table of the runs that the user has kept. */
 
+import { twoDecimals } from "../engine/numbers.js";
 import { html } from "./controls.js";
 
 /**
@@ -29,7 +30,7 @@ export function keptTable() {
     draw(runs) {
       root.hidden = !runs.length;
       const rows = runs.map(({ path, label, step, recon, kl, neg_elbo }) => {
-        const nats = [recon, kl, neg_elbo].map((value) => value.toFixed(2));
+        const nats = [recon, kl, neg_elbo].map(twoDecimals);
         const cells = [path, label, String(step), ...nats];
         return html("tr", {}, ...cells.map((text) => html("td", {}, text)));
       });

@@ -1,32 +1,37 @@
 /** One row per latent: name, KL, posterior and a slider for z. */
 
-import { descending, latentName } from "../engine/numbers.js";
+import { clamp, descending, latentName, twoDecimals } from "../engine/numbers.js";
 import { button, div, html, setAttributes, svg } from "./controls.js";
-import { REACH } from "./plane.js";
+import { foldedRows } from "./folded_rows.js";
+import { REACH } from "./points.js";
+import { roving } from "./roving.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
-const ROWS = 100; // rows that are shown at first, and more at each request
+const LATENTS_LABEL = "Latents: the arrow keys up and down go from row to row";
 
 /**
- * Create the rows. Those of inactive latents are folded. A row is made when it is
- * shown: of thousands of latents, these are the first hundred.
+ * Create the rows. The first ones are shown, the others and those of inactive latents
+ * are folded. A row is made when it is shown first.
+ * @param {number} count how many are shown
  * @param {(j: number, value: number) => void} onMove called when a slider moves
  * @param {(j: number) => void} onChoose called when the name of a latent is clicked
  */
-export function latentRows(onMove, onChoose) {
-  const active = div("rows");
-  const summary = html("summary");
-  const inactive = div("rows");
-  const folded = html("details", {}, summary, inactive);
-  const more = button("", () => {
-    limit += ROWS;
-    place();
-  });
-  const root = div("latents", active, folded, more);
+export function latentRows(count, onMove, onChoose) {
+  const first = div("rows");
+  const others = foldedRows(rowOf, showStop);
+  const inactive = foldedRows(rowOf, showStop);
+  const label = { role: "group", "aria-label": LATENTS_LABEL };
+  const root = html(
+    "div",
+    { className: "latents", ...label },
+    first,
+    others.root,
+    inactive.root,
+  );
+  const stop = roving(root, ".latent", ["ArrowUp", "ArrowDown"]);
   /** @type {Map<number, ReturnType<typeof latentRow>>} */
   const rows = new Map();
-  let limit = ROWS;
   // What the rows show, and their order
   let z = new Float32Array();
   /** @type {Posterior | null} */
@@ -34,10 +39,6 @@ export function latentRows(onMove, onChoose) {
   let chosen = Infinity;
   /** @type {number[]} */
   let kl = [];
-  /** @type {number[]} */
-  let shown = [];
-  /** @type {number[]} */
-  let hidden = [];
 
   /** Return a row, which is made if it is new. @param {number} j */
   function rowOf(j) {
@@ -53,30 +54,36 @@ export function latentRows(onMove, onChoose) {
     return row.root;
   }
 
-  /** Put the rows into their places, no more than `limit` into each. */
-  function place() {
-    active.replaceChildren(...shown.slice(0, limit).map(rowOf));
-    inactive.replaceChildren(...hidden.slice(0, limit).map(rowOf));
-    folded.hidden = !hidden.length;
-    summary.textContent = `${hidden.length} inactive: the same for every image`;
-    const left = [shown, hidden].map((part) => Math.max(0, part.length - limit));
-    more.hidden = left[0] + left[1] === 0;
-    more.textContent = `${ROWS} more of ${left[0] + left[1]} latents`;
+  function showStop() {
+    stop.update();
+  }
+
+  /**
+   * Put the rows into their places.
+   * @param {number[]} shown
+   * @param {number[]} hidden
+   */
+  function place(shown, hidden) {
+    first.replaceChildren(...shown.slice(0, count).map(rowOf));
+    const rest = shown.slice(count);
+    others.fill(rest, `${rest.length} more latent${rest.length > 1 ? "s" : ""}`);
+    inactive.fill(hidden, `${hidden.length} inactive: the same for every image`);
+    showStop();
   }
 
   return {
     root,
-    /** @param {number} count */
-    resize(count) {
-      if (count === z.length) return;
+    /** @param {number} latents */
+    resize(latents) {
+      if (latents === z.length) return;
       rows.clear();
-      limit = ROWS;
-      z = new Float32Array(count);
+      z = new Float32Array(latents);
       posterior = null;
       kl = [];
-      shown = Array.from(z, (_, j) => j);
-      hidden = [];
-      place();
+      place(
+        Array.from(z, (_, j) => j),
+        [],
+      );
     },
     /**
      * Show the KL of each latent and sort the rows by it. The order does not change
@@ -92,9 +99,10 @@ export function latentRows(onMove, onChoose) {
 
       const isUntrained = !isActive.some(Boolean); // then all rows are shown
       const order = descending(kl);
-      shown = order.filter((j) => isUntrained || isActive[j]);
-      hidden = order.filter((j) => !isUntrained && !isActive[j]);
-      place();
+      place(
+        order.filter((j) => isUntrained || isActive[j]),
+        order.filter((j) => !isUntrained && !isActive[j]),
+      );
     },
     /** @param {number} j @param {number} value */
     set(j, value) {
@@ -121,12 +129,13 @@ export function latentRows(onMove, onChoose) {
  */
 function latentRow(j, onMove, onChoose) {
   const latent = latentName(j);
-  const state = { title: `Traverse ${latent}`, "aria-pressed": "false" };
+  const title = `Show the traversal of ${latent}`;
+  const state = { title, tabIndex: -1, "aria-pressed": "false" };
   const name = button(latent, () => onChoose(j), state);
   const kl = html("span", { className: "kl" });
 
   const interval = svg("line", { class: "sigma", y1: 8, y2: 8 });
-  // A line without length has round ends whatever the width of the plot.
+  // A line almost without length has round ends whatever the width of the plot.
   const mean = svg("line", { class: "mu", y1: 8, y2: 8 });
   const axis = svg("line", { class: "prior", x1: -REACH, x2: REACH, y1: 8, y2: 8 });
   const zero = svg("line", { class: "prior", y1: 3, y2: 13 });
@@ -135,7 +144,7 @@ function latentRow(j, onMove, onChoose) {
   const plot = svg("svg", { ...scale, ...kind }, axis, zero, interval, mean);
 
   const range = { type: "range", min: -REACH, max: REACH, step: 0.01, value: 0 };
-  const slider = html("input", { ...range, "aria-label": latent });
+  const slider = html("input", { ...range, tabIndex: -1, "aria-label": latent });
   slider.oninput = () => onMove(j, slider.valueAsNumber);
   const value = html("output");
 
@@ -144,10 +153,10 @@ function latentRow(j, onMove, onChoose) {
     plot.classList.toggle("none", !posterior);
     if (!posterior) return plot.setAttribute("aria-label", "no image");
     const [mu, sigma] = [posterior.mu[j], posterior.sigma[j]];
-    const label = `mean ${mu.toFixed(2)}, sigma ${sigma.toFixed(2)}`;
+    const label = `mean ${twoDecimals(mu)}, sigma ${twoDecimals(sigma)}`;
     plot.setAttribute("aria-label", label);
     setAttributes(interval, { x1: mu - sigma, x2: mu + sigma });
-    setAttributes(mean, { x1: mu, x2: mu });
+    setAttributes(mean, { x1: mu, x2: mu + 0.001 }); // WebKit would stretch 0
   }
 
   return {
@@ -156,11 +165,12 @@ function latentRow(j, onMove, onChoose) {
     /** @param {number} z */
     showZ(z) {
       slider.valueAsNumber = z;
-      value.textContent = z.toFixed(2);
+      slider.style.setProperty("--place", String(clamp(z / (2 * REACH) + 0.5, 0, 1)));
+      value.textContent = twoDecimals(z);
     },
     /** @param {number} nats @param {number} largest of all latents */
     showKl(nats, largest) {
-      kl.textContent = nats.toFixed(2);
+      kl.textContent = twoDecimals(nats);
       kl.style.setProperty("--share", String(nats / largest));
     },
     /** @param {boolean} isChosen whether this latent is traversed */

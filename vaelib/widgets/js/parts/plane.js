@@ -3,52 +3,25 @@
  * images on a grid, and z as a point to drag.
  */
 
-import { clamp, latentName } from "../engine/numbers.js";
+import { clamp, latentName, numberText } from "../engine/numbers.js";
 import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
 import { paint, resizeCanvas } from "./picture.js";
+import { pointTip } from "./point_tip.js";
+import { REACH, pointCloud } from "./points.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
-export const REACH = 4; // the plane shows the interval [-4, 4] of both latents
 const CELLS = 16; // decoded images along each side
-const CANVAS_SIZE = 720; // pixels of the canvas with the points
 const FRAME_SHARE = 6; // milliseconds of each frame that decoding may use
 
-const MOST_NAMES = 30; // classes in the legend
-// Ten colours that can be told apart on a light and on a dark background. Points are
-// drawn as the name of their class if all names have one character.
-const COLOURS = [
-  "#0072b2",
-  "#d55e00",
-  "#009e73",
-  "#cc79a7",
-  "#b8860b",
-  "#2f9fe0",
-  "#8c6bb1",
-  "#e5484d",
-  "#5a9e2f",
-  "#8a8f98",
-];
-const NO_CLASS = "#8a8f9880";
-const GOLDEN_ANGLE = 137.508; // degrees: hues that follow each other differ much
-
 /**
- * Return the colour of a class; more than ten classes get one hue each.
- * @param {number | undefined} label negative: the image has no class
- * @param {number} classes how many there are
+ * @param {(right: number, up: number) => void} onMove called when the user moves z
+ * @param {(i: number) => import("./point_tip.js").Picture} pictureOf a test image
  */
-export function colourOf(label = 0, classes = 1) {
-  if (label < 0) return NO_CLASS;
-  if (classes <= COLOURS.length) return COLOURS[label % COLOURS.length];
-  return `hsl(${Math.round(label * GOLDEN_ANGLE) % 360} 65% 48%)`;
-}
-
-/** @param {(right: number, up: number) => void} onMove called when the user moves z */
-export function latentPlane(onMove) {
+export function latentPlane(onMove, pictureOf) {
   const manifold = html("canvas", { "aria-hidden": "true" });
-  const size = { width: CANVAS_SIZE, height: CANVAS_SIZE };
-  const points = html("canvas", { "aria-hidden": "true", ...size });
+  const points = pointCloud();
   const ellipse = svg("ellipse", { class: "posterior" });
   const halo = svg("circle", { r: 0.2, class: "halo" });
   const point = svg("g", { class: "point" }, halo, svg("circle", { r: 0.2 }));
@@ -64,8 +37,12 @@ export function latentPlane(onMove) {
     ellipse,
     point,
   );
-  const root = div("plane", manifold, points, front);
+  const handle = div("handle"); // of z, for a finger
+  const tip = pointTip();
+  const root = div("plane", manifold, points.root, front, handle, tip.root);
   let position = [0, 0];
+  let start = { clientX: 0, clientY: 0 }; // where the pointer was pressed
+  let isDragging = false;
   let manifoldCall = 0; // a later call ends the work of an earlier one
 
   /** Move z, in steps of 1/100. @param {number} x @param {number} y */
@@ -76,20 +53,37 @@ export function latentPlane(onMove) {
     onMove(right, up);
   }
 
-  /** @param {PointerEvent} event */
-  function drag({ clientX, clientY }) {
+  /** Return where a pointer is. @param {MouseEvent} event */
+  function placeOf({ clientX, clientY }) {
     const box = front.getBoundingClientRect();
     const u = (clientX - box.left) / box.width;
     const v = (clientY - box.top) / box.height;
-    moveTo((2 * u - 1) * REACH, (1 - 2 * v) * REACH);
+    return /** @type {const} */ ([(2 * u - 1) * REACH, (1 - 2 * v) * REACH]);
   }
-  front.onpointerdown = (event) => {
-    front.setPointerCapture(event.pointerId);
-    drag(event);
+
+  /** Show the test image that is near a place. @param {number} x @param {number} y */
+  function showNear(x, y) {
+    const found = points.nearest(x, y);
+    if (found) tip.show(found.x, found.y, pictureOf(found.i));
+    else tip.hide();
+  }
+
+  root.onpointerdown = (event) => {
+    root.setPointerCapture(event.pointerId);
+    tip.hide();
+    start = event;
+    isDragging = event.pointerType !== "touch" || event.target === handle;
+    if (isDragging) moveTo(...placeOf(event));
   };
-  front.onpointermove = (event) => {
-    if (event.buttons & 1) drag(event);
+  root.onpointermove = (event) => {
+    if (!(event.buttons & 1)) return showNear(...placeOf(event));
+    // A finger that goes up or down scrolls the page, unless it began on the handle.
+    const [dx, dy] = [event.clientX - start.clientX, event.clientY - start.clientY];
+    isDragging ||= Math.abs(dx) > Math.abs(dy);
+    if (isDragging) moveTo(...placeOf(event));
   };
+  root.onclick = (event) => moveTo(...placeOf(event)); // a finger that did not move
+  root.onpointerleave = front.onblur = tip.hide;
   front.onkeydown = (event) => {
     const direction = {
       ArrowLeft: [-1, 0],
@@ -101,7 +95,9 @@ export function latentPlane(onMove) {
     event.preventDefault();
     event.stopPropagation();
     const step = event.shiftKey ? 0.5 : 0.1;
-    moveTo(position[0] + step * direction[0], position[1] + step * direction[1]);
+    const [x, y] = position.map((value, i) => value + step * direction[i]);
+    moveTo(x, y);
+    showNear(x, y);
   };
 
   return {
@@ -118,6 +114,8 @@ export function latentPlane(onMove) {
     showPoint(x, y) {
       position = [x, y];
       point.setAttribute("transform", `translate(${x} ${-y})`);
+      const [left, top] = [x, -y].map((value) => `${50 + (50 * value) / REACH}%`);
+      Object.assign(handle.style, { left, top });
     },
     /**
      * Show one standard deviation of q(z|x) around its mean, or nothing.
@@ -132,32 +130,7 @@ export function latentPlane(onMove) {
       setAttributes(ellipse, { cx: mu[right], cy: -mu[up] });
       setAttributes(ellipse, { rx: sigma[right], ry: sigma[up] });
     },
-    /**
-     * Draw the posterior means of test images, each as its class.
-     * @param {Float32Array} mu means (N, J)
-     * @param {{ labels?: number[], classes?: string[] }} test
-     * @param {number} latents
-     * @param {number} right
-     * @param {number} up
-     */
-    drawPoints(mu, test, latents, right, up) {
-      const context = points.getContext("2d");
-      if (!context) return;
-      context.clearRect(0, 0, CANVAS_SIZE, CANVAS_SIZE);
-      context.font = `bold ${CANVAS_SIZE / 48}px sans-serif`;
-      const { labels = [], classes = [] } = test;
-      const areMarks = classes.every((name) => [...name].length === 1);
-      const count = Math.max(classes.length, 1 + Math.max(0, ...labels));
-      const scale = CANVAS_SIZE / (2 * REACH);
-      for (let i = 0; i * latents < mu.length; i++) {
-        const x = (mu[i * latents + right] + REACH) * scale;
-        const y = (REACH - mu[i * latents + up]) * scale;
-        context.fillStyle = colourOf(labels[i], count);
-        const mark = areMarks && classes[labels[i]];
-        if (mark) context.fillText(mark, x - 4, y + 5);
-        else context.fillRect(x - 3, y - 3, 6, 6);
-      }
-    },
+    drawPoints: points.draw,
     /**
      * Draw what the decoder makes of the centre of each cell, a few cells per frame.
      * @param {Network | null} network null hides the images
@@ -168,6 +141,7 @@ export function latentPlane(onMove) {
     drawManifold(network, z, right, up) {
       const call = ++manifoldCall;
       manifold.hidden = !network;
+      root.classList.toggle("pictured", Boolean(network)); // its points are dimmed
       if (!network) return;
       const { shape } = network;
       const [, height, width] = shape;
@@ -204,20 +178,8 @@ function axisLines() {
   const marks = [-3, -2, -1, 1, 2, 3].flatMap((tick) => [
     svg("line", { x1: tick, x2: tick, y1: -0.07, y2: 0.07 }),
     svg("line", { y1: tick, y2: tick, x1: -0.07, x2: 0.07 }),
-    svg("text", { x: tick, y: 0.42, "text-anchor": "middle" }, String(tick)),
-    svg("text", { x: -0.15, y: -tick + 0.1, "text-anchor": "end" }, String(tick)),
+    svg("text", { x: tick, y: 0.42, "text-anchor": "middle" }, numberText(tick)),
+    svg("text", { x: -0.15, y: -tick + 0.1, "text-anchor": "end" }, numberText(tick)),
   ]);
   return [...axes, ...marks];
-}
-
-/** Create a legend in the colours of the points. @param {string[]} classes */
-export function classLegend(classes) {
-  const entries = classes.slice(0, MOST_NAMES).map((name, i) => {
-    const mark = html("span", { className: "mark" });
-    mark.style.background = colourOf(i, classes.length);
-    return html("span", {}, mark, name);
-  });
-  const others = classes.length - entries.length;
-  if (others > 0) entries.push(html("span", {}, `and ${others} more`));
-  return div("legend", ...entries);
 }

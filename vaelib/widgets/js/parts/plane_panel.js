@@ -1,9 +1,10 @@
 /** The plane of two latents with menus for its axes, checkboxes and a legend. */
 
-import { meansOf } from "../engine/bytes.js";
-import { latentName } from "../engine/numbers.js";
+import { bytesOf, imagesOf, meansOf } from "../engine/bytes.js";
+import { classCount, latentName, testImageName } from "../engine/numbers.js";
+import { classLegend } from "./class_legend.js";
 import { checkbox, div, html, menu } from "./controls.js";
-import { classLegend, latentPlane } from "./plane.js";
+import { latentPlane } from "./plane.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
@@ -26,17 +27,18 @@ const MENU_LATENTS = 20; // latents in a menu: those with the most KL
 export function planePanel(onMove, state) {
   let [right, up] = [Infinity, Infinity];
   let isUserChoice = false; // of the axes
+  let means = new Float32Array(); // of the points
   const plane = latentPlane((x, y) => {
     onMove(right, x);
     onMove(up, y);
-  });
+  }, pictureOf);
   const menus = [
     menu("Right", [], (j) => chooseAxes(Number(j), up)),
     menu("Up", [], (j) => chooseAxes(right, Number(j))),
   ];
   const points = checkbox("Test images", true, drawAll);
   const manifold = checkbox("Decoded pictures", false, drawAll);
-  const legend = html("div");
+  const legend = classLegend(drawPoints);
   const controls = [...menus, points, manifold].map((control) => control.root);
   const root = html(
     "section",
@@ -44,7 +46,7 @@ export function planePanel(onMove, state) {
     html("h4", {}, "Plane of two latents"),
     div("bar", ...controls),
     plane.root,
-    legend,
+    legend.root,
   );
 
   /** @param {number} newRight @param {number} newUp */
@@ -60,10 +62,7 @@ export function planePanel(onMove, state) {
     isUserChoice = false;
     root.hidden = network.latents < 2;
     points.root.hidden = !test.images;
-    /** @type {string[]} */
-    const classes = test.classes ?? [];
-    const needsLegend = classes.some((name) => [...name].length > 1);
-    legend.replaceChildren(...(needsLegend ? [classLegend(classes)] : []));
+    legend.fill(test);
   }
 
   /**
@@ -92,14 +91,41 @@ export function planePanel(onMove, state) {
 
   /** Draw everything: the axes, the weights or the points have changed. */
   function drawAll() {
-    const { network, test, codes } = state();
+    const { network, codes } = state();
     if (network.latents < 2) return;
-    const mu = meansOf(points.input.checked ? codes.mu : undefined);
+    means = meansOf(points.input.checked ? codes.mu : undefined);
     plane.showAxes(right, up);
-    plane.drawPoints(mu, test, network.latents, right, up);
+    drawPoints();
     drawPosterior();
     drawPoint();
     drawManifold();
+  }
+
+  function drawPoints() {
+    const { network, test } = state();
+    const { labels = [] } = test;
+    const { latents } = network;
+    const classes = classCount(test);
+    const { chosen } = legend;
+    plane.drawPoints({ mu: means, latents, labels, classes, chosen }, right, up);
+  }
+
+  /**
+   * Return a test image. Those that the page does not contain are decoded from their
+   * means.
+   * @param {number} i
+   */
+  function pictureOf(i) {
+    const { network, test } = state();
+    const { shape, pixels: size, latents } = network;
+    const caption = testImageName(test, i);
+    const bytes = bytesOf(test.images);
+    if ((i + 1) * size <= bytes.length) {
+      const [pixels] = imagesOf(bytes, i, 1, size);
+      return { pixels, shape, caption };
+    }
+    const pixels = network.decode(means.slice(i * latents, (i + 1) * latents));
+    return { pixels, shape, caption: `${caption}, decoded` };
   }
 
   function drawPosterior() {

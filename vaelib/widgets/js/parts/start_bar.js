@@ -20,9 +20,9 @@ export function startBar({ onTestImage, onBlank, onPriorMean, onPriorSample }) {
     { className: "bar", role: "group", "aria-label": "Start from" },
     html("span", { className: "title" }, "Start from"),
     testImage,
-    button("Blank to draw on", onBlank),
-    button("Prior mean", onPriorMean),
-    button("Random sample", onPriorSample),
+    button("Blank to draw on", onBlank, { title: "An empty image: draw a digit" }),
+    button("z = 0", onPriorMean, { title: "No image: the mean of the prior" }),
+    button("Random sample", onPriorSample, { title: "No image: a draw of the prior" }),
   );
   return {
     root,

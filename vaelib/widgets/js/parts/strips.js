@@ -1,57 +1,43 @@
-/** Rows of images decoded along a line in latent space. */
+/** The traversal of one latent, and the path between two anchors. */
 
-import { interpolate, latentName } from "../engine/numbers.js";
-import { decodeLine } from "../engine/pictures.js";
+import { formatNumber, interpolate, latentName } from "../engine/numbers.js";
 import { button, div, html } from "./controls.js";
-import { paintSheet, pictureCanvas } from "./picture.js";
+import { pictureStrip } from "./picture_strip.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 
-const STRIP_IMAGES = 11;
 const SPAN = 3; // a traversal goes from z - SPAN to z + SPAN
 
 /**
- * @param {string} label
- * @param {string[]} ends texts below the first, the middle and the last image
+ * Traversal of one latent around z.
+ * @param {(change: number) => void} onMove called to change this latent
  */
-function pictureStrip(label, ends) {
-  const canvas = pictureCanvas(label, "strip");
-  const texts = ends.map((end) => html("span", {}, end));
-  const root = html("div", {}, canvas, div("ends", ...texts));
-  return {
-    root,
-    canvas,
-    /**
-     * Decode from `a` to `b`, both ends included.
-     * @param {Network} network
-     * @param {Float32Array} a
-     * @param {Float32Array} b
-     */
-    draw(network, a, b) {
-      const images = decodeLine(network, a, b, STRIP_IMAGES);
-      paintSheet(canvas, images, STRIP_IMAGES, network.shape);
+export function traversalStrip(onMove) {
+  const changeAt = (/** @type {number} */ share) => (2 * share - 1) * SPAN;
+  const strip = pictureStrip(
+    [`−${SPAN}`, "z", `+${SPAN}`],
+    (share) => {
+      const change = changeAt(share);
+      const size = formatNumber(Math.abs(change));
+      return change ? `z ${change < 0 ? "−" : "+"} ${size}` : "z";
     },
-  };
-}
-
-/** Traversal of one latent around z. */
-export function traversalStrip() {
-  const { root, canvas, draw } = pictureStrip("", [`−${SPAN}`, "z", `+${SPAN}`]);
+    (share) => onMove(changeAt(share)),
+  );
   const title = html("h4");
   return {
-    root: html("section", {}, title, root),
+    root: html("section", {}, title, strip.root),
     /** @param {number} j */
     setLatent(j) {
       const name = latentName(j);
       title.textContent = `Traversal of ${name}, from ${SPAN} below z to ${SPAN} above`;
-      canvas.setAttribute("aria-label", title.textContent);
+      strip.setLabel(title.textContent);
     },
     /** @param {Network} network @param {Float32Array} z @param {number} j */
     draw(network, z, j) {
       const [a, b] = [z.slice(), z.slice()];
       a[j] -= SPAN;
       b[j] += SPAN;
-      draw(network, a, b);
+      strip.draw(network, a, b);
     },
   };
 }
@@ -63,27 +49,51 @@ export function traversalStrip() {
  */
 export function anchorStrip(onMove, onSet) {
   const title = "From anchor A to anchor B";
-  const strip = pictureStrip(title, ["A", "", "B"]);
   const [min, max, step] = [0, 1, 0.01];
   const label = { "aria-label": "Place between A and B" };
   const slider = html("input", { type: "range", min, max, step, value: 0, ...label });
-  slider.oninput = () => {
+  const goTo = (/** @type {number} */ share) => {
     const [a, b] = anchors;
-    onMove(interpolate(a, b, slider.valueAsNumber));
+    onMove(interpolate(a, b, share));
+  };
+  slider.oninput = () => goTo(slider.valueAsNumber);
+  const strip = pictureStrip(
+    ["A", "", "B"],
+    (share) => ["A", "B"][share] ?? `${Math.round(100 * share)} % from A to B`,
+    (share) => {
+      slider.valueAsNumber = share;
+      goTo(share);
+    },
+  );
+  strip.setLabel(title);
+  const hint = (/** @type {string} */ name) => {
+    return { title: `Let ${name} be the point where z is now` };
   };
   const buttons = div(
     "bar",
-    button("A is here", () => onSet(0)),
-    button("B is here", () => onSet(1)),
+    button("Set A to this z", () => onSet(0), hint("A")),
+    button("Set B to this z", () => onSet(1), hint("B")),
   );
+  const caption = div("caption");
   /** @type {Float32Array[]} */
   let anchors = [];
   let areUserChoices = false;
 
   return {
-    root: html("section", {}, html("h4", {}, title), strip.root, slider, buttons),
-    /** Forget the choices of the user. */
-    reset: () => void (areUserChoices = false),
+    root: html(
+      "section",
+      {},
+      html("h4", {}, title),
+      strip.root,
+      slider,
+      buttons,
+      caption,
+    ),
+    /** Forget the choices of the user. @param {string} text what A and B are now */
+    reset(text) {
+      areUserChoices = false;
+      caption.textContent = text;
+    },
     /**
      * Draw the path between `defaults`, or between the anchors that the user has set.
      * @param {Network} network

@@ -1,0 +1,134 @@
+"""The book in Firefox and in WebKit: its pages served, its widgets from a disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import engines
+import pytest
+from engines import Engine
+from real import TOO_WIDE, served
+from test_book import GENERATED, PAGES, WITH_WIDGETS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux has WebKitGTK"),
+]
+
+# Unfold everything, start the widgets, and show the bottom: some pictures load late.
+SHOW_ALL = """
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+    const end = Date.now() + 20_000;
+    for (const place of document.querySelectorAll(".live")) {
+        place.scrollIntoView();
+        while (place.dataset.ready === undefined && Date.now() < end)
+            await new Promise(requestAnimationFrame);
+    }
+    scrollTo(0, document.body.scrollHeight);
+    await document.fonts.ready;
+"""
+FRAMES = "for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame);"
+# What is wrong at a width. A canvas of one colour is blank. WebKit stretches the round
+# ends of a line without length as it stretches its drawing.
+FAULTS = f"""
+    {FRAMES}
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const {{ scrollWidth, clientWidth }} = document.documentElement;
+    const tooWide = {TOO_WIDE};
+    const colours = (canvas) => {{
+        const context = canvas.getContext("2d");
+        const {{ data }} = context.getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(new Uint32Array(data.buffer)).size;
+    }};
+    const shown = all(".live canvas").filter((canvas) => canvas.clientWidth > 0);
+    const isPoint = (line) => line.checkVisibility() && line.getTotalLength() === 0;
+    const named = (part) => part.getAttribute("class") ?? part.ariaLabel;
+    return {{
+        scrolls: scrollWidth > clientWidth,
+        formulas: tooWide(all("div.math")),
+        code: innerWidth < 1280 ? [] : tooWide(all(".cell pre")),
+        absent: all(".live:not([data-ready])").map((place) => place.innerText),
+        stretched: all(".live line").filter(isPoint).map(named),
+        blank: shown.filter((canvas) => colours(canvas) < 2).map(named),
+    }};
+"""
+
+
+@pytest.fixture(scope="module", params=["firefox", "webkit"])
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """A browser. If it is not installed, the tests are skipped, except in CI."""
+    start = getattr(engines, request.param)
+    with start(tmp_path_factory.mktemp("profile")) as found:
+        if found is None and "CI" not in os.environ:
+            pytest.skip(f"no {request.param}: .ci/run installs it")
+        assert found, f"CI must have {request.param}"
+        yield found
+
+
+def test_pages_have_no_error_and_nothing_is_cut_or_blank(engine: Engine, book: Path):
+    """Of the listings of modules, which differ in their text alone, one is opened."""
+    found: dict[str, object] = {}
+    widths = [1280, 390]
+    with served(book, engines.Recording) as site:
+        for page in PAGES + GENERATED[:5]:
+            engine.open(f"{site}/{page}")
+            engine.run(SHOW_ALL)
+            for width in widths:
+                engine.resize(width, 800)
+                faults = engine.run(until(f"innerWidth === {width}") + FAULTS)
+                if any(faults.values()):
+                    seen = {name: what for name, what in faults.items() if what}
+                    found[f"{page} at {width} px"] = seen
+            widths.reverse()  # the next page begins with the width that there is
+            if errors := engine.errors():
+                found[page] = errors
+    assert found == {}
+
+
+def test_widgets_react_to_the_mouse(engine: Engine, book: Path):
+    engine.resize(1280, 800)
+    for page in WITH_WIDGETS:
+        engine.open((book / page).as_uri())
+        engine.run(SHOW_ALL)
+        explorers = engine.run("return document.querySelectorAll('.explorer').length")
+        assert explorers, page
+        for i in range(explorers):
+            explorer = f"document.querySelectorAll('.explorer')[{i}]"
+            out = f"{FRAMES} return {explorer}.querySelector('.out').toDataURL();"
+            x, y, width = place(engine, f"{explorer}.querySelector('.latent input')")
+            seen = {engine.run(out)}
+            for start, end in ((0.2, 0.5), (0.5, 0.9)):  # beside the thumb, and on it
+                engine.drag((x + start * width, y), (x + end * width, y))
+                seen.add(engine.run(out))
+            assert len(seen) == 3, page
+
+
+def test_another_model_can_be_chosen(engine: Engine, book: Path):
+    engine.open((book / "book/models.html").as_uri())
+    engine.run(SHOW_ALL)
+    label = "document.querySelector('.zoo input[value=mse] + span')"
+    x, y, width = place(engine, label)
+    engine.drag((x + width / 2, y))
+    terms = "document.querySelector('.zoo .figures').textContent"
+    wanted = "Gaussian, fixed sigma"
+    engine.run(until(f"{terms}.includes('{wanted}')"))
+
+
+def until(condition: str) -> str:
+    """Return a script that waits for a condition; after a minute its engine fails."""
+    return f"while (!({condition})) await new Promise(requestAnimationFrame);"
+
+
+def place(engine: Engine, element: str) -> tuple[float, float, float]:
+    """Scroll to an element, and return its left, its middle height and its width."""
+    return engine.run(f"""
+        const element = {element};
+        element.scrollIntoView({{ block: "center" }});
+        const {{ x, y, width, height }} = element.getBoundingClientRect();
+        return [x, y + height / 2, width];
+    """)
