@@ -8,7 +8,6 @@ such as random ids and times, is removed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -23,11 +22,11 @@ import nbformat
 from jupytext.config import load_jupytext_config
 from nbclient import NotebookClient
 
+from vaelib.lab.contents import STORED, shown_widgets, stored_widgets
+
 BOOK = Path(__file__).parent
 FOLDER = BOOK.parent / "notebooks"
 CONFIG = load_jupytext_config(str(FOLDER))
-STATE = "application/vnd.jupyter.widget-state+json"
-VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def names() -> list[str]:
@@ -61,6 +60,8 @@ def steady(notebook: Any) -> Any:
     """Return the notebook with numbered ids and without versions of the machine."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
+        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            cell.metadata.collapsed = True  # JupyterLab's second word for the same
     notebook.metadata = {
         key: notebook.metadata[key]
         for key in ("kernelspec", "widgets")
@@ -68,7 +69,7 @@ def steady(notebook: Any) -> Any:
     }
     notebook.metadata |= {
         "jupytext": {"formats": "ipynb,md:myst"},
-        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        "language_info": STORED,
     }
     keep_shown_widgets(notebook)
 
@@ -76,11 +77,6 @@ def steady(notebook: Any) -> Any:
     for number, widget in enumerate(stored_widgets(notebook)):  # in order of creation
         text = text.replace(widget, f"{number:032x}")
     return nbformat.reads(text, as_version=4)
-
-
-def stored_widgets(notebook: Any) -> dict[str, Any]:
-    """Return the stored models of widgets, by their ids."""
-    return notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
 
 
 def keep_shown_widgets(notebook: Any) -> None:
@@ -91,23 +87,6 @@ def keep_shown_widgets(notebook: Any) -> None:
     for model in models.values():
         # ipywidgets stores the buffers of a model in any order.
         model.get("buffers", []).sort(key=lambda buffer: buffer["path"])
-
-
-def shown_widgets(cells: list[Any], models: dict[str, Any]) -> set[str]:
-    """Return the ids of the widgets that some cells show.
-
-    A widget is shown by the view of a cell, or by another widget that is shown.
-    """
-    outputs = [out for cell in cells for out in cell.get("outputs", [])]
-    views = [out.get("data", {}).get(VIEW) for out in outputs]
-    shown, waiting = set(), [view["model_id"] for view in views if view]
-    while waiting:
-        name = waiting.pop()
-        if name not in shown and name in models:
-            shown.add(name)
-            state = json.dumps(models[name]["state"])
-            waiting += re.findall(r"IPY_MODEL_(\w+)", state)
-    return shown
 
 
 class Client(NotebookClient):

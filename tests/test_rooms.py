@@ -36,17 +36,17 @@ ROOMS = (
     *("train", "sweeps.grids", "sweeps.workers", "sweeps.cluster", "sweeps.jobs"),
     *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),
     *("sweeps.compare", "sweeps"),
-    # the command line
-    *("commands", "cli"),
+    # JupyterLab and the command line
+    *("lab.contents", "lab", "commands", "cli"),
 )
 # The old names of modules, kept for code that was written for 0.1.
 OLD_NAMES = ("grids", "cluster", "compare")
-WINGS = ("sweeps", "widgets")
+WINGS = ("lab", "sweeps", "widgets")
 # Each folder of JavaScript may import from itself and from those before it.
 SCRIPT_FOLDERS = ("engine", "parts", "")
 
 HOUSE = Path(vaelib.__file__).parent
-PACKAGES = ("vaelib", "vaelib.sweeps", "vaelib.widgets")
+PACKAGES = ("vaelib", "vaelib.lab", "vaelib.sweeps", "vaelib.widgets")
 JS = HOUSE / "widgets" / "js"
 SCRIPTS = sorted(JS.rglob("*.js"))
 ENGINE = sorted((JS / "engine").glob("*.js"))

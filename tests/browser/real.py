@@ -92,6 +92,7 @@ def jupyterlab(folder: Path) -> Iterator[Lab]:
     root, log = folder / "lab", folder / "log"
     unneeded = shutil.ignore_patterns(".ipynb_checkpoints", "reports")
     shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=unneeded)
+    shutil.copy(ROOT / "pyproject.toml", root)  # says how pairs are written
 
     environment = os.environ | dict(JUPYTER_CONFIG_DIR=str(folder / "no-settings"))
     command = [sys.executable, "-m", "vaelib.cli", "lab", "--no-browser", *FOR_TESTS]

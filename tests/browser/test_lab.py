@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -78,6 +79,13 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     assert complaints == []
 
 
+def save(page: Page) -> None:
+    """Save the notebook, and wait for the end."""
+    real.command(page, "docmanager:save")
+    saved = "() => !jupyterapp.shell.currentWidget.context.model.dirty"
+    page.wait_for_function(saved, timeout=30_000)
+
+
 CELLS = [
     """import torch
 
@@ -97,12 +105,13 @@ explore(samples, n=(4, 16, 4))""",
 def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[str]):
     """A reader saves a notebook, shuts its kernel down, and opens it the next day."""
     real.run_new(page, lab, "mine", *CELLS)
-    figure = page.locator(".widget-image")
+    figure, explorer = page.locator("img.widget-image"), page.locator(".explorer")
     figure.wait_for(timeout=60_000)
-    real.command(page, "docmanager:save")
+    save(page)
     real.command(page, "kernelmenu:shutdown")
+    file = lab.root / "notebooks/mine.ipynb"
+    saved = file.read_text("utf-8")
     page.goto(f"{lab.url}/lab/tree/notebooks/mine.ipynb?reset&token={lab.token}")
-    explorer = page.locator(".vaelib.explorer")
     explorer.wait_for(timeout=60_000)
     figure.wait_for(timeout=60_000)
     expect(page.get_by_text("model not found")).to_have_count(0)
@@ -110,14 +119,24 @@ def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[
     before = out.evaluate("canvas => canvas.toDataURL()")
     explorer.locator(".latent input").first.press("PageUp")
     assert out.evaluate("canvas => canvas.toDataURL()") != before
+    save(page)  # JupyterLab saves by itself, too
+    assert json.loads(file.read_text("utf-8")) == json.loads(saved)
     assert complaints == []
 
 
-def test_the_course_brings_its_settings(page: Page, lab):
-    """No question about news comes, and each chapter is one entry of the list."""
+def test_reading_leaves_no_trace(page: Page, lab):
+    """No question about news comes, chapters are one entry each, none is changed."""
+    halves = [
+        lab.root / f"notebooks/02_the_lower_bound.{end}" for end in ("ipynb", "md")
+    ]
+    before = [half.read_bytes() for half in halves]
     visit(page, lab, "02_the_lower_bound")
-    page.wait_for_timeout(1000)
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
+        "data-status", "idle"
+    )
     names = page.locator(".jp-DirListing-itemText").all_inner_texts()
     assert "02_the_lower_bound.ipynb" in names
-    assert [name for name in names if name.endswith(".md")] == []
+    assert "02_the_lower_bound.md" not in names
     expect(page.locator(".jp-toastContainer, .Toastify__toast")).to_have_count(0)
+    save(page)
+    assert [half.read_bytes() for half in halves] == before

@@ -1,0 +1,1 @@
+"""What `vaelib lab` adds to JupyterLab: settings, and how it reads and writes files."""
