@@ -46,7 +46,7 @@ WINGS = ("lab", "sweeps", "widgets")
 SCRIPT_FOLDERS = ("engine", "parts", "")
 
 HOUSE = Path(vaelib.__file__).parent
-PACKAGES = ("vaelib", "vaelib.lab", "vaelib.sweeps", "vaelib.widgets")
+PACKAGES = ("vaelib", "vaelib.sweeps", "vaelib.widgets")
 JS = HOUSE / "widgets" / "js"
 SCRIPTS = sorted(JS.rglob("*.js"))
 ENGINE = sorted((JS / "engine").glob("*.js"))
