@@ -65,7 +65,7 @@ def line(height: float = 2.0, name: str = "a") -> Figure:
 
 def test_explore_starts_at_the_defaults_and_follows_its_controls():
     panel = chapter.explore(line, height=(0.0, 5.0, 0.5), name=["a", "b"])
-    slider, menu, image = panel.children
+    slider, menu, _, image = panel.children
     assert isinstance(slider, FloatSlider)
     assert isinstance(image, Image)
     assert (slider.value, menu.value) == (2.0, "a")
@@ -76,12 +76,26 @@ def test_explore_starts_at_the_defaults_and_follows_its_controls():
     assert repr(panel) == "Explorer(line, height, name)"
 
 
-def test_an_error_while_drawing_is_not_lost():
-    def refuse(height: float = 1.0) -> Figure:
-        raise ValueError("no such height")
+def test_an_error_while_drawing_is_raised_and_shown_above_the_last_figure():
+    def below_one(height: float = 0.5) -> Figure:
+        if height > 1:
+            raise ValueError("no such\nheight: $2")
+        return line(height)
 
-    with pytest.raises(ValueError, match="no such height"):
-        chapter.explore(refuse, height=(0.0, 5.0))
+    panel = chapter.explore(below_one, height=(0.0, 5.0, 0.1))
+    assert (panel.note.value, panel.note.layout.display) == ("", "none")
+    panel.controls["height"].value = 0.1 + 0.2
+    picture = panel.image.value
+    with pytest.raises(ValueError, match="no such"):
+        panel.controls["height"].value = 2.0
+    assert panel.note.value == "ValueError: no such height: $2 (below: height = 0.3)"
+    assert panel.note.layout.display is None
+    assert panel.image.value == picture
+    panel.controls["height"].value = 1.0
+    assert (panel.note.value, panel.note.layout.display) == ("", "none")
+    assert panel.image.value != picture
+    with pytest.raises(ValueError, match="no such"):
+        chapter.explore(below_one, height=[2.0])
 
 
 def test_fit_trains_and_writes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):

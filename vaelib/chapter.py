@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from IPython.core.getipython import get_ipython
 from IPython.display import Markdown
-from ipywidgets import Image, VBox, interactive
+from ipywidgets import Image, Label, VBox, interactive
 from matplotlib.figure import Figure
 
 from vaelib.config import TrainConfig
@@ -110,9 +110,10 @@ class Explorer(VBox):
     """Widget of one figure below its controls; it is redrawn when a control changes."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
-        self.draw = draw
+        self.draw, self.shown = draw, ""
         layout = dict(align_self="flex-start", max_width="100%")  # not stretched
         self.image = Image(format="png", layout=layout)
+        self.note = Label(style=dict(text_color="var(--jp-error-color1, #b00020)"))
 
         parameters = inspect.signature(draw).parameters
         self.controls: dict[str, Any] = {
@@ -123,12 +124,23 @@ class Explorer(VBox):
             control.description = name
             control.observe(self.redraw, "value")
         self.redraw()
-        super().__init__([*self.controls.values(), self.image])
+        super().__init__([*self.controls.values(), self.note, self.image])
 
     def redraw(self, change: Any = None) -> None:
-        """Draw the figure for the current values of the controls."""
+        """Draw the figure for the current values of the controls.
+
+        If that fails, a line above the last figure says so, and the error is raised.
+        """
         values = {name: control.value for name, control in self.controls.items()}
-        self.image.value = png(self.draw(**values))
+        try:
+            self.image.value = png(self.draw(**values))
+        except Exception as error:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            self.note.value = f"{message} (below: {self.shown})"
+            self.note.layout.display = None
+            raise
+        self.shown = ", ".join(f"{name} = {text(values[name])}" for name in values)
+        self.note.value, self.note.layout.display = "", "none"
 
     def __repr__(self) -> str:
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
@@ -151,6 +163,11 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
     Explorer(line, slope)
     """
     return Explorer(draw, **controls)
+
+
+def text(value: Any) -> str:
+    """Return the value of a control as text, a float without rounding errors."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def png(figure: Figure) -> bytes:
