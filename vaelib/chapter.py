@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import io
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +23,7 @@ from vaelib.images import ImageData
 from vaelib.model import VAE
 from vaelib.plotting import STYLE
 from vaelib.state import EpochEnd, start
+from vaelib.stills import Still, png
 from vaelib.training import updates
 
 
@@ -106,11 +106,11 @@ def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float
     return state.model.cpu(), rows
 
 
-class Explorer(VBox):
+class Explorer(Still, VBox):
     """Widget of one figure below its controls; it is redrawn when a control changes."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
-        self.draw, self.shown = draw, ""
+        self.draw, self.drawn, self.shown = draw, Figure(), ""
         layout = dict(align_self="flex-start", max_width="100%")  # not stretched
         self.image = Image(format="png", layout=layout)
         self.note = Label(style=dict(text_color="var(--jp-error-color1, #b00020)"))
@@ -133,14 +133,25 @@ class Explorer(VBox):
         """
         values = {name: control.value for name, control in self.controls.items()}
         try:
-            self.image.value = png(self.draw(**values))
+            figure = self.draw(**values)
+            self.image.value = png(figure)
         except Exception as error:
             message = " ".join(f"{type(error).__name__}: {error}".split())
             self.note.value = f"{message} (below: {self.shown})"
             self.note.layout.display = None
             raise
+        self.drawn = figure
         self.shown = ", ".join(f"{name} = {text(values[name])}" for name in values)
         self.note.value, self.note.layout.display = "", "none"
+
+    @property
+    def figure(self) -> Figure:
+        """The last figure that was drawn."""
+        return self.drawn
+
+    def picture(self) -> bytes:
+        """Return the last figure as the bytes of a PNG file."""
+        return self.image.value
 
     def __repr__(self) -> str:
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
@@ -168,10 +179,3 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
 def text(value: Any) -> str:
     """Return the value of a control as text, a float without rounding errors."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file, without pyplot."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight")
-    return file.getvalue()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
 import notebooks
+from vaelib.chapter import explore, subplots
 
 pytestmark = pytest.mark.slow
 ITEMS = notebooks.inventory()["item"]
@@ -74,4 +76,22 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
         timeout=20_000,
     )
     expect(page.locator(".widget-readout").first).to_have_text("0.25")
+    assert complaints == []
+
+
+def test_an_untrusted_widget_is_a_picture(page: Page, lab, complaints: list[str]):
+    def line(slope: float = 1.0):
+        figure, axes = subplots(size=(3, 2))
+        axes.plot([0, slope])
+        return figure
+
+    data = explore(line, slope=[1.0])._repr_mimebundle_()
+    cell = nbformat.v4.new_code_cell("shown")
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=1)]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.write(notebook, lab.root / "notebooks" / "untrusted.ipynb")
+    page.goto(f"{lab.url}/lab/tree/notebooks/untrusted.ipynb?reset&token={lab.token}")
+    picture = page.locator(".jp-OutputArea-output img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") >= 340
     assert complaints == []
