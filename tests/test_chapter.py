@@ -7,6 +7,7 @@ import base64
 import inspect
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import cells
@@ -67,7 +68,7 @@ def line(height: float = 2.0, name: str = "a") -> Figure:
     return figure
 
 
-def test_explore_starts_at_the_defaults_and_follows_its_controls():
+def test_explore_starts_at_the_defaults_and_follows_its_controls(tmp_path: Path):
     panel = chapter.explore(line, height=(0.0, 5.0, 0.5), name=["a", "b"])
     slider, menu, _, image = panel.children
     assert isinstance(slider, FloatSlider)
@@ -77,6 +78,9 @@ def test_explore_starts_at_the_defaults_and_follows_its_controls():
     slider.value, menu.value = 4.5, "b"
     assert image.value == chapter.png(line(4.5, "b")) != chapter.png(line())
     assert Picture.open(io.BytesIO(image.value)).size > (100, 100)
+    assert panel.figure.axes[0].get_title(loc="left") == "b"
+    panel.save(tmp_path / "figure.png")
+    assert Picture.open(tmp_path / "figure.png").size > (100, 100)
     assert repr(panel) == "Explorer(line, height, name)"
 
 

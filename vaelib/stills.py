@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 from matplotlib import font_manager
@@ -25,6 +26,10 @@ class Still:
     def picture(self) -> bytes:
         """Return the figure as the bytes of a PNG file."""
         return png(self.figure)
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure as a picture, in the format that its suffix names."""
+        self.figure.savefig(path, bbox_inches="tight")
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the view of the widget, and a picture for where it cannot be shown."""

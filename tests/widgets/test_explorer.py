@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vaelib import ImageData, runs
 from vaelib.config import ConfigError
@@ -98,9 +99,14 @@ def test_figure_shows_images_their_reconstructions_and_steps_from_z(data: ImageD
         assert (tile(row, 0) != tile(row, 4)).any()
 
 
-def test_a_picture_stands_beside_each_widget(playground: Playground):
+def test_each_widget_has_a_picture_that_can_be_saved(
+    playground: Playground, tmp_path: Path
+):
     bare = LatentExplorer(VAE((1, 6, 6), (12,), 2))
     bundles = bare._repr_mimebundle_()[0], playground._repr_mimebundle_()
     for bundle in bundles:
         assert {"application/vnd.jupyter.widget-view+json", "image/png"} < set(bundle)
     assert bare.figure.axes[0].get_title(loc="left") == "Steps from z"
+    for widget in (bare, playground):
+        widget.save(tmp_path / "shown.png")
+        assert Image.open(tmp_path / "shown.png").size > (100, 50)
