@@ -84,6 +84,27 @@ def test_explore_starts_at_the_defaults_and_follows_its_controls(tmp_path: Path)
     assert repr(panel) == "Explorer(line, height, name)"
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_drawn_figure_is_what_savefig_writes(outside: bool):
+    def saved() -> np.ndarray:
+        file = io.BytesIO()
+        figure().savefig(file, format="png", bbox_inches="tight")
+        return np.asarray(Picture.open(file).convert("L"), float)
+
+    def figure() -> Figure:
+        shown = Figure(figsize=(4, 3)) if outside else line()
+        if outside:
+            shown.add_axes((0.1, 0.1, 0.8, 0.85)).set_ylabel("far\noutside\nof it")
+        return shown
+
+    drawn = Picture.open(io.BytesIO(chapter.png(figure()))).convert("L")
+    expected = saved()
+    assert np.abs(np.subtract(drawn.size, expected.shape[::-1])).max() <= 2
+    height, width = np.minimum(np.asarray(drawn).shape, expected.shape)
+    difference = np.asarray(drawn, float)[:height, :width] - expected[:height, :width]
+    assert np.abs(difference).mean() < (1e-9 if outside else 6)
+
+
 def test_a_small_picture_stands_beside_a_widget_that_may_not_run():
     rng = np.random.default_rng(0)
 
