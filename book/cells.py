@@ -11,6 +11,7 @@ from docutils import nodes
 from language import is_japanese
 from sphinx.application import Sphinx
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
 # Labels of axes, in brackets after a title
@@ -38,6 +39,9 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for cell in code:
         tags = cell["metadata"].setdefault("tags", [])
+        for data in shown_by(cell):
+            if VIEW in data:  # the page shows the widget, not the picture of it
+                data.pop("image/png", None)
         figures = [data for data in shown_by(cell) if "image/png" in data]
         if "solution" in tags:
             tags.remove("hide-cell")  # fold_solutions folds the words as well

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
 import io
+import json
+from pathlib import Path
 from typing import Any
 
+import cells
+import numpy as np
 import pytest
 from ipywidgets import FloatSlider, Image
 from matplotlib.figure import Figure
@@ -63,9 +68,9 @@ def line(height: float = 2.0, name: str = "a") -> Figure:
     return figure
 
 
-def test_explore_starts_at_the_defaults_and_follows_its_controls():
+def test_explore_starts_at_the_defaults_and_follows_its_controls(tmp_path: Path):
     panel = chapter.explore(line, height=(0.0, 5.0, 0.5), name=["a", "b"])
-    slider, menu, image = panel.children
+    slider, menu, _, image = panel.children
     assert isinstance(slider, FloatSlider)
     assert isinstance(image, Image)
     assert (slider.value, menu.value) == (2.0, "a")
@@ -73,15 +78,67 @@ def test_explore_starts_at_the_defaults_and_follows_its_controls():
     slider.value, menu.value = 4.5, "b"
     assert image.value == chapter.png(line(4.5, "b")) != chapter.png(line())
     assert Picture.open(io.BytesIO(image.value)).size > (100, 100)
+    assert panel.figure.axes[0].get_title(loc="left") == "b"
+    panel.save(tmp_path / "figure.png")
+    assert Picture.open(tmp_path / "figure.png").size > (100, 100)
     assert repr(panel) == "Explorer(line, height, name)"
 
 
-def test_an_error_while_drawing_is_not_lost():
-    def refuse(height: float = 1.0) -> Figure:
-        raise ValueError("no such height")
+def test_a_small_picture_stands_beside_a_widget_that_may_not_run():
+    rng = np.random.default_rng(0)
 
-    with pytest.raises(ValueError, match="no such height"):
-        chapter.explore(refuse, height=(0.0, 5.0))
+    def noise(side: int = 300) -> Figure:
+        figure, axes = chapter.subplots(size=(5, 5))
+        axes.imshow(rng.random((side, side, 3)))
+        return figure
+
+    for panel in (chapter.explore(line, height=[2.0]), chapter.explore(noise)):
+        data = panel._repr_mimebundle_()
+        assert data == panel._repr_mimebundle_()  # notebooks store it
+        assert "application/vnd.jupyter.widget-view+json" in data
+        raw = base64.b64decode(data["image/png"])
+        picture = Picture.open(io.BytesIO(raw)).convert("L")
+        assert len(raw) < 40_000
+        assert picture.width >= 300
+        note = picture.crop((10, picture.height - 25, 320, picture.height))
+        assert np.asarray(note).min() < 120
+
+
+def test_the_book_shows_a_widget_without_its_picture():
+    panel = chapter.explore(line, height=[2.0])
+    bundles = [panel._repr_mimebundle_(), {"image/png": "", "text/plain": "Figure: a"}]
+    cell = dict(cell_type="code", source=[], metadata={})
+    cell["outputs"] = [dict(data=bundle) for bundle in bundles]
+    source = [json.dumps(dict(cells=[cell]))]
+    cells.prepare(None, "notebooks/02_name", source)  # type: ignore
+    [shown] = json.loads(source[0])["cells"]
+    widget, figure = [set(output["data"]) for output in shown["outputs"]]
+    assert widget == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+    assert "image/png" in figure
+    caption = shown["metadata"]["mystnb"]["figure"]["caption"]
+    assert caption == "**Figure 2.1** a"
+
+
+def test_an_error_while_drawing_is_raised_and_shown_above_the_last_figure():
+    def below_one(height: float = 0.5) -> Figure:
+        if height > 1:
+            raise ValueError("no such\nheight: $2")
+        return line(height)
+
+    panel = chapter.explore(below_one, height=(0.0, 5.0, 0.1))
+    assert (panel.note.value, panel.note.layout.display) == ("", "none")
+    panel.controls["height"].value = 0.1 + 0.2
+    picture = panel.image.value
+    with pytest.raises(ValueError, match="no such"):
+        panel.controls["height"].value = 2.0
+    assert panel.note.value == "ValueError: no such height: $2 (below: height = 0.3)"
+    assert panel.note.layout.display is None
+    assert panel.image.value == picture
+    panel.controls["height"].value = 1.0
+    assert (panel.note.value, panel.note.layout.display) == ("", "none")
+    assert panel.image.value != picture
+    with pytest.raises(ValueError, match="no such"):
+        chapter.explore(below_one, height=[2.0])
 
 
 def test_fit_trains_and_writes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch):

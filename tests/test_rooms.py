@@ -28,7 +28,7 @@ ROOMS = (
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),
     # figures and files
-    *("plotting", "chapter", "files", "checkpoints", "runfiles", "runs"),
+    *("plotting", "stills", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),

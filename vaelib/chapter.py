@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import io
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from IPython.core.getipython import get_ipython
 from IPython.display import Markdown
-from ipywidgets import Image, VBox, interactive
+from ipywidgets import Image, Label, VBox, interactive
 from matplotlib.figure import Figure
 
 from vaelib.config import TrainConfig
@@ -24,6 +23,7 @@ from vaelib.images import ImageData
 from vaelib.model import VAE
 from vaelib.plotting import STYLE
 from vaelib.state import EpochEnd, start
+from vaelib.stills import Still, png
 from vaelib.training import updates
 
 
@@ -106,13 +106,14 @@ def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float
     return state.model.cpu(), rows
 
 
-class Explorer(VBox):
+class Explorer(Still, VBox):
     """Widget of one figure below its controls; it is redrawn when a control changes."""
 
     def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
-        self.draw = draw
+        self.draw, self.drawn, self.shown = draw, Figure(), ""
         layout = dict(align_self="flex-start", max_width="100%")  # not stretched
         self.image = Image(format="png", layout=layout)
+        self.note = Label(style=dict(text_color="var(--jp-error-color1, #b00020)"))
 
         parameters = inspect.signature(draw).parameters
         self.controls: dict[str, Any] = {
@@ -123,12 +124,34 @@ class Explorer(VBox):
             control.description = name
             control.observe(self.redraw, "value")
         self.redraw()
-        super().__init__([*self.controls.values(), self.image])
+        super().__init__([*self.controls.values(), self.note, self.image])
 
     def redraw(self, change: Any = None) -> None:
-        """Draw the figure for the current values of the controls."""
+        """Draw the figure for the current values of the controls.
+
+        If that fails, a line above the last figure says so, and the error is raised.
+        """
         values = {name: control.value for name, control in self.controls.items()}
-        self.image.value = png(self.draw(**values))
+        try:
+            figure = self.draw(**values)
+            self.image.value = png(figure)
+        except Exception as error:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            self.note.value = f"{message} (below: {self.shown})"
+            self.note.layout.display = None
+            raise
+        self.drawn = figure
+        self.shown = ", ".join(f"{name} = {text(values[name])}" for name in values)
+        self.note.value, self.note.layout.display = "", "none"
+
+    @property
+    def figure(self) -> Figure:
+        """The last figure that was drawn."""
+        return self.drawn
+
+    def picture(self) -> bytes:
+        """Return the last figure as the bytes of a PNG file."""
+        return self.image.value
 
     def __repr__(self) -> str:
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
@@ -153,8 +176,6 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
     return Explorer(draw, **controls)
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file, without pyplot."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight")
-    return file.getvalue()
+def text(value: Any) -> str:
+    """Return the value of a control as text, a float without rounding errors."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -34,7 +34,49 @@ def bench_widgets(folder: Path) -> list[Row]:
     with real.jupyterlab(folder) as lab, real.chromium() as browser:
         assert browser, NO_BROWSER
         page = browser.new_page()
-        return [*explorer_rows(page, lab, real), *playground_rows(page, lab, real)]
+        makers = figure_rows, explorer_rows, playground_rows
+        return [row for rows in makers for row in rows(page, lab, real)]
+
+
+FIGURE = """
+from vaelib.chapter import explore, subplots
+def move(slope=0.5):
+    figure, (left, right) = subplots(1, 2, size=(9, 3.3), width_ratios=(3, 2))
+    for axes in (left, right):
+        axes.plot([0, slope], label="line")
+        axes.set(title=f"slope {slope:.2f}", xlabel="x", ylabel="y")
+        axes.legend()
+    return figure
+explore(move, slope=(0.0, 1.0, 0.01)).add_class("vaelib")
+"""
+
+# JavaScript: the milliseconds from a key of the slider to the new figure.
+MOVE_FIGURE = """() => new Promise((resolve) => {
+  const began = performance.now();
+  const seen = new MutationObserver(() => {
+    seen.disconnect();
+    requestAnimationFrame(() => resolve(performance.now() - began));
+  });
+  const image = document.querySelector("img.widget-image, .widget-image img");
+  seen.observe(image, { attributes: true, attributeFilter: ["src"] });
+  const key = { key: "ArrowRight", bubbles: true };
+  document
+    .querySelector(".noUi-handle")
+    .dispatchEvent(new KeyboardEvent("keydown", key));
+})"""
+
+
+def figure_rows(page: Any, lab: Any, real: Any) -> list[Row]:
+    """Measure from a key of a slider to the figure that Python draws for it."""
+    real.run_new(page, lab, "figure", FIGURE)
+    page.locator(".noUi-handle").wait_for()
+    times = []
+    for _ in range(40):
+        times.append(page.evaluate(MOVE_FIGURE))
+        page.wait_for_timeout(100)
+    what = f"explore, key to figure, p95 of {len(times)} moves"
+    what += f" (median {median(times):.0f} ms)"
+    return [Row(what, f"{p95(times):.0f} ms", goal="at most 200 ms")]
 
 
 # Explorer: window.moves gets, for each move of a slider, the milliseconds to the new

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import nbformat
 import pytest
 import real
 from playwright.sync_api import Page, expect
 
 import notebooks
+from vaelib.chapter import explore, subplots
 
 pytestmark = pytest.mark.slow
 ITEMS = notebooks.inventory()["item"]
@@ -140,3 +142,21 @@ def test_reading_leaves_no_trace(page: Page, lab):
     expect(page.locator(".jp-toastContainer, .Toastify__toast")).to_have_count(0)
     save(page)
     assert [half.read_bytes() for half in halves] == before
+
+
+def test_an_untrusted_widget_is_a_picture(page: Page, lab, complaints: list[str]):
+    def line(slope: float = 1.0):
+        figure, axes = subplots(size=(3, 2))
+        axes.plot([0, slope])
+        return figure
+
+    data = explore(line, slope=[1.0])._repr_mimebundle_()
+    cell = nbformat.v4.new_code_cell("shown")
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=1)]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.write(notebook, lab.root / "notebooks" / "untrusted.ipynb")
+    page.goto(f"{lab.url}/lab/tree/notebooks/untrusted.ipynb?reset&token={lab.token}")
+    picture = page.locator(".jp-OutputArea-output img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") >= 340
+    assert complaints == []

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vaelib import ImageData, runs
 from vaelib.config import ConfigError
 from vaelib.losses import kl_per_latent
 from vaelib.model import VAE
+from vaelib.plotting import GAP, decoded
 from vaelib.widgets import LatentExplorer, Playground
 from vaelib.widgets.explorer import FIXED_POINT
 from vaelib.widgets.weights import pack
@@ -75,3 +78,35 @@ def test_invalid_arguments_are_refused_in_one_sentence(data: ImageData, tmp_path
         LatentExplorer(VAE(), bits=4)
     with pytest.raises(runs.RunError, match="run_meta"):
         LatentExplorer(tmp_path)
+
+
+def test_figure_shows_images_their_reconstructions_and_steps_from_z(data: ImageData):
+    model = VAE((1, 6, 6), (12,), 4)
+    explorer = LatentExplorer(model, data)
+
+    def tile(row: int, column: int) -> np.ndarray:
+        [image] = explorer.figure.axes[0].images
+        rows, columns = row * (6 + GAP), column * (6 + GAP)
+        return np.asarray(image.get_array())[rows : rows + 6, columns : columns + 6, 0]
+
+    mu, _ = model.encode(data.test[:9].flatten(1) / 255)
+    assert (tile(0, 8) == data.test[8, 0].numpy()).all()
+    assert (tile(1, 8) == decoded(model, mu)[8, 0].numpy()).all()
+    explorer.z = [1.0, 2.0, 3.0, -1.0]
+    for row in (2, 3, 4):
+        z = torch.tensor([explorer.z])
+        assert (tile(row, 4) == decoded(model, z)[0, 0].numpy()).all()
+        assert (tile(row, 0) != tile(row, 4)).any()
+
+
+def test_each_widget_has_a_picture_that_can_be_saved(
+    playground: Playground, tmp_path: Path
+):
+    bare = LatentExplorer(VAE((1, 6, 6), (12,), 2))
+    bundles = bare._repr_mimebundle_()[0], playground._repr_mimebundle_()
+    for bundle in bundles:
+        assert {"application/vnd.jupyter.widget-view+json", "image/png"} < set(bundle)
+    assert bare.figure.axes[0].get_title(loc="left") == "Steps from z"
+    for widget in (bare, playground):
+        widget.save(tmp_path / "shown.png")
+        assert Image.open(tmp_path / "shown.png").size > (100, 50)

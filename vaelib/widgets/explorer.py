@@ -8,23 +8,27 @@ from typing import Any
 
 import anywidget
 import torch
+from matplotlib.figure import Figure
 from traitlets import Dict, Float, List
 
 from vaelib import runs
 from vaelib.config import ConfigError
-from vaelib.data import ImageData
+from vaelib.data import ImageData, pixels
 from vaelib.evaluation import ACTIVE, posteriors
 from vaelib.losses import kl_per_latent
-from vaelib.model import VAE
+from vaelib.model import VAE, single
+from vaelib.plotting import decoded, name_of, sheet, styled, to_bytes, traversal
+from vaelib.stills import Still
 from vaelib.widgets import frontend
 from vaelib.widgets.weights import pack
 
 IMAGES, POINTS = 100, 1000  # test images to start from, and in the plane, at most
 MOST_BYTES = 2**22  # of these images, and of the means of these points
 FIXED_POINT = 1024  # means are sent as 16-bit integers, in units of 1/1024
+COLUMNS, MOVED = 9, 3  # of the figure: images in a row, and latents that are moved
 
 
-class LatentExplorer(anywidget.AnyWidget):
+class LatentExplorer(Still, anywidget.AnyWidget):
     r"""Widget that shows an image, its $q_\phi(z|x)$, a point z and the decoded image.
 
     Equations (9) and (11)-(12), computed in the browser: no kernel is needed.
@@ -84,6 +88,7 @@ class LatentExplorer(anywidget.AnyWidget):
                 "give the data it is made for."
             )
         network = pack(model, self.bits)
+        self.model = model
         with self.hold_sync():
             self.network = network
             if data is not None:
@@ -91,6 +96,33 @@ class LatentExplorer(anywidget.AnyWidget):
                 self.images = data.test
             if self.test:
                 self.codes = pack_codes(model, self.images)
+
+    @property
+    @styled
+    @torch.no_grad()
+    def figure(self) -> Figure:
+        """Figure of test images, what the model makes of them, and moves from z.
+
+        The latents with the largest KL are moved. If no z is set yet, it is the mean of
+        the first image, or 0.
+        """
+        model = single(self.model)
+        kl = torch.tensor(self.codes.get("kl", [0.0] * model.latent_dim))
+        z, images, rows = torch.zeros(model.latent_dim), [], []
+        if self.test:
+            x = self.images[torch.arange(COLUMNS) % len(self.images)]
+            mu, _ = model.encode(pixels(x.to(model.fc_mu.weight.device)))
+            z, images, rows = mu[0].cpu(), [to_bytes(x), decoded(model, mu)], ["x", "x̂"]
+        if len(self.z) == len(z):
+            z = torch.tensor(self.z)
+        latents = kl.argsort(descending=True, stable=True)[:MOVED]
+        moved = traversal(z, steps=COLUMNS, latents=latents).flatten(0, 1)
+        images.append(decoded(model, moved.to(model.fc_mu.weight.device)))
+        rows += [name_of(j) for j in latents.tolist()]
+        ends = {0: "-3", COLUMNS // 2: "z", COLUMNS - 1: "+3"}
+        title = "Test images, reconstructions, and steps from z"
+        title = title if self.test else "Steps from z"
+        return sheet(torch.cat(images), COLUMNS, title, rows, ends)[0]
 
     def __repr__(self) -> str:
         return f"LatentExplorer({self.network['decoder'][0]} latents)"

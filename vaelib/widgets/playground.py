@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 from ipywidgets import VBox
+from matplotlib.figure import Figure
 
 from vaelib.config import ConfigError, TrainConfig, invalid
 from vaelib.data import ImageData, load_dataset
 from vaelib.errors import error_message
+from vaelib.stills import Still
 from vaelib.widgets.explorer import POINTS, LatentExplorer
 from vaelib.widgets.panel import CONTROLS, Panel, choices, datasets_for
 from vaelib.widgets.session import Session
@@ -29,7 +31,7 @@ MAX_GHOSTS = 4  # curves of earlier models that stay in sight
 DEFAULT = TrainConfig(epochs=20, lr=2e-3, lr_schedule="none", group="playground")
 
 
-class Playground(VBox):
+class Playground(Still, VBox):
     """Widget that trains a VAE while the user watches and changes its settings.
 
     The controls are the data set, beta and its schedule, the loss, the number of
@@ -90,6 +92,11 @@ class Playground(VBox):
         c, step = self.session.config, self.session.state.step
         model = f"{self.dataset}, {c.loss}, {c.latent_dim} latents"
         return f"Playground({model}, beta {self.config.beta:g}, {step} updates)"
+
+    @property
+    def figure(self) -> Figure:
+        """Figure of the present model, that of its explorer."""
+        return self.explorer.figure
 
     # Commands: each returns at once and takes effect before the next update.
 
