@@ -141,6 +141,10 @@ def lab(args: argparse.Namespace) -> int:
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
     command = [jupyter, *lab_flags(args.flags)]
+    # Defaults of the course; the settings that users made in JupyterLab still win.
+    others = filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])
+    settings = str(Path(__file__).parent / "lab")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([settings, *others])
     if os.name == "posix":
         # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
         os.execv(jupyter, command)

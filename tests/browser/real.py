@@ -36,12 +36,7 @@ FLAGS = [
     "--disable-domain-reliability",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ]
-# Commands from outside, and no question whether to show the news of JupyterLab.
-FOR_TESTS = [
-    "--expose-app-in-browser",
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-]
+FOR_TESTS = ["--expose-app-in-browser"]  # commands from outside
 # JavaScript: the text of each box whose content is wider than it.
 TOO_WIDE = """(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)
     .map((box) => box.textContent.trim().slice(0, 80))"""

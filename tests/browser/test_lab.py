@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import real
 from playwright.sync_api import Page, expect
 
 import notebooks
@@ -75,3 +76,48 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     )
     expect(page.locator(".widget-readout").first).to_have_text("0.25")
     assert complaints == []
+
+
+CELLS = [
+    """import torch
+
+from vaelib import VAE, plotting
+from vaelib.chapter import explore
+from vaelib.widgets import LatentExplorer
+
+model = VAE(shape=(1, 8, 8), latent_dim=2, hidden_dims=(8,))
+LatentExplorer(model)""",
+    """def samples(n):
+    return plotting.samples(model.images(torch.randn(n, 2)))
+
+explore(samples, n=(4, 16, 4))""",
+]
+
+
+def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[str]):
+    """A reader saves a notebook, shuts its kernel down, and opens it the next day."""
+    real.run_new(page, lab, "mine", *CELLS)
+    figure = page.locator(".widget-image")
+    figure.wait_for(timeout=60_000)
+    real.command(page, "docmanager:save")
+    real.command(page, "kernelmenu:shutdown")
+    page.goto(f"{lab.url}/lab/tree/notebooks/mine.ipynb?reset&token={lab.token}")
+    explorer = page.locator(".vaelib.explorer")
+    explorer.wait_for(timeout=60_000)
+    figure.wait_for(timeout=60_000)
+    expect(page.get_by_text("model not found")).to_have_count(0)
+    out = explorer.locator("canvas.out")
+    before = out.evaluate("canvas => canvas.toDataURL()")
+    explorer.locator(".latent input").first.press("PageUp")
+    assert out.evaluate("canvas => canvas.toDataURL()") != before
+    assert complaints == []
+
+
+def test_the_course_brings_its_settings(page: Page, lab):
+    """No question about news comes, and each chapter is one entry of the list."""
+    visit(page, lab, "02_the_lower_bound")
+    page.wait_for_timeout(1000)
+    names = page.locator(".jp-DirListing-itemText").all_inner_texts()
+    assert "02_the_lower_bound.ipynb" in names
+    assert [name for name in names if name.endswith(".md")] == []
+    expect(page.locator(".jp-toastContainer, .Toastify__toast")).to_have_count(0)
