@@ -15,6 +15,17 @@ ITEMS = notebooks.inventory()["item"]
 expect.set_options(timeout=30_000)
 
 
+# JavaScript: the numbers of equations that touch their formula.
+TOUCHED = """(tags) => tags.filter((tag) => {
+    const number = tag.getBoundingClientRect();
+    return [...tag.parentElement.querySelectorAll(":scope > .base")].some((part) => {
+        const box = part.getBoundingClientRect();
+        const isBeside = box.top < number.bottom - 1 && box.bottom > number.top + 1;
+        return isBeside && box.right > number.left;
+    });
+}).map((tag) => tag.textContent)"""
+
+
 def visit(page: Page, lab, chapter: str) -> None:
     """Open a notebook and wait until its last section is drawn."""
     page.goto(f"{lab.url}/lab/tree/notebooks/{chapter}.ipynb?reset&token={lab.token}")
@@ -51,6 +62,11 @@ def test_notebook_is_rendered(page: Page, lab, complaints: list[str], chapter: s
         for link in page.locator(f"a[href$='#{target}']").all():
             assert link.inner_text() == f"({number})"
 
+    for width in (1440, 800) if numbered else ():
+        page.set_viewport_size({"width": width, "height": 24000})
+        page.wait_for_timeout(200)
+        assert page.locator(".katex-html .tag").evaluate_all(TOUCHED) == [], width
+
     missing = "pictures => pictures.filter(p => !p.naturalWidth).length"
     assert page.locator(".katex-error").count() == 0
     assert page.locator("img").evaluate_all(missing) == 0
@@ -78,46 +94,55 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     assert complaints == []
 
 
-CELLS = [
-    """import torch
-
-from vaelib import VAE, plotting
-from vaelib.chapter import explore
-from vaelib.widgets import LatentExplorer
-
-model = VAE(shape=(1, 8, 8), latent_dim=2, hidden_dims=(8,))
-LatentExplorer(model)""",
-    """def samples(n):
-    return plotting.samples(model.images(torch.randn(n, 2)))
-
-explore(samples, n=(4, 16, 4))""",
-]
+def box(page: Page, place: str) -> dict[str, float]:
+    """Return the place of the first such element in the page."""
+    found = page.locator(place).first.bounding_box()
+    assert found, place
+    return dict(found)
 
 
-def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[str]):
-    """A reader saves a notebook, shuts its kernel down, and opens it the next day."""
-    real.run_new(page, lab, "mine", *CELLS)
-    figure = page.locator(".widget-image")
-    figure.wait_for(timeout=60_000)
-    real.command(page, "docmanager:save")
-    real.command(page, "kernelmenu:shutdown")
-    page.goto(f"{lab.url}/lab/tree/notebooks/mine.ipynb?reset&token={lab.token}")
-    explorer = page.locator(".vaelib.explorer")
-    explorer.wait_for(timeout=60_000)
-    figure.wait_for(timeout=60_000)
-    expect(page.get_by_text("model not found")).to_have_count(0)
-    out = explorer.locator("canvas.out")
-    before = out.evaluate("canvas => canvas.toDataURL()")
-    explorer.locator(".latent input").first.press("PageUp")
-    assert out.evaluate("canvas => canvas.toDataURL()") != before
-    assert complaints == []
+def use_theme(page: Page, name: str) -> None:
+    """Change the colours of JupyterLab."""
+    real.command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
+    is_light = str(name == "Light").lower()
+    page.locator(f"body[data-jp-theme-light={is_light}]").wait_for()
 
 
 def test_the_course_brings_its_settings(page: Page, lab):
-    """No question about news comes, and each chapter is one entry of the list."""
+    """No question about news comes, and each chapter is one entry of the list.
+
+    An equation stands beside its code, whose colours are those of cells.
+    """
     visit(page, lab, "02_the_lower_bound")
     page.wait_for_timeout(1000)
     names = page.locator(".jp-DirListing-itemText").all_inner_texts()
     assert "02_the_lower_bound.ipynb" in names
     assert [name for name in names if name.endswith(".md")] == []
     expect(page.locator(".jp-toastContainer, .Toastify__toast")).to_have_count(0)
+
+    title, words = box(page, ".myst h1"), box(page, ".myst h1 ~ *, .myst p")
+    assert words["y"] > title["y"] + title["height"] + 5
+
+    listing = ".jp-RenderedMySTMarkdown .myst-code"
+    for width, is_beside in ((1440, True), (800, False)):
+        page.set_viewport_size({"width": width, "height": 24000})
+        page.wait_for_timeout(300)
+        equation = box(page, "#eq-kw-2")
+        cell = box(page, f".jp-CodeCell:has({listing})")
+        after = box(page, f".jp-CodeCell:has({listing}) + .jp-Cell")
+        assert (cell["x"] + 1 > equation["x"] + equation["width"]) == is_beside
+        assert (cell["y"] + 1 > equation["y"] + equation["height"]) != is_beside
+        assert after["y"] + 1 > cell["y"] + cell["height"]
+        assert after["x"] < equation["x"]
+
+    color = "element => getComputedStyle(element).color"
+    other = page.locator(".cm-line span", has_text=re.compile("^import$")).first
+    word = page.locator(f"{listing} .hljs-keyword").first
+    colors = set()
+    for name in ("Dark", "Light"):  # in the end as it was
+        use_theme(page, name)
+        colors.add(word.evaluate(color))
+        assert word.evaluate(color) == other.evaluate(color), name
+        text = page.locator(f"{listing} code").first.evaluate(color)
+        assert text != word.evaluate(color)
+    assert len(colors) == 2
