@@ -105,7 +105,7 @@ def use_theme(page: Page, name: str) -> None:
     """Change the colours of JupyterLab."""
     real.command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
     is_light = str(name == "Light").lower()
-    page.locator(f"body[data-jp-theme-light={is_light}]").wait_for()
+    page.locator(f"body[data-jp-theme-light={is_light}]").wait_for(state="attached")
 
 
 def test_the_course_brings_its_settings(page: Page, lab):
