@@ -141,10 +141,11 @@ def lab(args: argparse.Namespace) -> int:
     if jupyter is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
     command = [jupyter, *lab_flags(args.flags)]
-    # Defaults of the course; the settings that users made in JupyterLab still win.
-    others = filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])
-    settings = str(Path(__file__).parent / "lab")
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([settings, *others])
+    # Defaults of the course, and its style; settings made in JupyterLab still win.
+    course = str(Path(__file__).parent / "lab")
+    for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH"):
+        others = filter(None, [os.environ.get(name)])
+        os.environ[name] = os.pathsep.join([course, *others])
     if os.name == "posix":
         # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
         os.execv(jupyter, command)

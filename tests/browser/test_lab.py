@@ -18,6 +18,17 @@ ITEMS = notebooks.inventory()["item"]
 expect.set_options(timeout=30_000)
 
 
+# JavaScript: the numbers of equations that touch their formula.
+TOUCHED = """(tags) => tags.filter((tag) => {
+    const number = tag.getBoundingClientRect();
+    return [...tag.parentElement.querySelectorAll(":scope > .base")].some((part) => {
+        const box = part.getBoundingClientRect();
+        const isBeside = box.top < number.bottom - 1 && box.bottom > number.top + 1;
+        return isBeside && box.right > number.left;
+    });
+}).map((tag) => tag.textContent)"""
+
+
 def visit(page: Page, lab, chapter: str) -> None:
     """Open a notebook and wait until its last section is drawn."""
     page.goto(f"{lab.url}/lab/tree/notebooks/{chapter}.ipynb?reset&token={lab.token}")
@@ -53,6 +64,11 @@ def test_notebook_is_rendered(page: Page, lab, complaints: list[str], chapter: s
         assert without_brackets(tag.inner_text()) == number
         for link in page.locator(f"a[href$='#{target}']").all():
             assert link.inner_text() == f"({number})"
+
+    for width in (1440, 800) if numbered else ():
+        page.set_viewport_size({"width": width, "height": 24000})
+        page.wait_for_timeout(200)
+        assert page.locator(".katex-html .tag").evaluate_all(TOUCHED) == [], width
 
     missing = "pictures => pictures.filter(p => !p.naturalWidth).length"
     assert page.locator(".katex-error").count() == 0
@@ -160,3 +176,48 @@ def test_an_untrusted_widget_is_a_picture(page: Page, lab, complaints: list[str]
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") >= 340
     assert complaints == []
+
+
+def box(page: Page, place: str) -> dict[str, float]:
+    """Return the place of the first such element in the page."""
+    found = page.locator(place).first.bounding_box()
+    assert found, place
+    return dict(found)
+
+
+def use_theme(page: Page, name: str) -> None:
+    """Change the colours of JupyterLab."""
+    real.command(page, "apputils:change-theme", theme=f"JupyterLab {name}")
+    is_light = str(name == "Light").lower()
+    page.locator(f"body[data-jp-theme-light={is_light}]").wait_for(state="attached")
+
+
+def test_an_equation_stands_beside_its_code(page: Page, lab):
+    """The code has the colours of cells."""
+    visit(page, lab, "02_the_lower_bound")
+    title, words = box(page, ".myst h1"), box(page, ".myst h1 ~ *, .myst p")
+    assert words["y"] > title["y"] + title["height"] + 5
+
+    listing = ".jp-RenderedMySTMarkdown .myst-code"
+    for width, is_beside in ((1440, True), (800, False)):
+        page.set_viewport_size({"width": width, "height": 24000})
+        page.wait_for_timeout(300)
+        equation = box(page, "#eq-kw-2")
+        cell = box(page, f".jp-CodeCell:has({listing})")
+        after = box(page, f".jp-CodeCell:has({listing}) + .jp-Cell")
+        assert (cell["x"] + 1 > equation["x"] + equation["width"]) == is_beside
+        assert (cell["y"] + 1 > equation["y"] + equation["height"]) != is_beside
+        assert after["y"] + 1 > cell["y"] + cell["height"]
+        assert after["x"] < equation["x"]
+
+    color = "element => getComputedStyle(element).color"
+    other = page.locator(".cm-line span", has_text=re.compile("^import$")).first
+    word = page.locator(f"{listing} .hljs-keyword").first
+    colors = set()
+    for name in ("Dark", "Light"):  # in the end as it was
+        use_theme(page, name)
+        colors.add(word.evaluate(color))
+        assert word.evaluate(color) == other.evaluate(color), name
+        text = page.locator(f"{listing} code").first.evaluate(color)
+        assert text != word.evaluate(color)
+    assert len(colors) == 2
