@@ -284,6 +284,10 @@ def check_beta(page: Page) -> None:
     reached = update_count(page)
     wait_for_update(page, reached + 60)
     assert largest_kl(page) < 0.3
+    shares = page.locator(".latent .kl").evaluate_all(
+        "kls => kls.map((kl) => Number(kl.style.getPropertyValue('--share')))"
+    )
+    assert max(shares) < 0.6  # of a whole bar
     assert update_count(page) > reached
     assert page.locator("path.ghost").count() == 0
 
@@ -321,12 +325,28 @@ def check_menus(page: Page) -> None:
     page.wait_for_function(is_coloured, arg=sheet, timeout=30_000)
 
 
+def check_values(page: Page) -> None:
+    """Read values off the curves by mouse and by keyboard, and off a bar."""
+    chart, legend = page.locator(".chart").first, page.locator(".legend").first
+    last = legend.inner_text()
+    chart.hover(position={"x": 53, "y": 60})
+    expect(legend).to_contain_text(re.compile(r"^update 5, epoch 0\.0.*KL [\d.]+"))
+    press(chart, "ArrowLeft")()
+    expect(legend).not_to_contain_text("update 5,")
+    page.locator(".chart:has(.bar-kl)").hover(position={"x": 40, "y": 60})
+    expect(page.locator("h4 output")).to_have_text(re.compile(r"^z₁ \d\.\d\d$"))
+    assert legend.inner_text() != last
+    chart.blur()
+    assert legend.inner_text() == last
+
+
 def check_buttons(page: Page) -> None:
     """Pause, make one update, keep the model as a run, and reset."""
     status, count = page.locator(".status"), page.locator(".count")
     wait_for_update(page, 5)
     page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
+    check_values(page)
     reached = update_count(page)
     page.get_by_role("button", name="Step").click()
     expect(count).to_contain_text(f"update {reached + 1} of")

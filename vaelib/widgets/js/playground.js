@@ -45,7 +45,7 @@ export function playground({ model, el }) {
   const status = statusLine();
   const count = html("span", { className: "count" });
   const terms = termsChart();
-  const betas = lineChart("Beta of each update", "epochs", "β", 110);
+  const betas = lineChart("Beta of each update", "β", 110);
   const bars = klBars(250);
   const reconstructions = titledSheet("Test images and their reconstructions");
   const samples = titledSheet("Samples, from the same noise");
@@ -96,8 +96,9 @@ export function playground({ model, el }) {
     ];
     const lastPoints = lines.map(({ x }) => x[x.length - 1] ?? 0);
     const xEnd = Math.max(1, Math.ceil(step / steps), ...lastPoints);
-    terms.draw(lines, xEnd);
-    betas.draw([{ colour: "purple", x: curve.x, y: curve.beta }], xEnd);
+    terms.draw(lines, xEnd, steps);
+    const betaLine = { name: "β", colour: "purple", x: curve.x, y: curve.beta };
+    betas.draw([betaLine], xEnd, steps);
 
     const labels = ghosts.map(
       (ghost) => ghost.label + (ghost.unit === unit ? "" : " (KL only: other units)"),
