@@ -275,12 +275,12 @@ def check_train_button(page: Page) -> None:
 
 def check_beta(page: Page) -> None:
     """Increase beta during training: the KL must fall, and no new model is started."""
-    box = page.locator(".beta input").bounding_box()
+    box = page.get_by_label("Beta", exact=True).bounding_box()
     assert box
     wait_for_update(page, 80)
     assert largest_kl(page) > 0.6
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] / 2)
-    expect(page.locator(".beta output")).not_to_have_text("β = 1")
+    expect(page.get_by_label("β =")).not_to_have_value("1")
     reached = update_count(page)
     wait_for_update(page, reached + 60)
     assert largest_kl(page) < 0.3
@@ -331,8 +331,8 @@ def check_values(page: Page) -> None:
     last = legend.inner_text()
     chart.hover(position={"x": 53, "y": 60})
     expect(legend).to_contain_text(re.compile(r"^update 5, epoch 0\.0.*KL [\d.]+"))
-    press(chart, "ArrowLeft")()
-    expect(legend).not_to_contain_text("update 5,")
+    press(chart, "ArrowRight")()
+    expect(legend).to_contain_text("update 10,")
     page.locator(".chart:has(.bar-kl)").hover(position={"x": 40, "y": 60})
     expect(page.locator("h4 output")).to_have_text(re.compile(r"^z₁ \d\.\d\d$"))
     assert legend.inner_text() != last
@@ -343,7 +343,7 @@ def check_values(page: Page) -> None:
 def check_buttons(page: Page) -> None:
     """Pause, make one update, keep the model as a run, and reset."""
     status, count = page.locator(".status"), page.locator(".count")
-    wait_for_update(page, 5)
+    wait_for_update(page, 15)
     page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
     check_values(page)
@@ -365,8 +365,8 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
     expect(train).to_be_enabled()
     press(train, "Enter")()
     wait_for_update(page, 5)
-    press(page.locator(".beta input"), "ArrowRight")()
-    expect(page.locator(".beta output")).to_have_text("β = 1.12")
+    press(page.get_by_label("Beta", exact=True), "ArrowRight")()
+    expect(page.get_by_label("β =")).to_have_value("1.12")
     press(train, "Space")()
     expect(status).to_have_text("Paused")
 
@@ -385,8 +385,23 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
 
     assert names_in_tab_order(page) >= {
         *("Train", "Step", "Reset", "Keep"),
-        *("Data", "Loss", "Latents", "Schedule", "Seed", "Beta"),
+        *("Data", "Loss", "Latents", "Schedule", "Seed", "Beta", "β ="),
     }
+    for name, text, message in (
+        ("Seed", "3.5", "seed is '3.5': give a whole number."),
+        ("β =", "", "beta is '': give a number."),
+    ):
+        box = page.get_by_label(name)
+        before = box.input_value()
+        box.fill(text)
+        box.blur()
+        expect(status).to_have_text(message)
+        expect(box).to_have_value(before)
+    page.get_by_label("β =").fill("0")
+    page.keyboard.press("Enter")
+    expect(page.locator(".legend").nth(1)).to_contain_text("β 1")
+    press(page.get_by_role("button", name="Step"), "Enter")()
+    expect(count).to_contain_text("update 2 of")
     run_cell(page, 1)
     message = "beta is -1.0: give a number of at least 0 and at most 1e+06."
     expect(status).to_have_text(message)
@@ -401,7 +416,7 @@ def names_in_tab_order(page: Page) -> set[str]:
     }"""
     names = set()
     page.locator("button.main").focus()
-    for _ in range(12):
+    for _ in range(13):
         names.add(page.locator(":focus").evaluate(name))
         page.keyboard.press("Tab")
     return names

@@ -103,6 +103,17 @@ def test_changes_of_beta_are_recorded_and_can_be_repeated(
     assert betas == 5 * [1.0] + 13 * [8.0] + 7 * [0.25]
 
 
+def test_numbers_may_be_text_as_a_page_sends_them(playground: Playground):
+    playground.step()
+    playground.steer(beta="0")
+    playground.wait()
+    assert playground.session.config.beta_changes == "1:0.0"
+    playground.steer(seed=str(2**63 - 1))
+    playground.wait()
+    assert playground.session.config.seed == 2**63 - 1
+    assert playground.panel.settings["seed"] == str(2**63 - 1)
+
+
 def test_beta_before_the_first_update_is_not_a_change(playground: Playground):
     playground.steer(beta=3.0)
     playground.wait()
@@ -225,6 +236,21 @@ def test_no_thread_is_left_behind(config: TrainConfig, data: ImageData):
             "beta is -1.0: give a number of at least 0 and at most 1e+06.",
         ),
         (
+            dict(beta="-1"),
+            "beta is -1.0: give a number of at least 0 and at most 1e+06.",
+        ),
+        (dict(beta=""), "beta is '': give a number."),
+        (dict(seed=""), "seed is '': give a whole number."),
+        (dict(seed="3.5"), "seed is '3.5': give a whole number."),
+        (
+            dict(seed="-1"),
+            "seed is -1: give a number of at least 0 and at most 9.22337e+18.",
+        ),
+        (
+            dict(seed=str(2**63)),
+            f"seed is {2**63}: give a number of at least 0 and at most 9.22337e+18.",
+        ),
+        (
             dict(epochs=3),
             "epochs has no control: give dataset, beta, beta_schedule, loss, "
             "latent_dim, seed.",
@@ -237,11 +263,13 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     playground.steer(latent_dim=2)
     playground.wait()
     before = playground.session
+    playground.train(3)
     playground.steer(**settings)
     with pytest.raises(ConfigError, match=re.escape(message)):
         playground.wait()
     assert playground.panel.frame["message"] == message
     assert playground.session is before
+    assert before.state.step == 3  # training went on
     playground.step()
     playground.wait()
     assert playground.panel.frame["message"] == ""

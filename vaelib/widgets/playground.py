@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from ipywidgets import VBox
 
-from vaelib.config import ConfigError, TrainConfig, invalid
+from vaelib.config import ConfigError, TrainConfig, invalid, parse
 from vaelib.data import ImageData, load_dataset
 from vaelib.errors import error_message
 from vaelib.widgets.explorer import POINTS, LatentExplorer
@@ -173,8 +173,13 @@ class Playground(VBox):
         return self.updates_left > 0
 
     def fail(self, error: Exception) -> None:
-        """Stop training and show the error on the page; `wait` raises it."""
-        self.error, self.updates_left, self.message = error, 0, error_message(error)
+        """Show the error on the page, and stop training; `wait` raises the error.
+
+        A setting that is refused changes nothing: then training goes on.
+        """
+        self.error, self.message = error, error_message(error)
+        if not isinstance(error, ConfigError):
+            self.updates_left = 0
         with suppress(Exception):
             self.refresh()
 
@@ -187,7 +192,7 @@ class Playground(VBox):
         self.started = time.monotonic(), self.session.state.step
 
     def apply_settings(self, settings: dict[str, Any]) -> None:
-        """Use new settings; if one of them is not valid, use none.
+        """Use new settings, also as text; if one of them is not valid, use none.
 
         Raises ConfigError or DataError.
         """
@@ -199,6 +204,9 @@ class Playground(VBox):
             raise ConfigError(
                 f"{unknown.pop()} has no control: give dataset, {', '.join(CONTROLS)}."
             )
+        for setting, value in settings.items():
+            if isinstance(value, str):
+                settings[setting] = parse(setting, value)
         config = replace(self.config, **self.datasets[name], **settings)
         self.load(name, config)
 
@@ -250,7 +258,8 @@ class Playground(VBox):
         session, now, running = self.session, time.monotonic(), self.updates_left > 0
         kl = session.mean_kl()
         settings = {name: getattr(self.config, name) for name in CONTROLS}
-        shown = dict(dataset=self.dataset, plan=session.plan)
+        seed = str(self.config.seed)  # a page would round a large number
+        shown = dict(dataset=self.dataset, plan=session.plan, seed=seed)
         progress = dict(running=running, rate=self.rate(now), message=self.message)
         with self.panel.hold_sync():
             self.panel.settings = settings | shown

@@ -21,7 +21,7 @@ import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
  */
 
 const POINTS = 300; // per line: more cannot be told apart
-const KEY_STEPS = 50; // of an arrow key, from one end of the chart to the other
+const KEY_STEPS = 50; // of an arrow key, from one end of a line to the other
 const [CHART_LEFT, CHART_TOP, CHART_RIGHT, CHART_BOTTOM] = [52, 8, 8, 36];
 
 /**
@@ -172,9 +172,13 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
   plot.onpointerleave = plot.onblur = () => read(Infinity);
   plot.onkeydown = (event) => {
     const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!direction) return;
+    const [x = []] = lines.filter((line) => line.name).map((line) => line.x);
+    if (!direction || !x.length) return;
     event.preventDefault();
-    read(clamp(Math.min(readAt, xMax) + (direction * xMax) / KEY_STEPS, 0, xMax));
+    const step = direction * Math.ceil(x.length / KEY_STEPS);
+    const end = x.length - 1;
+    const index = readAt < Infinity ? nearest(x, readAt) : end;
+    read(x[clamp(index + step, 0, end)]);
   };
 
   new ResizeObserver(redraw).observe(plot);

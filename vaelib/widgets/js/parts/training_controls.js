@@ -18,10 +18,13 @@ const HOLD = 500; // milliseconds in which a control ignores older settings from
  */
 export function trainingControls(choices, { onTrain, onButton, onChange }) {
   let lastChange = 0; // when the user last changed a control
+  /** @type {any} */
+  let latest = {}; // settings that training uses
   /** @param {Record<string, unknown>} settings */
   function change(settings) {
     lastChange = Date.now();
     onChange(settings);
+    setTimeout(showLatest, HOLD + 1); // the true value again if Python refuses this one
   }
 
   const trainButton = button("Train", onTrain, { className: "main" });
@@ -51,10 +54,16 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     latent_dim: settingMenu("Latents", "latent_dim"),
     beta_schedule: settingMenu("Schedule", "beta_schedule"),
   };
-  const seed = html("input", { type: "number", min: 0 });
-  seed.onchange = () =>
-    change({ seed: Math.max(0, Math.round(seed.valueAsNumber) || 0) });
-  const beta = betaSlider((value) => change({ beta: value }));
+  // Python reads the text of a number, and says what is allowed if it is not.
+  /** @param {"seed" | "beta"} name @param {string | number} step of the arrow keys */
+  function numberBox(name, step) {
+    const box = html("input", { type: "number", min: 0, step, onblur: showLatest });
+    box.onchange = () => change({ [name]: box.value });
+    return box;
+  }
+  const seed = numberBox("seed", 1);
+  const betaBox = numberBox("beta", "any");
+  const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
   const roots = Object.values(menus).map((item) => item.root);
@@ -69,11 +78,16 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
 
   /** Show the settings that training uses. @param {any} settings */
   function showSettings(settings) {
+    latest = settings;
+    showLatest();
+  }
+
+  function showLatest() {
     if (Date.now() - lastChange < HOLD) return;
     for (const [name, { select }] of Object.entries(menus))
-      select.value = String(settings[name]);
-    if (document.activeElement !== seed) seed.value = settings.seed;
-    beta.set(settings.beta);
+      select.value = String(latest[name]);
+    if (document.activeElement !== seed) seed.value = latest.seed;
+    beta.set(latest.beta);
   }
 
   /** @param {boolean} isRunning */
@@ -84,32 +98,32 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   return { root, showSettings, showRunning, showSchedule: schedule.draw };
 }
 
-/** A slider of the logarithm of beta. @param {(beta: number) => void} onChange */
-function betaSlider(onChange) {
+/**
+ * A slider of the logarithm of beta, and a box for any number, also 0.
+ * @param {HTMLInputElement} box
+ * @param {(beta: number) => void} onSlide
+ */
+function betaSlider(box, onSlide) {
   const range = { type: "range", min: -DECADES, max: DECADES, step: 0.05 };
   const slider = html("input", { ...range, "aria-label": "Beta" });
-  const value = html("output");
   const ends = [10 ** -DECADES, 10 ** DECADES].map((end) =>
     html("span", {}, String(end)),
   );
-  const root = div("beta", ends[0], slider, ends[1], value);
+  const root = div("beta", ends[0], slider, ends[1], field("β =", box));
 
-  /** @param {number} beta */
-  function showValue(beta) {
-    value.textContent = `β = ${beta}`;
-    slider.setAttribute("aria-valuetext", String(beta));
-  }
   slider.oninput = () => {
     const beta = Number((10 ** slider.valueAsNumber).toPrecision(3));
-    showValue(beta);
-    onChange(beta);
+    box.value = String(beta);
+    slider.setAttribute("aria-valuetext", box.value);
+    onSlide(beta);
   };
   return {
     root,
     /** @param {number} beta */
     set(beta) {
       slider.valueAsNumber = beta > 0 ? Math.log10(beta) : -DECADES;
-      showValue(beta);
+      slider.setAttribute("aria-valuetext", String(beta));
+      if (document.activeElement !== box) box.value = String(beta);
     },
   };
 }
