@@ -478,7 +478,10 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     wait_for_update(page, 5)
     kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     page.evaluate(f"{kernel}.restart()")
-    page.wait_for_timeout(2000)
+    expect(status).to_have_text(re.compile(r"Stopped at update \d+"), timeout=15_000)
+    expect(page.locator(".count")).not_to_contain_text("second")
+    expect(train).to_be_disabled()
+    expect(page.locator(".alone")).to_be_visible()
     run_cell(page, 0)
     expect(status).to_have_text("Ready", timeout=60_000)
     expect(train).to_be_enabled()

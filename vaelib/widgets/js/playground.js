@@ -18,7 +18,9 @@ import { trainingControls } from "./parts/training_controls.js";
 /** @typedef {import("./parts/curve.js").Line} Line */
 /** @typedef {{ label: string, unit: string, curve: DataView }} Ghost */
 
-const KERNEL_TIMEOUT = 2500; // milliseconds until a kernel counts as missing
+// A kernel is asked each second whether it is there: a message can be lost. After three
+// questions without an answer it counts as missing.
+const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. " +
@@ -66,10 +68,12 @@ export function playground({ model, el }) {
 
   function showStatus() {
     const { running, over, message, step, steps, epochs, rate } = model.get("frame");
-    status.show(message || phaseOf(running, over, step), Boolean(message));
-    controls.showRunning(running);
+    const isCut = running && !notice.hidden; // the kernel ended during training
+    const phase = isCut ? `Stopped at update ${step}` : phaseOf(running, over, step);
+    status.show(message || phase, Boolean(message));
+    controls.showRunning(running && !isCut);
     Object.assign(progress, { max: steps * epochs, value: step });
-    const speed = rate ? `, ${rate} images a second` : "";
+    const speed = rate && !isCut ? `, ${rate} images a second` : "";
     count.textContent = `update ${step} of ${steps * epochs}${speed}`;
   }
 
@@ -134,23 +138,44 @@ export function playground({ model, el }) {
   });
   const drawKept = () => kept.draw(model.get("kept"));
 
+  let questions = 0;
+  let timer = 0;
+  /** Look for a kernel. Until it answers, the controls have no effect. */
+  function ask() {
+    controls.root.disabled = true;
+    questions++;
+    if (questions === PATIENCE) {
+      notice.hidden = false;
+      draw();
+    }
+    if (questions < MOST_QUESTIONS) timer = window.setTimeout(ask, QUESTION_PERIOD);
+    send("hello");
+  }
+  function stopAsking() {
+    clearTimeout(timer);
+    questions = 0;
+  }
+
   const events = subscriptions(model);
   events.on("change:frame", draw);
   events.on("change:ghosts", draw);
   events.on("change:kept", drawKept);
   events.on("msg:custom", (content) => {
     if (!content.here) return; // the answer to "hello": there is a kernel
+    stopAsking();
     controls.root.disabled = false;
     notice.hidden = true;
+    draw();
   });
-  const timeout = setTimeout(() => {
-    notice.hidden = !controls.root.disabled;
-  }, KERNEL_TIMEOUT);
-  send("hello");
+  events.on("comm_live_update", () => {
+    stopAsking(); // the connection to the kernel has changed
+    ask();
+  });
   draw();
   drawKept();
+  ask();
   return () => {
-    clearTimeout(timeout);
+    stopAsking();
     events.stop();
   };
 }
