@@ -149,6 +149,35 @@ def test_other_settings_start_a_new_model_and_keep_the_curve(
     assert network["shape"] == list(new.data.shape)
 
 
+def test_a_replaced_model_comes_back_as_it_was(playground: Playground):
+    train(playground, 10)
+    playground.steer(beta=2.0)
+    train(playground, 5)
+    old, settings = playground.session, playground.panel.settings
+    images = playground.panel.pictures
+    assert playground.panel.frame["former"] == ""
+    playground.steer(latent_dim=2)
+    playground.steer(dataset="sprites, RGB", seed=7)  # the one between is not trained
+    train(playground)
+    assert playground.panel.frame["former"] == f"{old.label}, 15 updates"
+    new = playground.session
+    for _ in range(2):  # there, and back, and there
+        playground.undo()
+        playground.wait()
+        assert playground.session is old
+        assert playground.panel.settings == settings
+        assert playground.panel.pictures == images
+        assert playground.explorer.network == pack(old.state.model)
+        assert [ghost["label"] for ghost in playground.panel.ghosts] == [new.label]
+        playground.undo()
+        playground.wait()
+        assert playground.session is new
+    playground.undo()
+    train(playground, 3)
+    assert old.state.step == 18
+    assert old.config.beta_changes == "10:2.0"
+
+
 def test_training_can_be_resumed_from_a_kept_run(
     playground: Playground, data: ImageData, tmp_path: Path
 ):

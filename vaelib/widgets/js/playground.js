@@ -67,11 +67,12 @@ export function playground({ model, el }) {
   el.append(root);
 
   function showStatus() {
-    const { running, over, message, step, steps, epochs, rate } = model.get("frame");
+    const { running, over, message, step, steps, epochs, rate, former } =
+      model.get("frame");
     const isCut = running && !notice.hidden; // the kernel ended during training
     const phase = isCut ? `Stopped at update ${step}` : phaseOf(running, over, step);
     status.show(message || phase, Boolean(message));
-    controls.showRunning(running && !isCut);
+    controls.showButtons(running && !isCut, former);
     Object.assign(progress, { max: steps * epochs, value: step });
     const speed = rate && !isCut ? `, ${rate} images a second` : "";
     count.textContent = `update ${step} of ${steps * epochs}${speed}`;

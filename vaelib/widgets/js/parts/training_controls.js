@@ -8,7 +8,7 @@ const HOLD = 500; // milliseconds in which a control ignores older settings from
 /**
  * @typedef {object} TrainingActions
  * @property {() => void} onTrain
- * @property {(name: "step" | "reset" | "keep") => void} onButton
+ * @property {(name: "step" | "reset" | "undo" | "keep") => void} onButton
  * @property {(settings: Record<string, unknown>) => void} onChange
  */
 
@@ -31,12 +31,15 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   const hints = {
     step: "One update",
     reset: "A new model; this curve stays in sight",
+    noUndo: "No model has been replaced yet",
     keep: "Write this model as a run",
   };
+  const undo = button("Undo", () => onButton("undo"));
   const buttons = [
     trainButton,
     button("Step", () => onButton("step"), { title: hints.step }),
     button("Reset", () => onButton("reset"), { title: hints.reset }),
+    undo,
     button("Keep", () => onButton("keep"), { title: hints.keep }),
   ];
 
@@ -90,12 +93,14 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     beta.set(latest.beta);
   }
 
-  /** @param {boolean} isRunning */
-  function showRunning(isRunning) {
+  /** @param {boolean} isRunning @param {string} [former] what Undo brings back */
+  function showButtons(isRunning, former) {
     trainButton.textContent = isRunning ? "Pause" : "Train";
+    undo.disabled = !former;
+    undo.title = former ? `Back to the model before: ${former}` : hints.noUndo;
   }
 
-  return { root, showSettings, showRunning, showSchedule: schedule.draw };
+  return { root, showSettings, showButtons, showSchedule: schedule.draw };
 }
 
 /**
