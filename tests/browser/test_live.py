@@ -310,6 +310,14 @@ def check_menus(page: Page) -> None:
             timeout=30_000,
         )
         expect(page.locator(".status")).to_have_text("Training")
+        numbers = page.locator(".chart").first.locator(
+            ".edge", has_text=re.compile(r"^\d$")
+        )
+        caption = page.locator(".charts .caption")
+        expect(numbers.last).to_be_visible()
+        expect(caption).to_contain_text(f"{numbers.last.text_content()} mnist, ")
+        if label == "Schedule":
+            expect(page.locator(".present")).to_have_text(re.compile(r"^β now 0"))
         if label == "Latents":
             expect(page.locator(".bar-kl")).to_have_count(2)
             expect(page.locator(".latent input")).to_have_count(2)

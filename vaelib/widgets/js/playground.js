@@ -80,9 +80,9 @@ export function playground({ model, el }) {
 
   function showSettings() {
     const settings = model.get("settings");
-    const { step, steps, epochs } = model.get("frame");
+    const { step, steps, epochs, beta } = model.get("frame");
     controls.showSettings(settings);
-    controls.showSchedule(settings.plan, step / (steps * epochs), epochs);
+    controls.showSchedule(settings.plan, step / (steps * epochs), epochs, beta);
   }
 
   function showCurves() {
@@ -95,7 +95,9 @@ export function playground({ model, el }) {
     );
     const epochs = ends.map((/** @type {number} */ end) => end / steps);
     const lines = [
-      ...ghosts.flatMap((ghost) => ghostLines(ghost, steps, ghost.unit === unit)),
+      ...ghosts.flatMap((ghost, i) =>
+        ghostLines(ghost, steps, ghost.unit === unit, i + 1),
+      ),
       ...termLines(curve, term),
       ...testPoints(epochs, recon, kl),
     ];
@@ -106,7 +108,8 @@ export function playground({ model, el }) {
     betas.draw([betaLine], xEnd, steps);
 
     const labels = ghosts.map(
-      (ghost) => ghost.label + (ghost.unit === unit ? "" : " (KL only: other units)"),
+      ({ label, unit: other }, i) =>
+        `${i + 1} ${label}${other === unit ? "" : " (KL only: other units)"}`,
     );
     terms.caption.textContent = labels.length ? `Pale: ${labels.join("; ")}` : "";
   }
@@ -198,16 +201,20 @@ function phaseOf(isRunning, isOver, step) {
  * @param {Ghost} ghost
  * @param {number} stepsPerEpoch
  * @param {boolean} isComparable
+ * @param {number} endMark its number, at the end of the highest line
  * @returns {Line[]}
  */
-function ghostLines(ghost, stepsPerEpoch, isComparable) {
+function ghostLines(ghost, stepsPerEpoch, isComparable, endMark) {
   const { x, total, recon, kl } = curveOf(ghost.curve, stepsPerEpoch);
   /** @type {Line[]} */
   const losses = [
     { colour: "blue", x, y: total, ghost: true },
     { colour: "orange", x, y: recon, ghost: true },
   ];
-  return [...(isComparable ? losses : []), { colour: "green", x, y: kl, ghost: true }];
+  /** @type {Line} */
+  const klLine = { colour: "green", x, y: kl, ghost: true };
+  const [highest, ...others] = isComparable ? [...losses, klLine] : [klLine];
+  return [{ ...highest, endMark }, ...others];
 }
 
 export default { render: playground };

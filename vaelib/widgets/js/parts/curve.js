@@ -17,6 +17,7 @@ import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
  * @property {ArrayLike<number>} x
  * @property {ArrayLike<number>} y
  * @property {boolean} [ghost] thin and pale: the curve of an earlier model
+ * @property {number} [endMark] number at its end
  * @property {boolean} [dots] points that are not joined
  */
 
@@ -95,6 +96,7 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
       ...axisNames(width),
       ...(readAt < Infinity ? [svg("line", { class: "now", ...marker })] : []),
       ...lines.map((line) => linePath(line, across, down)),
+      ...lines.flatMap((line) => endMarks(line, across, down)),
       ...edgeNotes(series, yMin, yMax, width),
     );
     showLegend();
@@ -200,4 +202,18 @@ function linePath({ name = "", colour, x, y, ghost, dots }, across, down) {
   }
   const kind = ghost ? "ghost" : dots ? "dots" : "line";
   return svg("path", { d, class: `${kind} ${colour}`, "data-name": name });
+}
+
+/**
+ * Create the number at the end of a line. Where lines end at one point, the numbers
+ * stand side by side.
+ * @param {Line} line
+ * @param {(x: number) => number} across
+ * @param {(y: number) => number} down
+ */
+function endMarks({ x, y, endMark }, across, down) {
+  if (!endMark || !x.length) return [];
+  const end = x.length - 1;
+  const place = { x: across(x[end]) + 9 * endMark - 5, y: down(y[end]) + 4 };
+  return [svg("text", { ...place, class: "edge" }, String(endMark))];
 }

@@ -1,5 +1,6 @@
 /** Controls of the playground: buttons, menus, the schedule, the seed and beta. */
 
+import { formatNumber } from "../engine/numbers.js";
 import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
 
 const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
@@ -69,13 +70,14 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
-  const roots = Object.values(menus).map((item) => item.root);
+  const roots = [menus.dataset, menus.loss, menus.latent_dim].map(({ root }) => root);
+  const plan = div("field", menus.beta_schedule.root, schedule.root);
   const root = html(
     "fieldset",
     { disabled: true },
     html("legend", {}, "Controls"),
     div("bar", ...buttons),
-    div("bar", ...roots, schedule.root, field("Seed", seed)),
+    div("bar", ...roots, plan, field("Seed", seed)),
     beta.root,
   );
 
@@ -133,26 +135,30 @@ function betaSlider(box, onSlide) {
   };
 }
 
-/** A small plot of beta over the whole run, with a line at the current update. */
+/** The present beta, and a small plot of it over the whole run, with a line there. */
 function schedulePlot() {
   const line = svg("polyline", { class: "line purple" });
   const now = svg("line", { class: "now", y1: 0, y2: 24 });
   const scale = { viewBox: "-1 -1 102 26", preserveAspectRatio: "none" };
-  const root = svg("svg", { ...scale, class: "plan", role: "img" }, line, now);
+  const plot = svg("svg", { ...scale, class: "plan", role: "img" }, line, now);
+  const present = html("span", { className: "present" });
+  const root = div("field", present, plot);
 
   /**
    * @param {number[]} betas 101 values at equal distances
    * @param {number} progress share of all updates that are done
    * @param {number} epochs
+   * @param {number} beta of the next update
    */
-  function draw(betas, progress, epochs) {
+  function draw(betas, progress, epochs, beta) {
+    present.textContent = `β now ${formatNumber(beta)}`;
     const high = Math.max(...betas) || 1;
     const points = betas.map((beta, i) => `${i} ${24 * (1 - beta / high)}`);
     line.setAttribute("points", points.join(" "));
     setAttributes(now, { x1: 100 * progress, x2: 100 * progress });
     const [first, last] = [betas[0], betas[betas.length - 1]];
     const label = `Beta over ${epochs} epochs: from ${first} to ${last}`;
-    root.setAttribute("aria-label", label);
+    plot.setAttribute("aria-label", label);
   }
   return { root, draw };
 }
