@@ -359,6 +359,8 @@ def check_buttons(page: Page) -> None:
     page.get_by_role("button", name="Keep").click()
     run = page.locator(".kept td").first
     expect(run).to_have_text("reports/playground/run-001", timeout=60_000)
+    command = page.locator(".kept code")
+    expect(command).to_contain_text("--resume /")
     page.get_by_role("button", name="Reset").click()
     expect(count).to_contain_text("update 0 of")
     expect(status).to_have_text("Ready")
@@ -407,7 +409,7 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
         expect(status).to_have_text(message)
         expect(box).to_have_value(before)
     page.get_by_label("β =").fill("0")
-    page.keyboard.press("Enter")
+    page.get_by_label("β =").blur()
     slider = page.get_by_label("Beta", exact=True)
     expect(slider).to_have_attribute("aria-valuetext", "0")
     press(page.get_by_role("button", name="Step"), "Enter")()
@@ -465,7 +467,7 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     expect(second.locator("figure.x .caption")).to_contain_text("test image 1")
     wait_for_update(second, update_count(second) + 60)
     expect(status).to_have_text("Training")
-    second.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
     page.wait_for_timeout(600)  # Python receives z when it has come to rest
     assert latents(second, ".q") == latents(second, "output")

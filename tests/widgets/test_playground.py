@@ -14,6 +14,7 @@ import torch
 
 from vaelib import ImageData, State, TrainConfig, runs, start, training, updates
 from vaelib.config import ConfigError
+from vaelib.data import DataError
 from vaelib.widgets import Playground
 from vaelib.widgets.session import UPDATES_PER_POINT
 from vaelib.widgets.weights import pack
@@ -187,6 +188,8 @@ def test_training_can_be_resumed_from_a_kept_run(
     playground.wait()
     [kept] = playground.panel.kept
     run = runs.open_run(kept["path"])
+    resume = f"vaelib.cli train --resume {run.path.resolve().as_posix()}"
+    assert kept["command"].endswith(resume)
     model, config = runs.load(run.path)
     assert Path(kept["path"]) == tmp_path / "kept" / "run-001"
     assert config == run.config == playground.session.config
@@ -302,6 +305,11 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     playground.step()
     playground.wait()
     assert playground.panel.frame["message"] == ""
+
+
+def test_data_of_another_type_are_refused_in_one_sentence(data: ImageData):
+    with pytest.raises(DataError, match=r"^data is of type Tensor: give ImageData\("):
+        Playground(data=data.train)  # pyright: ignore
 
 
 def test_a_loss_that_is_not_finite_is_shown_until_a_reset(

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from ipywidgets import VBox
 
 from vaelib.config import ConfigError, TrainConfig, invalid
-from vaelib.data import ImageData, load_dataset
+from vaelib.data import DataError, ImageData, load_dataset
 from vaelib.errors import error_message
 from vaelib.widgets.explorer import POINTS, LatentExplorer
 from vaelib.widgets.panel import Panel, choices, datasets_for, parsed, values
@@ -63,14 +63,19 @@ class Playground(VBox):
     def __init__(
         self, config: TrainConfig = DEFAULT, data: ImageData | None = None
     ) -> None:
+        self.worker = Worker(self)
         self.pause_others()  # also the one of this cell, if the cell is run again
-        if data:
+        if data is not None:
+            if not isinstance(data, ImageData):
+                raise DataError(
+                    f"data is of type {type(data).__name__}: give "
+                    "ImageData(train, test), two tensors of bytes (N, C, H, W)."
+                )
             config = replace(config, dataset="tensors", channels=1, image_size=28)
         self.config = config
         self.datasets, self.dataset = datasets_for(config)
-        self.loaded = {self.dataset: data} if data else {}
+        self.loaded = {} if data is None else {self.dataset: data}
 
-        self.worker = Worker(self)
         self.updates_left = 0.0
         self.refresh_due = self.weights_due = 0.0  # times of time.monotonic()
         self.started = time.monotonic(), 0  # time and step, for images per second

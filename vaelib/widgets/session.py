@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -125,7 +127,8 @@ class Session:
     def keep(self) -> dict[str, Any]:
         """Write the model as a run, from which training can be resumed.
 
-        Return its folder and the present terms on the test images. Within an epoch, the
+        Return its folder, the command that resumes it from any folder, and the present
+        terms on the test images. Within an epoch, the
         checkpoint has the number of that epoch, and the log ends with the one before.
         Raises RunError or OSError if the run cannot be written.
         """
@@ -137,7 +140,10 @@ class Session:
         run.rows = [past.row for past in self.ends]
         with run.lock():
             run.write(end, self.state, self.data)
+        folder = run.path.resolve().as_posix()
+        resume = [sys.executable, "-m", "vaelib.cli", "train", "--resume", folder]
         about = dict(path=run.path.as_posix(), label=self.label, step=end.step)
+        about["command"] = shlex.join(resume)
         return about | dict(recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl)
 
     def evaluate(self) -> EpochEnd:

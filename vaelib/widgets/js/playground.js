@@ -160,16 +160,20 @@ export function playground({ model, el }) {
     questions = 0;
   }
 
-  const events = subscriptions(model);
-  events.on("change:frame", draw);
-  events.on("change:ghosts", draw);
-  events.on("change:kept", drawKept);
-  events.on("msg:custom", (content) => {
-    if (!content.here) return; // the answer to "hello": there is a kernel
+  /** Let the user control the training: there is a kernel. */
+  function answered() {
     stopAsking();
     controls.root.disabled = false;
     notice.hidden = true;
     draw();
+  }
+
+  const events = subscriptions(model);
+  events.on("change:frame", answered);
+  events.on("change:ghosts", draw);
+  events.on("change:kept", drawKept);
+  events.on("msg:custom", (content) => {
+    if (content.here) answered(); // to "hello"
   });
   events.on("comm_live_update", () => {
     stopAsking(); // the connection to the kernel has changed
