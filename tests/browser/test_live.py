@@ -467,9 +467,13 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     expect(second.locator("figure.x .caption")).to_contain_text("test image 1")
     wait_for_update(second, update_count(second) + 60)
     expect(status).to_have_text("Training")
+    page.bring_to_front()  # Chromium draws no tab that is hidden
     page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
     page.wait_for_timeout(600)  # Python receives z when it has come to rest
+    second.bring_to_front()
+    second.wait_for_timeout(600)
+    page.bring_to_front()
     assert latents(second, ".q") == latents(second, "output")
     assert latents(second, "output") == latents(page, "output")
     run_cell(page, 1)
