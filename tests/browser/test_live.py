@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -434,25 +432,10 @@ def names_in_tab_order(page: Page) -> set[str]:
     return names
 
 
-def latents(page: Page, part: str) -> dict[str, str]:
-    """Return z ("output") or the mean (".q") of each latent that is not folded."""
-    script = """([rows, part]) => rows.map((row) => {
-        const shown = row.querySelector(part);
-        const text = shown.ariaLabel?.match(/mean ([^,]*)/)?.[1] ?? shown.textContent;
-        return [row.querySelector("button").textContent, text];
-    })"""
-    rows = page.locator(".rows").first.locator(".latent").element_handles()
-    found: list[tuple[str, str]] = page.evaluate(script, [rows, part])
-    return {
-        unicodedata.normalize("NFKC", name): z.replace("−", "-") for name, z in found
-    }
-
-
 def test_no_thread_is_left_behind_by_cells_and_kernels(
     run: Run, lab, browser: Browser, complaints: list[str]
 ):
-    z = "print({f'z{j + 1}': f'{z:.2f}' for j, z in enumerate(playground.explorer.z)})"
-    page = run(PLAYGROUND, z, f"print({COUNT_THREADS}, 'threads')")
+    page = run(PLAYGROUND, f"print({COUNT_THREADS}, 'threads')")
     train, status = page.get_by_role("button", name="Train"), page.locator(".status")
     page.get_by_label("Test image", exact=True).fill("1")
     train.click()
@@ -465,28 +448,13 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     second.goto(f"{page.url}?token={lab.token}")
     expect(second.locator(".status")).to_have_text("Training", timeout=30_000)
     expect(second.locator("figure.x .caption")).to_contain_text("test image 1")
-    wait_for_update(second, update_count(second) + 60)
-    expect(status).to_have_text("Training")
-    page.bring_to_front()  # Chromium draws no tab that is hidden
-    page.get_by_role("button", name="Pause").click()
-    expect(status).to_have_text("Paused")
-    page.wait_for_timeout(600)  # Python receives z when it has come to rest
-    second.bring_to_front()
-    second.wait_for_timeout(600)
-    page.bring_to_front()
-    assert latents(second, ".q") == latents(second, "output")
-    assert latents(second, "output") == latents(page, "output")
-    run_cell(page, 1)
-    shown = ast.literal_eval(last_output(page).inner_text())
-    assert latents(page, "output").items() <= shown.items()
     second.close()
-    train.click()
     expect(status).to_have_text("Training")
 
     # The cell is run again while the model is trained
     run_cell(page, 0)
     expect(status).to_have_text("Ready", timeout=30_000)
-    run_cell(page, 2)
+    run_cell(page, 1)
     expect(last_output(page)).to_have_text("0 threads\n")
 
     # The kernel is restarted while the model is trained
