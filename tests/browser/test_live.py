@@ -273,15 +273,19 @@ def check_train_button(page: Page) -> None:
 
 def check_beta(page: Page) -> None:
     """Increase beta during training: the KL must fall, and no new model is started."""
-    box = page.locator(".beta input").bounding_box()
+    box = page.get_by_label("Beta", exact=True).bounding_box()
     assert box
     wait_for_update(page, 80)
     assert largest_kl(page) > 0.6
     page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] / 2)
-    expect(page.locator(".beta output")).not_to_have_text("β = 1")
+    expect(page.get_by_label("β =")).not_to_have_value("1")
     reached = update_count(page)
     wait_for_update(page, reached + 60)
     assert largest_kl(page) < 0.3
+    shares = page.locator(".latent .kl").evaluate_all(
+        "kls => kls.map((kl) => Number(kl.style.getPropertyValue('--share')))"
+    )
+    assert max(shares) < 0.6  # of a whole bar
     assert update_count(page) > reached
     assert page.locator("path.ghost").count() == 0
 
@@ -304,6 +308,14 @@ def check_menus(page: Page) -> None:
             timeout=30_000,
         )
         expect(page.locator(".status")).to_have_text("Training")
+        numbers = page.locator(".chart").first.locator(
+            ".edge", has_text=re.compile(r"^\d$")
+        )
+        caption = page.locator(".charts .caption")
+        expect(numbers.last).to_be_visible()
+        expect(caption).to_contain_text(f"{numbers.last.text_content()} mnist, ")
+        if label == "Schedule":
+            expect(page.locator(".present")).to_have_text(re.compile(r"^β now 0"))
         if label == "Latents":
             expect(page.locator(".bar-kl")).to_have_count(2)
             expect(page.locator(".latent input")).to_have_count(2)
@@ -319,21 +331,40 @@ def check_menus(page: Page) -> None:
     page.wait_for_function(is_coloured, arg=sheet, timeout=30_000)
 
 
+def check_values(page: Page) -> None:
+    """Read values off the curves by mouse and by keyboard, and off a bar."""
+    chart, legend = page.locator(".chart").first, page.locator(".legend").first
+    last = legend.inner_text()
+    chart.hover(position={"x": 53, "y": 60})
+    expect(legend).to_contain_text(re.compile(r"^update 5, epoch 0\.0.*KL [\d.]+"))
+    press(chart, "ArrowRight")()
+    expect(legend).to_contain_text("update 10,")
+    page.locator(".chart:has(.bar-kl)").hover(position={"x": 40, "y": 60})
+    expect(page.locator("h4 output")).to_have_text(re.compile(r"^z₁ \d\.\d\d$"))
+    assert legend.inner_text() == last
+
+
 def check_buttons(page: Page) -> None:
     """Pause, make one update, keep the model as a run, and reset."""
     status, count = page.locator(".status"), page.locator(".count")
-    wait_for_update(page, 5)
+    wait_for_update(page, 15)
     page.get_by_role("button", name="Pause").click()
     expect(status).to_have_text("Paused")
+    check_values(page)
     reached = update_count(page)
     page.get_by_role("button", name="Step").click()
     expect(count).to_contain_text(f"update {reached + 1} of")
     page.get_by_role("button", name="Keep").click()
     run = page.locator(".kept td").first
     expect(run).to_have_text("reports/playground/run-001", timeout=60_000)
+    command = page.locator(".kept code")
+    expect(command).to_contain_text("--resume /")
     page.get_by_role("button", name="Reset").click()
     expect(count).to_contain_text("update 0 of")
     expect(status).to_have_text("Ready")
+    page.get_by_role("button", name="Undo").click()
+    expect(count).to_contain_text(f"update {reached + 1} of")
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
 
 
 def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str]):
@@ -343,8 +374,8 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
     expect(train).to_be_enabled()
     press(train, "Enter")()
     wait_for_update(page, 5)
-    press(page.locator(".beta input"), "ArrowRight")()
-    expect(page.locator(".beta output")).to_have_text("β = 1.12")
+    press(page.get_by_label("Beta", exact=True), "ArrowRight")()
+    expect(page.get_by_label("β =")).to_have_value("1.12")
     press(train, "Space")()
     expect(status).to_have_text("Paused")
 
@@ -363,8 +394,24 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
 
     assert names_in_tab_order(page) >= {
         *("Train", "Step", "Reset", "Keep"),
-        *("Data", "Loss", "Latents", "Schedule", "Seed", "Beta"),
+        *("Data", "Loss", "Latents", "Schedule", "Seed", "Beta", "β ="),
     }
+    for name, text, message in (
+        ("Seed", "3.5", "seed is '3.5': give a whole number."),
+        ("β =", "", "beta is '': give a number."),
+    ):
+        box = page.get_by_label(name)
+        before = box.input_value()
+        box.fill(text)
+        box.blur()
+        expect(status).to_have_text(message)
+        expect(box).to_have_value(before)
+    page.get_by_label("β =").fill("0")
+    page.get_by_label("β =").blur()
+    slider = page.get_by_label("Beta", exact=True)
+    expect(slider).to_have_attribute("aria-valuetext", "0")
+    press(page.get_by_role("button", name="Step"), "Enter")()
+    expect(count).to_contain_text("update 2 of")
     run_cell(page, 1)
     message = "beta is -1.0: give a number of at least 0 and at most 1e+06."
     expect(status).to_have_text(message)
@@ -379,7 +426,7 @@ def names_in_tab_order(page: Page) -> set[str]:
     }"""
     names = set()
     page.locator("button.main").focus()
-    for _ in range(12):
+    for _ in range(13):
         names.add(page.locator(":focus").evaluate(name))
         page.keyboard.press("Tab")
     return names
@@ -390,15 +437,17 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
 ):
     page = run(PLAYGROUND, f"print({COUNT_THREADS}, 'threads')")
     train, status = page.get_by_role("button", name="Train"), page.locator(".status")
+    page.get_by_label("Test image", exact=True).fill("1")
     train.click()
     wait_for_update(page, 5)
 
-    # The same notebook in a second tab
+    # The same notebook in a second tab: z follows the same image
     second = browser.new_page(viewport={"width": 1300, "height": 2200})
     second.on("pageerror", lambda error: complaints.append(str(error)))
     command(page, "docmanager:save")
     second.goto(f"{page.url}?token={lab.token}")
     expect(second.locator(".status")).to_have_text("Training", timeout=30_000)
+    expect(second.locator("figure.x .caption")).to_contain_text("test image 1")
     second.close()
     expect(status).to_have_text("Training")
 
@@ -413,7 +462,10 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     wait_for_update(page, 5)
     kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     page.evaluate(f"{kernel}.restart()")
-    page.wait_for_timeout(2000)
+    expect(status).to_have_text(re.compile(r"Stopped at update \d+"), timeout=15_000)
+    expect(page.locator(".count")).not_to_contain_text("second")
+    expect(train).to_be_disabled()
+    expect(page.locator(".alone")).to_be_visible()
     run_cell(page, 0)
     expect(status).to_have_text("Ready", timeout=60_000)
     expect(train).to_be_enabled()

@@ -38,6 +38,11 @@ def evaluate(node: Callable[..., str]) -> Callable[[str], Any]:
         ("e.ticks(-0.3, 0.3, 5)", [-0.2, 0, 0.2]),
         ("e.valueRange([[1, NaN], [3]])", [0, 3.12]),
         ("e.valueRange([[NaN]])", [0, 1]),
+        ("e.recentRange([[900, 80, 90]])", [0, 936]),
+        ("e.recentRange([[900, ...Array(20).fill(100), 50]])", [0, 156]),
+        ("e.recentRange([[-900, ...Array(20).fill(0), 100]])", [-52, 140]),
+        ("[-1, 1.4, 9].map((x) => e.nearest([0, 1, 2], x))", [0, 1, 2]),
+        ("e.nearest([], 1)", -1),
         ("e.formatNumber(0.1 + 0.2)", "0.3"),
         ("e.formatNumber(-1234.56)", "−1235"),
         (

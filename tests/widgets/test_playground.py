@@ -14,6 +14,7 @@ import torch
 
 from vaelib import ImageData, State, TrainConfig, runs, start, training, updates
 from vaelib.config import ConfigError
+from vaelib.data import DataError
 from vaelib.widgets import Playground
 from vaelib.widgets.session import UPDATES_PER_POINT
 from vaelib.widgets.weights import pack
@@ -103,6 +104,17 @@ def test_changes_of_beta_are_recorded_and_can_be_repeated(
     assert betas == 5 * [1.0] + 13 * [8.0] + 7 * [0.25]
 
 
+def test_numbers_may_be_text_as_a_page_sends_them(playground: Playground):
+    playground.step()
+    playground.steer(beta="0")
+    playground.wait()
+    assert playground.session.config.beta_changes == "1:0.0"
+    playground.steer(seed=str(2**63 - 1))
+    playground.wait()
+    assert playground.session.config.seed == 2**63 - 1
+    assert playground.panel.settings["seed"] == str(2**63 - 1)
+
+
 def test_beta_before_the_first_update_is_not_a_change(playground: Playground):
     playground.steer(beta=3.0)
     playground.wait()
@@ -138,6 +150,35 @@ def test_other_settings_start_a_new_model_and_keep_the_curve(
     assert network["shape"] == list(new.data.shape)
 
 
+def test_a_replaced_model_comes_back_as_it_was(playground: Playground):
+    train(playground, 10)
+    playground.steer(beta=2.0)
+    train(playground, 5)
+    old, settings = playground.session, playground.panel.settings
+    images = playground.panel.pictures
+    assert playground.panel.frame["former"] == ""
+    playground.steer(latent_dim=2)
+    playground.steer(dataset="sprites, RGB", seed=7)  # the one between is not trained
+    train(playground)
+    assert playground.panel.frame["former"] == f"{old.label}, 15 updates"
+    new = playground.session
+    for _ in range(2):  # there, and back, and there
+        playground.undo()
+        playground.wait()
+        assert playground.session is old
+        assert playground.panel.settings == settings
+        assert playground.panel.pictures == images
+        assert playground.explorer.network == pack(old.state.model)
+        assert [ghost["label"] for ghost in playground.panel.ghosts] == [new.label]
+        playground.undo()
+        playground.wait()
+        assert playground.session is new
+    playground.undo()
+    train(playground, 3)
+    assert old.state.step == 18
+    assert old.config.beta_changes == "10:2.0"
+
+
 def test_training_can_be_resumed_from_a_kept_run(
     playground: Playground, data: ImageData, tmp_path: Path
 ):
@@ -147,6 +188,8 @@ def test_training_can_be_resumed_from_a_kept_run(
     playground.wait()
     [kept] = playground.panel.kept
     run = runs.open_run(kept["path"])
+    resume = f"vaelib.cli train --resume {run.path.resolve().as_posix()}"
+    assert kept["command"].endswith(resume)
     model, config = runs.load(run.path)
     assert Path(kept["path"]) == tmp_path / "kept" / "run-001"
     assert config == run.config == playground.session.config
@@ -225,6 +268,21 @@ def test_no_thread_is_left_behind(config: TrainConfig, data: ImageData):
             "beta is -1.0: give a number of at least 0 and at most 1e+06.",
         ),
         (
+            dict(beta="-1"),
+            "beta is -1.0: give a number of at least 0 and at most 1e+06.",
+        ),
+        (dict(beta=""), "beta is '': give a number."),
+        (dict(seed=""), "seed is '': give a whole number."),
+        (dict(seed="3.5"), "seed is '3.5': give a whole number."),
+        (
+            dict(seed="-1"),
+            "seed is -1: give a number of at least 0 and at most 9.22337e+18.",
+        ),
+        (
+            dict(seed=str(2**63)),
+            f"seed is {2**63}: give a number of at least 0 and at most 9.22337e+18.",
+        ),
+        (
             dict(epochs=3),
             "epochs has no control: give dataset, beta, beta_schedule, loss, "
             "latent_dim, seed.",
@@ -237,14 +295,21 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     playground.steer(latent_dim=2)
     playground.wait()
     before = playground.session
+    playground.train(3)
     playground.steer(**settings)
     with pytest.raises(ConfigError, match=re.escape(message)):
         playground.wait()
     assert playground.panel.frame["message"] == message
     assert playground.session is before
+    assert before.state.step == 3  # training went on
     playground.step()
     playground.wait()
     assert playground.panel.frame["message"] == ""
+
+
+def test_data_of_another_type_are_refused_in_one_sentence(data: ImageData):
+    with pytest.raises(DataError, match=r"^data is of type Tensor: give ImageData\("):
+        Playground(data=data.train)  # pyright: ignore
 
 
 def test_a_loss_that_is_not_finite_is_shown_until_a_reset(

@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 from traitlets import Bytes, Dict, List
 
-from vaelib.config import TrainConfig
+from vaelib.config import ConfigError, TrainConfig, parse
 from vaelib.losses import LOSSES
 from vaelib.widgets import frontend
 
@@ -62,3 +62,24 @@ def choices(datasets: Iterable[str], config: TrainConfig) -> dict[str, list[Any]
         latent_dim=sorted({*LATENT_DIMS, config.latent_dim}),
         beta_schedule=["none", "linear", "cyclic"],
     )
+
+
+def parsed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose text, from a menu or a box, has become values.
+
+    Raises ConfigError if one has no control, cannot be read or is not allowed.
+    """
+    if unknown := set(settings) - set(CONTROLS):
+        raise ConfigError(
+            f"{unknown.pop()} has no control: give dataset, {', '.join(CONTROLS)}."
+        )
+    return {
+        name: parse(name, value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
+
+
+def values(config: TrainConfig) -> dict[str, Any]:
+    """Return the value of each control. The seed is text: a page would round it."""
+    chosen = {name: getattr(config, name) for name in CONTROLS}
+    return chosen | dict(seed=str(config.seed))

@@ -14,11 +14,11 @@ from ipywidgets import VBox
 from matplotlib.figure import Figure
 
 from vaelib.config import ConfigError, TrainConfig, invalid
-from vaelib.data import ImageData, load_dataset
+from vaelib.data import DataError, ImageData, load_dataset
 from vaelib.errors import error_message
 from vaelib.stills import Still
 from vaelib.widgets.explorer import POINTS, LatentExplorer
-from vaelib.widgets.panel import CONTROLS, Panel, choices, datasets_for
+from vaelib.widgets.panel import Panel, choices, datasets_for, parsed, values
 from vaelib.widgets.session import Session
 from vaelib.widgets.worker import Worker
 
@@ -38,8 +38,8 @@ class Playground(Still, VBox):
     latents and the seed. `config` gives their first values and all other settings.
     `data` are images of your own, offered beside the data sets that have a name.
 
-    The methods `train`, `pause`, `step`, `reset`, `keep` and `steer` do what the
-    controls do, and return at once; `wait` returns when all of it is done. Training
+    The methods `train`, `pause`, `step`, `reset`, `undo`, `keep` and `steer` do what
+    the controls do, and return at once; `wait` returns when all of it is done. Training
     runs in a thread that exists only while there is work, and one Playground trains at
     a time. Nothing that is shown changes a result.
 
@@ -65,18 +65,25 @@ class Playground(Still, VBox):
     def __init__(
         self, config: TrainConfig = DEFAULT, data: ImageData | None = None
     ) -> None:
+        self.worker = Worker(self)
         self.pause_others()  # also the one of this cell, if the cell is run again
-        if data:
+        if data is not None:
+            if not isinstance(data, ImageData):
+                raise DataError(
+                    f"data is of type {type(data).__name__}: give "
+                    "ImageData(train, test), two tensors of bytes (N, C, H, W)."
+                )
             config = replace(config, dataset="tensors", channels=1, image_size=28)
         self.config = config
         self.datasets, self.dataset = datasets_for(config)
-        self.loaded = {self.dataset: data} if data else {}
+        self.loaded = {} if data is None else {self.dataset: data}
 
-        self.worker = Worker(self)
         self.updates_left = 0.0
         self.refresh_due = self.weights_due = 0.0  # times of time.monotonic()
         self.started = time.monotonic(), 0  # time and step, for images per second
         self.message, self.error = "", None
+        # The last trained model that a new one has replaced, and its settings
+        self.former: tuple[Session, TrainConfig] | None = None
 
         self.session = Session(config, self.load(self.dataset, config), self.dataset)
         few = self.session.with_test_images(POINTS)
@@ -115,7 +122,12 @@ class Playground(Still, VBox):
     def reset(self) -> None:
         """Stop, and start a new model with the same settings."""
         self.worker.submit(self.set_updates, 0)
-        self.worker.submit(self.start_session)
+        self.worker.submit(lambda: self.start_session(self.dataset, self.config))
+
+    def undo(self) -> None:
+        """Stop, and go back to the last trained model that a new one has replaced."""
+        self.worker.submit(self.set_updates, 0)
+        self.worker.submit(self.show_former)
 
     def keep(self) -> None:
         """Write the present model as a run."""
@@ -157,7 +169,7 @@ class Playground(Still, VBox):
         match content:
             case {"do": "hello"}:
                 panel.send({"here": True})
-            case {"do": "train" | "pause" | "step" | "reset" | "keep" as name}:
+            case {"do": "train" | "pause" | "step" | "reset" | "undo" | "keep" as name}:
                 getattr(self, name)()
             case {"set": dict(settings)}:
                 self.steer(**settings)
@@ -180,8 +192,13 @@ class Playground(Still, VBox):
         return self.updates_left > 0
 
     def fail(self, error: Exception) -> None:
-        """Stop training and show the error on the page; `wait` raises it."""
-        self.error, self.updates_left, self.message = error, 0, error_message(error)
+        """Show the error on the page, and stop training; `wait` raises the error.
+
+        A setting that is refused changes nothing: then training goes on.
+        """
+        self.error, self.message = error, error_message(error)
+        if not isinstance(error, ConfigError):
+            self.updates_left = 0
         with suppress(Exception):
             self.refresh()
 
@@ -194,7 +211,7 @@ class Playground(Still, VBox):
         self.started = time.monotonic(), self.session.state.step
 
     def apply_settings(self, settings: dict[str, Any]) -> None:
-        """Use new settings; if one of them is not valid, use none.
+        """Use new settings, also as text; if one of them is not valid, use none.
 
         Raises ConfigError or DataError.
         """
@@ -202,18 +219,14 @@ class Playground(Still, VBox):
         name = settings.pop("dataset", self.dataset)
         if name not in self.datasets:
             raise invalid("dataset", name, f"give one of {', '.join(self.datasets)}")
-        if unknown := set(settings) - set(CONTROLS):
-            raise ConfigError(
-                f"{unknown.pop()} has no control: give dataset, {', '.join(CONTROLS)}."
-            )
-        config = replace(self.config, **self.datasets[name], **settings)
+        config = replace(self.config, **self.datasets[name], **parsed(settings))
         self.load(name, config)
 
         is_new_model = name != self.dataset or bool(set(settings) - {"beta"})
-        self.dataset, self.config, self.message = name, config, ""
         if is_new_model:
-            self.start_session()
+            self.start_session(name, config)
         else:
+            self.config, self.message = config, ""
             self.session.change_beta(config.beta)
 
     def load(self, name: str, config: TrainConfig) -> ImageData:
@@ -222,25 +235,35 @@ class Playground(Still, VBox):
             self.loaded[name] = load_dataset(*config.data_source)
         return self.loaded[name]
 
-    def start_session(self) -> None:
-        """Start a new model; the curve of the old one stays in sight."""
-        old, data = self.session, self.load(self.dataset, self.config)
-        self.message = ""
-        self.session = Session(self.config, data, self.dataset)
+    def start_session(self, name: str, config: TrainConfig) -> None:
+        """Start a new model."""
+        self.show_session(Session(config, self.load(name, config), name), config)
+
+    def show_former(self) -> None:
+        """Go back to the former model, if there is one."""
+        if self.former:
+            self.show_session(*self.former)
+
+    def show_session(self, new: Session, config: TrainConfig) -> None:
+        """Replace the model. The old one, if trained, can be had back."""
+        old, ghosts = self.session, [*self.panel.ghosts]
         if old.points:
-            ghost = dict(label=old.label, unit=old.unit, curve=old.curve())
-            self.panel.ghosts = [*self.panel.ghosts, ghost][-MAX_GHOSTS:]
-        self.panel.fixed = self.session.test_images()
-        few = self.session.with_test_images(POINTS)
-        self.explorer.show(self.session.state.model, few)
-        self.started = time.monotonic(), 0
+            ghosts.append(old.ghost())
+        self.panel.ghosts = [g for g in ghosts if g != new.ghost()][-MAX_GHOSTS:]
+        if old.state.step:
+            self.former = old, self.config
+        elif self.former and self.former[0] is new:
+            self.former = None
+
+        self.session, self.config, self.dataset = new, config, new.name
+        self.message = ""
+        self.panel.fixed = new.test_images()
+        self.explorer.show(new.state.model, new.with_test_images(POINTS))
+        self.started = time.monotonic(), new.state.step
 
     def write_run(self) -> None:
         """Write the model as a run, and show it. Raises RunError or OSError."""
-        run, end = self.session.keep()
-        about = dict(path=run.path.as_posix(), label=self.session.label, step=end.step)
-        terms = dict(recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl)
-        self.panel.kept = [*self.panel.kept, about | terms]
+        self.panel.kept = [*self.panel.kept, self.session.keep()]
 
     # What is shown
 
@@ -256,14 +279,15 @@ class Playground(Still, VBox):
         """Bring the page up to date with the last update."""
         session, now, running = self.session, time.monotonic(), self.updates_left > 0
         kl = session.mean_kl()
-        settings = {name: getattr(self.config, name) for name in CONTROLS}
         shown = dict(dataset=self.dataset, plan=session.plan)
         progress = dict(running=running, rate=self.rate(now), message=self.message)
+        former = self.former[0].summary if self.former else ""
         with self.panel.hold_sync():
-            self.panel.settings = settings | shown
+            self.panel.settings = values(self.config) | shown
             self.panel.curve = session.curve()
             self.panel.pictures = session.pictures(kl)
-            self.panel.frame = session.status() | dict(kl=kl.tolist()) | progress
+            more = dict(kl=kl.tolist(), former=former)
+            self.panel.frame = session.status() | progress | more
         shown = time.monotonic()
         self.refresh_due = shown + max(REFRESH_PERIOD, 2 * (shown - now))
         if not running or now >= self.weights_due:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,7 +17,7 @@ from vaelib.data import ImageData, pixels
 from vaelib.losses import kl_per_latent, title
 from vaelib.model import standard_normal
 from vaelib.plotting import decoded, thinned, traversal
-from vaelib.runs import Run, create
+from vaelib.runs import create
 from vaelib.training import (
     EpochEnd,
     Update,
@@ -70,6 +72,11 @@ class Session:
         return f"{model}, β {betas}{plan}, seed {c.seed}"
 
     @property
+    def summary(self) -> str:
+        """Short description of the settings, with the number of updates."""
+        return f"{self.label}, {self.state.step} updates"
+
+    @property
     def unit(self) -> str:
         """Unit of the losses: only losses with the same unit can be compared.
 
@@ -77,6 +84,10 @@ class Session:
         """
         kind = title(self.config.loss, self.data.binary)
         return f"{self.name}: {'density' if 'Gaussian' in kind else kind}"
+
+    def ghost(self) -> dict[str, Any]:
+        """Return the curve, to be shown beside that of another model."""
+        return dict(label=self.label, unit=self.unit, curve=self.curve())
 
     def update_schedule(self) -> None:
         """Compute the schedule of beta from the settings."""
@@ -113,10 +124,11 @@ class Session:
             self.ends.append(end)
         self.finished = self.state.epoch == self.config.epochs
 
-    def keep(self) -> tuple[Run, EpochEnd]:
+    def keep(self) -> dict[str, Any]:
         """Write the model as a run, from which training can be resumed.
 
-        Return the run and the present terms on the test images. Within an epoch, the
+        Return its folder, the command that resumes it from any folder, and the present
+        terms on the test images. Within an epoch, the
         checkpoint has the number of that epoch, and the log ends with the one before.
         Raises RunError or OSError if the run cannot be written.
         """
@@ -128,7 +140,11 @@ class Session:
         run.rows = [past.row for past in self.ends]
         with run.lock():
             run.write(end, self.state, self.data)
-        return run, end
+        folder = run.path.resolve().as_posix()
+        resume = [sys.executable, "-m", "vaelib.cli", "train", "--resume", folder]
+        about = dict(path=run.path.as_posix(), label=self.label, step=end.step)
+        about["command"] = shlex.join(resume)
+        return about | dict(recon=end.recon, kl=end.kl, neg_elbo=end.recon + end.kl)
 
     def evaluate(self) -> EpochEnd:
         """Return the terms on the test images, without a change of the training."""

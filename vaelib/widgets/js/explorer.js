@@ -37,9 +37,11 @@ export function explorer({ model, el, isCompact = false }) {
   let followsMean = true; // z is the posterior mean, also after a change of weights
   let traversed = Infinity; // the latent that the strip traverses
   let isUserChoice = false; // of the traversed latent
-  let isUpdating = false; // while new weights from Python are applied
+
+  let testImage = -1; // the one on the left; -1 for a drawing or no image
 
   const image = drawingCanvas(() => {
+    testImage = -1;
     caption.textContent = words`your drawing`;
     encode(true);
   });
@@ -100,7 +102,7 @@ export function explorer({ model, el, isCompact = false }) {
     rows.set(j, value);
     if (j !== traversed && !isUserChoice) traverse(j);
     drawLater();
-    sendZ();
+    sendLater();
   }
 
   /** Move z to a point. @param {Float32Array} point @param {boolean} [isMean] */
@@ -110,7 +112,7 @@ export function explorer({ model, el, isCompact = false }) {
     decode();
     z.forEach((value, j) => rows.set(j, value));
     drawLater();
-    sendZ();
+    sendLater();
   }
 
   function sample() {
@@ -135,23 +137,20 @@ export function explorer({ model, el, isCompact = false }) {
     traversal.setLatent(j);
   }
 
-  const sendZLater = debounce(REST, () => {
+  // When z has come to rest, Python receives it, and whether it is the mean of a test
+  // image. Other views show the same, and go on following that image.
+  const sendLater = debounce(REST, () => {
+    const isFollowed = followsMean && testImage >= 0;
+    model.set("followed", isFollowed ? { image: testImage, mean: [...z] } : {});
     model.set("z", [...z]);
     model.save_changes();
   });
-
-  /**
-   * Send z to Python when it has come to rest. Moves that follow from new weights are
-   * not sent: Python caused them itself. A published page needs all moves.
-   */
-  function sendZ() {
-    if (!isUpdating || model.standalone) sendZLater();
-  }
 
   // The image
 
   /** Set the image on the left. @param {Float32Array} pixels @param {string} text */
   function setImage(pixels, text) {
+    testImage = -1;
     image.set(pixels, network.shape);
     caption.textContent = text;
   }
@@ -185,6 +184,7 @@ export function explorer({ model, el, isCompact = false }) {
     start.setIndex(i, count);
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
     setImage(unitPixels(pixels), words`${testImageName(test, i)}; draw on it`);
+    testImage = i;
     encode(true);
   }
 
@@ -230,7 +230,6 @@ export function explorer({ model, el, isCompact = false }) {
 
   /** Apply new weights, to the same model or to another one. */
   function update() {
-    isUpdating = true;
     const before = network;
     network = new Network(model.get("network"));
     const isOther =
@@ -243,7 +242,6 @@ export function explorer({ model, el, isCompact = false }) {
     chooseLatents();
     sortRows();
     plane.drawAll();
-    isUpdating = false;
   }
 
   function sortRows() {
@@ -255,16 +253,25 @@ export function explorer({ model, el, isCompact = false }) {
   const updateLater = oncePerFrame(update); // both may arrive in one message
   events.on("change:network", updateLater);
   events.on("change:test", updateLater);
-  events.on("change:z", () => {
+  /** Go to the z of Python, or of another view, and follow the image it follows. */
+  function showZ() {
     const point = Float32Array.from(model.get("z"));
-    if (!point.length && posterior) moveTo(posterior.mu, true);
-    const isElsewhere = point.some((value, j) => Math.abs(value - z[j]) > 1e-6);
-    if (point.length === z.length && isElsewhere) moveTo(point);
-  });
+    const { image, mean } = model.get("followed") ?? {};
+    if (test.images && String(mean) === String(model.get("z"))) {
+      if (!followsMean || image !== testImage) showTestImage(image);
+    } else if (!point.length && posterior) moveTo(posterior.mu, true);
+    else if (point.length === z.length && !isNear(point)) moveTo(point);
+  }
 
-  const savedZ = model.get("z"); // from a saved notebook, or set in Python
+  /** Return whether a point is where z is. @param {Float32Array} point */
+  function isNear(point) {
+    return point.every((value, j) => Math.abs(value - z[j]) <= 1e-6);
+  }
+
+  events.on("change:z", showZ);
+
   restart();
-  if (savedZ.length === z.length) moveTo(Float32Array.from(savedZ));
+  showZ();
   sortRows();
   plane.drawAll();
   return events.stop;

@@ -18,7 +18,9 @@ import { trainingControls } from "./parts/training_controls.js";
 /** @typedef {import("./parts/curve.js").Line} Line */
 /** @typedef {{ label: string, unit: string, curve: DataView }} Ghost */
 
-const KERNEL_TIMEOUT = 2500; // milliseconds until a kernel counts as missing
+// A kernel is asked each second whether it is there: a message can be lost. After three
+// questions without an answer it counts as missing.
+const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. " +
@@ -45,7 +47,7 @@ export function playground({ model, el }) {
   const status = statusLine();
   const count = html("span", { className: "count" });
   const terms = termsChart();
-  const betas = lineChart("Beta of each update", "epochs", "β", 110);
+  const betas = lineChart("Beta of each update", "β", 110);
   const bars = klBars(250);
   const reconstructions = titledSheet("Test images and their reconstructions");
   const samples = titledSheet("Samples, from the same noise");
@@ -65,19 +67,22 @@ export function playground({ model, el }) {
   el.append(root);
 
   function showStatus() {
-    const { running, over, message, step, steps, epochs, rate } = model.get("frame");
-    status.show(message || phaseOf(running, over, step), Boolean(message));
-    controls.showRunning(running);
+    const { running, over, message, step, steps, epochs, rate, former } =
+      model.get("frame");
+    const isCut = running && !notice.hidden; // the kernel ended during training
+    const phase = isCut ? `Stopped at update ${step}` : phaseOf(running, over, step);
+    status.show(message || phase, Boolean(message));
+    controls.showButtons(running && !isCut, former);
     Object.assign(progress, { max: steps * epochs, value: step });
-    const speed = rate ? `, ${rate} images a second` : "";
+    const speed = rate && !isCut ? `, ${rate} images a second` : "";
     count.textContent = `update ${step} of ${steps * epochs}${speed}`;
   }
 
   function showSettings() {
     const settings = model.get("settings");
-    const { step, steps, epochs } = model.get("frame");
+    const { step, steps, epochs, beta } = model.get("frame");
     controls.showSettings(settings);
-    controls.showSchedule(settings.plan, step / (steps * epochs), epochs);
+    controls.showSchedule(settings.plan, step / (steps * epochs), epochs, beta);
   }
 
   function showCurves() {
@@ -90,17 +95,21 @@ export function playground({ model, el }) {
     );
     const epochs = ends.map((/** @type {number} */ end) => end / steps);
     const lines = [
-      ...ghosts.flatMap((ghost) => ghostLines(ghost, steps, ghost.unit === unit)),
+      ...ghosts.flatMap((ghost, i) =>
+        ghostLines(ghost, steps, ghost.unit === unit, i + 1),
+      ),
       ...termLines(curve, term),
       ...testPoints(epochs, recon, kl),
     ];
     const lastPoints = lines.map(({ x }) => x[x.length - 1] ?? 0);
     const xEnd = Math.max(1, Math.ceil(step / steps), ...lastPoints);
-    terms.draw(lines, xEnd);
-    betas.draw([{ colour: "purple", x: curve.x, y: curve.beta }], xEnd);
+    terms.draw(lines, xEnd, steps);
+    const betaLine = { name: "β", colour: "purple", x: curve.x, y: curve.beta };
+    betas.draw([betaLine], xEnd, steps);
 
     const labels = ghosts.map(
-      (ghost) => ghost.label + (ghost.unit === unit ? "" : " (KL only: other units)"),
+      ({ label, unit: other }, i) =>
+        `${i + 1} ${label}${other === unit ? "" : " (KL only: other units)"}`,
     );
     terms.caption.textContent = labels.length ? `Pale: ${labels.join("; ")}` : "";
   }
@@ -133,23 +142,48 @@ export function playground({ model, el }) {
   });
   const drawKept = () => kept.draw(model.get("kept"));
 
+  let questions = 0;
+  let timer = 0;
+  /** Look for a kernel. Until it answers, the controls have no effect. */
+  function ask() {
+    controls.root.disabled = true;
+    questions++;
+    if (questions === PATIENCE) {
+      notice.hidden = false;
+      draw();
+    }
+    if (questions < MOST_QUESTIONS) timer = window.setTimeout(ask, QUESTION_PERIOD);
+    send("hello");
+  }
+  function stopAsking() {
+    clearTimeout(timer);
+    questions = 0;
+  }
+
+  /** Let the user control the training: there is a kernel. */
+  function answered() {
+    stopAsking();
+    controls.root.disabled = false;
+    notice.hidden = true;
+    draw();
+  }
+
   const events = subscriptions(model);
-  events.on("change:frame", draw);
+  events.on("change:frame", answered);
   events.on("change:ghosts", draw);
   events.on("change:kept", drawKept);
   events.on("msg:custom", (content) => {
-    if (!content.here) return; // the answer to "hello": there is a kernel
-    controls.root.disabled = false;
-    notice.hidden = true;
+    if (content.here) answered(); // to "hello"
   });
-  const timeout = setTimeout(() => {
-    notice.hidden = !controls.root.disabled;
-  }, KERNEL_TIMEOUT);
-  send("hello");
+  events.on("comm_live_update", () => {
+    stopAsking(); // the connection to the kernel has changed
+    ask();
+  });
   draw();
   drawKept();
+  ask();
   return () => {
-    clearTimeout(timeout);
+    stopAsking();
     events.stop();
   };
 }
@@ -171,16 +205,20 @@ function phaseOf(isRunning, isOver, step) {
  * @param {Ghost} ghost
  * @param {number} stepsPerEpoch
  * @param {boolean} isComparable
+ * @param {number} endMark its number, at the end of the highest line
  * @returns {Line[]}
  */
-function ghostLines(ghost, stepsPerEpoch, isComparable) {
+function ghostLines(ghost, stepsPerEpoch, isComparable, endMark) {
   const { x, total, recon, kl } = curveOf(ghost.curve, stepsPerEpoch);
   /** @type {Line[]} */
   const losses = [
     { colour: "blue", x, y: total, ghost: true },
     { colour: "orange", x, y: recon, ghost: true },
   ];
-  return [...(isComparable ? losses : []), { colour: "green", x, y: kl, ghost: true }];
+  /** @type {Line} */
+  const klLine = { colour: "green", x, y: kl, ghost: true };
+  const [highest, ...others] = isComparable ? [...losses, klLine] : [klLine];
+  return [{ ...highest, endMark }, ...others];
 }
 
 export default { render: playground };

@@ -71,11 +71,10 @@ export function objective(recon, kl, beta) {
 }
 
 /**
- * Return the lowest and the highest finite value, with a margin at the top. The range
- * contains 0 if no value is negative.
+ * Return the lowest and the highest finite value: [Infinity, -Infinity] if none is.
  * @param {ArrayLike<number>[]} series
  */
-export function valueRange(series) {
+export function extremes(series) {
   let [low, high] = [Infinity, -Infinity];
   for (const values of series)
     for (let i = 0; i < values.length; i++) {
@@ -83,9 +82,47 @@ export function valueRange(series) {
       low = Math.min(low, values[i]);
       high = Math.max(high, values[i]);
     }
+  return [low, high];
+}
+
+/**
+ * Return the lowest and the highest finite value, with a margin at the top. The range
+ * contains 0 if no value is negative.
+ * @param {ArrayLike<number>[]} series
+ */
+export function valueRange(series) {
+  const [low, high] = extremes(series);
   if (low > high) return [0, 1];
   const bottom = Math.min(0, low);
   return [bottom, high > bottom ? high + 0.04 * (high - bottom) : bottom + 1];
+}
+
+/**
+ * Return a range like `valueRange` that the past does not rule: that of the last tenth
+ * of each series, or of its last 20 values, with room for half as much outside it.
+ * @param {ArrayLike<number>[]} series
+ */
+export function recentRange(series) {
+  const recent = series.map((values) => {
+    const count = Math.max(20, Math.ceil(values.length / 10));
+    return Array.from(values).slice(-count);
+  });
+  const [low, high] = valueRange(recent);
+  const [lowest, highest] = valueRange(series);
+  const room = (high - low) / 2;
+  return [Math.max(lowest, low - room), Math.min(highest, high + room)];
+}
+
+/**
+ * Return the index of the number that is nearest to `x`, in rising order; -1 if none.
+ * @param {ArrayLike<number>} numbers
+ * @param {number} x
+ */
+export function nearest(numbers, x) {
+  const distance = (/** @type {number} */ i) => Math.abs(numbers[i] - x);
+  let found = numbers.length - 1;
+  while (found > 0 && distance(found - 1) <= distance(found)) found--;
+  return found;
 }
 
 /**

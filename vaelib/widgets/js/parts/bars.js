@@ -11,13 +11,20 @@ const MOST_BARS = 500; // of more latents, neighbours share a bar
 /** @param {number} height */
 export function klBars(height) {
   const plot = svg("svg", { role: "img", height, class: "chart" });
-  const root = html("section", {}, html("h4", {}, "KL of each latent, nats"), plot);
+  const value = html("output"); // of the bar under the pointer
+  const title = html("h4", {}, "KL of each latent, nats ", value);
+  const root = html("section", {}, title, plot);
   /** @type {number[]} */
   let shown = [];
+  let pointed = -1; // the latent under the pointer
 
   /** @param {number[]} kl */
   function draw(kl) {
     shown = kl;
+    const isPointed = pointed >= 0 && pointed < kl.length;
+    value.textContent = isPointed
+      ? `${latentName(pointed)} ${twoDecimals(kl[pointed])}`
+      : "";
     const width = plot.clientWidth;
     if (!width || !kl.length) return;
 
@@ -53,6 +60,15 @@ export function klBars(height) {
     const label = `${inactive} below ${INACTIVE} nats, the largest ${largest}`;
     plot.setAttribute("aria-label", `KL of ${kl.length} latents: ${label}`);
   }
+  plot.onpointermove = ({ offsetX }) => {
+    const share = (offsetX - LEFT) / (plot.clientWidth - LEFT);
+    pointed = Math.floor(share * shown.length);
+    draw(shown);
+  };
+  plot.onpointerleave = () => {
+    pointed = -1;
+    draw(shown);
+  };
   new ResizeObserver(() => draw(shown)).observe(plot);
   return { root, draw };
 }

@@ -9,6 +9,7 @@ import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
+const LEAST_SCALE = 0.5; // nats of a whole bar of KL: noise has short bars
 const LATENTS_LABEL = words`Latents: the arrow keys up and down go from row to row`;
 
 /**
@@ -176,7 +177,7 @@ function latentRow(j, onMove, onChoose) {
     /** @param {number} nats @param {number} largest of all latents */
     showKl(nats, largest) {
       kl.textContent = twoDecimals(nats);
-      kl.style.setProperty("--share", String(nats / largest));
+      kl.style.setProperty("--share", String(nats / Math.max(LEAST_SCALE, largest)));
     },
     /** @param {boolean} isChosen whether this latent is traversed */
     showChosen: (isChosen) => name.setAttribute("aria-pressed", String(isChosen)),

@@ -1,5 +1,6 @@
 /** Chart of the terms of the objective, with a caption below it. */
 
+import { recentRange } from "../engine/numbers.js";
 import { div } from "./controls.js";
 import { lineChart } from "./curve.js";
 
@@ -8,7 +9,7 @@ import { lineChart } from "./curve.js";
 
 export function termsChart() {
   const title = "The terms of the objective";
-  const { root, draw } = lineChart(title, "epochs", "nats per image", 250);
+  const { root, draw } = lineChart(title, "nats per image", 250, recentRange);
   const caption = div("caption");
   root.append(caption);
   return { root, draw, caption };
@@ -37,7 +38,7 @@ export function termLines({ x, total, recon, kl }, term) {
  */
 export function testPoints(x, recon, kl) {
   return [
-    { colour: "orange", x, y: recon, dots: true },
-    { colour: "green", x, y: kl, dots: true },
+    { name: "test recon", colour: "orange", x, y: recon, dots: true },
+    { name: "test KL", colour: "green", x, y: kl, dots: true },
   ];
 }

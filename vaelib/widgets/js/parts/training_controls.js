@@ -1,5 +1,6 @@
 /** Controls of the playground: buttons, menus, the schedule, the seed and beta. */
 
+import { formatNumber } from "../engine/numbers.js";
 import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
 
 const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
@@ -8,7 +9,7 @@ const HOLD = 500; // milliseconds in which a control ignores older settings from
 /**
  * @typedef {object} TrainingActions
  * @property {() => void} onTrain
- * @property {(name: "step" | "reset" | "keep") => void} onButton
+ * @property {(name: "step" | "reset" | "undo" | "keep") => void} onButton
  * @property {(settings: Record<string, unknown>) => void} onChange
  */
 
@@ -18,22 +19,28 @@ const HOLD = 500; // milliseconds in which a control ignores older settings from
  */
 export function trainingControls(choices, { onTrain, onButton, onChange }) {
   let lastChange = 0; // when the user last changed a control
+  /** @type {any} */
+  let latest = {}; // settings that training uses
   /** @param {Record<string, unknown>} settings */
   function change(settings) {
     lastChange = Date.now();
     onChange(settings);
+    setTimeout(showLatest, HOLD + 1); // the true value again if Python refuses this one
   }
 
   const trainButton = button("Train", onTrain, { className: "main" });
   const hints = {
     step: "One update",
     reset: "A new model; this curve stays in sight",
+    noUndo: "No model has been replaced yet",
     keep: "Write this model as a run",
   };
+  const undo = button("Undo", () => onButton("undo"));
   const buttons = [
     trainButton,
     button("Step", () => onButton("step"), { title: hints.step }),
     button("Reset", () => onButton("reset"), { title: hints.reset }),
+    undo,
     button("Keep", () => onButton("keep"), { title: hints.keep }),
   ];
 
@@ -51,89 +58,107 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     latent_dim: settingMenu("Latents", "latent_dim"),
     beta_schedule: settingMenu("Schedule", "beta_schedule"),
   };
-  const seed = html("input", { type: "number", min: 0 });
-  seed.onchange = () =>
-    change({ seed: Math.max(0, Math.round(seed.valueAsNumber) || 0) });
-  const beta = betaSlider((value) => change({ beta: value }));
+  // Python reads the text of a number, and says what is allowed if it is not.
+  /** @param {"seed" | "beta"} name @param {string | number} step of the arrow keys */
+  function numberBox(name, step) {
+    const box = html("input", { type: "number", min: 0, step, onblur: showLatest });
+    box.onchange = () => change({ [name]: box.value });
+    return box;
+  }
+  const seed = numberBox("seed", 1);
+  const betaBox = numberBox("beta", "any");
+  const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
-  const roots = Object.values(menus).map((item) => item.root);
+  const roots = [menus.dataset, menus.loss, menus.latent_dim].map(({ root }) => root);
+  const plan = div("field", menus.beta_schedule.root, schedule.root);
   const root = html(
     "fieldset",
     { disabled: true },
     html("legend", {}, "Controls"),
     div("bar", ...buttons),
-    div("bar", ...roots, schedule.root, field("Seed", seed)),
+    div("bar", ...roots, plan, field("Seed", seed)),
     beta.root,
   );
 
   /** Show the settings that training uses. @param {any} settings */
   function showSettings(settings) {
+    latest = settings;
+    showLatest();
+  }
+
+  function showLatest() {
     if (Date.now() - lastChange < HOLD) return;
     for (const [name, { select }] of Object.entries(menus))
-      select.value = String(settings[name]);
-    if (document.activeElement !== seed) seed.value = settings.seed;
-    beta.set(settings.beta);
+      select.value = String(latest[name]);
+    if (document.activeElement !== seed) seed.value = latest.seed;
+    beta.set(latest.beta);
   }
 
-  /** @param {boolean} isRunning */
-  function showRunning(isRunning) {
+  /** @param {boolean} isRunning @param {string} [former] what Undo brings back */
+  function showButtons(isRunning, former) {
     trainButton.textContent = isRunning ? "Pause" : "Train";
+    undo.disabled = !former;
+    undo.title = former ? `Back to the model before: ${former}` : hints.noUndo;
   }
 
-  return { root, showSettings, showRunning, showSchedule: schedule.draw };
+  return { root, showSettings, showButtons, showSchedule: schedule.draw };
 }
 
-/** A slider of the logarithm of beta. @param {(beta: number) => void} onChange */
-function betaSlider(onChange) {
+/**
+ * A slider of the logarithm of beta, and a box for any number, also 0.
+ * @param {HTMLInputElement} box
+ * @param {(beta: number) => void} onSlide
+ */
+function betaSlider(box, onSlide) {
   const range = { type: "range", min: -DECADES, max: DECADES, step: 0.05 };
   const slider = html("input", { ...range, "aria-label": "Beta" });
-  const value = html("output");
   const ends = [10 ** -DECADES, 10 ** DECADES].map((end) =>
     html("span", {}, String(end)),
   );
-  const root = div("beta", ends[0], slider, ends[1], value);
+  const root = div("beta", ends[0], slider, ends[1], field("β =", box));
 
-  /** @param {number} beta */
-  function showValue(beta) {
-    value.textContent = `β = ${beta}`;
-    slider.setAttribute("aria-valuetext", String(beta));
-  }
   slider.oninput = () => {
     const beta = Number((10 ** slider.valueAsNumber).toPrecision(3));
-    showValue(beta);
-    onChange(beta);
+    box.value = String(beta);
+    slider.setAttribute("aria-valuetext", box.value);
+    onSlide(beta);
   };
   return {
     root,
     /** @param {number} beta */
     set(beta) {
       slider.valueAsNumber = beta > 0 ? Math.log10(beta) : -DECADES;
-      showValue(beta);
+      slider.setAttribute("aria-valuetext", String(beta));
+      if (document.activeElement !== box) box.value = String(beta);
     },
   };
 }
 
-/** A small plot of beta over the whole run, with a line at the current update. */
+/** The present beta, and a small plot of it over the whole run, with a line there. */
 function schedulePlot() {
   const line = svg("polyline", { class: "line purple" });
   const now = svg("line", { class: "now", y1: 0, y2: 24 });
   const scale = { viewBox: "-1 -1 102 26", preserveAspectRatio: "none" };
-  const root = svg("svg", { ...scale, class: "plan", role: "img" }, line, now);
+  const plot = svg("svg", { ...scale, class: "plan", role: "img" }, line, now);
+  const present = html("span", { className: "present" });
+  const root = div("field", present, plot);
 
   /**
    * @param {number[]} betas 101 values at equal distances
    * @param {number} progress share of all updates that are done
    * @param {number} epochs
+   * @param {number} beta of the next update
    */
-  function draw(betas, progress, epochs) {
+  function draw(betas, progress, epochs, beta) {
+    present.textContent = `β now ${formatNumber(beta)}`;
     const high = Math.max(...betas) || 1;
     const points = betas.map((beta, i) => `${i} ${24 * (1 - beta / high)}`);
     line.setAttribute("points", points.join(" "));
     setAttributes(now, { x1: 100 * progress, x2: 100 * progress });
     const [first, last] = [betas[0], betas[betas.length - 1]];
     const label = `Beta over ${epochs} epochs: from ${first} to ${last}`;
-    root.setAttribute("aria-label", label);
+    plot.setAttribute("aria-label", label);
   }
   return { root, draw };
 }
