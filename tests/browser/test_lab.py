@@ -8,7 +8,7 @@ import re
 import nbformat
 import pytest
 import real
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 import notebooks
 from vaelib.chapter import explore, subplots
@@ -178,11 +178,11 @@ def test_an_untrusted_widget_is_a_picture(page: Page, lab, complaints: list[str]
     assert complaints == []
 
 
-def box(page: Page, place: str) -> dict[str, float]:
+def box(page: Page, place: str) -> FloatRect:
     """Return the place of the first such element in the page."""
     found = page.locator(place).first.bounding_box()
     assert found, place
-    return dict(found)
+    return found
 
 
 def use_theme(page: Page, name: str) -> None:
