@@ -153,7 +153,11 @@ export function playground({ model, el }) {
       draw();
     }
     if (questions < MOST_QUESTIONS) timer = window.setTimeout(ask, QUESTION_PERIOD);
-    send("hello");
+    try {
+      send("hello");
+    } catch {
+      // The connection is closed: nobody will answer.
+    }
   }
   function stopAsking() {
     clearTimeout(timer);
