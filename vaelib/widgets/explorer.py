@@ -115,7 +115,8 @@ class LatentExplorer(Still, anywidget.AnyWidget):
         if self.test:
             x = self.images[torch.arange(COLUMNS) % len(self.images)]
             mu, _ = model.encode(pixels(x.to(model.fc_mu.weight.device)))
-            z, images, rows = mu[0].cpu(), [to_bytes(x), decoded(model, mu)], ["x", "x̂"]
+            images, rows = [to_bytes(x), decoded(model, mu)], ["x", "x̂"]
+            z = mu[0].cpu()
         if len(self.z) == len(z):
             z = torch.tensor(self.z)
         latents = kl.argsort(descending=True, stable=True)[:MOVED]

@@ -67,12 +67,9 @@ class Playground(Still, VBox):
     ) -> None:
         self.worker = Worker(self)
         self.pause_others()  # also the one of this cell, if the cell is run again
-        if data is not None:
-            if not isinstance(data, ImageData):
-                raise DataError(
-                    f"data is of type {type(data).__name__}: give "
-                    "ImageData(train, test), two tensors of bytes (N, C, H, W)."
-                )
+        if not isinstance(data, ImageData | None):
+            kind = type(data).__name__
+            raise DataError(f"data is of type {kind}: give ImageData(train, test).")
             config = replace(config, dataset="tensors", channels=1, image_size=28)
         self.config = config
         self.datasets, self.dataset = datasets_for(config)

@@ -1,4 +1,4 @@
-/* JupyterLab loads this file as it loads any extension. It brings a stylesheet alone. */
+/* JupyterLab loads this file as any extension. It brings a stylesheet alone. */
 
 const script = /** @type {HTMLScriptElement} */ (document.currentScript);
 const sheet = document.createElement("link");
