@@ -128,9 +128,9 @@ class Session:
         """Write the model as a run, from which training can be resumed.
 
         Return its folder, the command that resumes it from any folder, and the present
-        terms on the test images. Within an epoch, the
-        checkpoint has the number of that epoch, and the log ends with the one before.
-        Raises RunError or OSError if the run cannot be written.
+        terms on the test images. Within an epoch, the checkpoint has the number of that
+        epoch, and the log ends with the one before. Raises RunError or OSError if the
+        run cannot be written.
         """
         if self.ends and self.ends[-1].step == self.state.step:
             end = self.ends[-1]
