@@ -182,6 +182,8 @@ def test_each_control_can_be_used_by_keyboard_alone(visit: Visit):
     expect(radio(page, "Latents", "2")).to_be_focused()
     outline = "span => getComputedStyle(span).outlineStyle"
     assert page.locator("input:focus + span").evaluate(outline) == "solid"
+    page.keyboard.press("Tab")  # to the values of the curves
+    expect(page.get_by_role("slider", name="The terms of the obj")).to_be_focused()
     page.keyboard.press("Tab")  # to the explorer
     expect(page.get_by_label("Test image", exact=True)).to_be_focused()
 
