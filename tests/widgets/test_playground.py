@@ -307,7 +307,8 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     assert playground.panel.frame["message"] == ""
 
 
-def test_data_of_another_type_are_refused_in_one_sentence(data: ImageData):
+def test_data_have_a_name_or_are_refused_in_one_sentence(data: ImageData):
+    assert "your data" in repr(Playground(data=data))
     with pytest.raises(DataError, match=r"^data is of type Tensor: give ImageData\("):
         Playground(data=data.train)  # pyright: ignore
 

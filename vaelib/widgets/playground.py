@@ -67,9 +67,10 @@ class Playground(Still, VBox):
     ) -> None:
         self.worker = Worker(self)
         self.pause_others()  # also the one of this cell, if the cell is run again
-        if not isinstance(data, ImageData | None):
-            kind = type(data).__name__
-            raise DataError(f"data is of type {kind}: give ImageData(train, test).")
+        if data is not None:
+            if not isinstance(data, ImageData):
+                kind = type(data).__name__
+                raise DataError(f"data is of type {kind}: give ImageData(train, test).")
             config = replace(config, dataset="tensors", channels=1, image_size=28)
         self.config = config
         self.datasets, self.dataset = datasets_for(config)
@@ -79,8 +80,7 @@ class Playground(Still, VBox):
         self.refresh_due = self.weights_due = 0.0  # times of time.monotonic()
         self.started = time.monotonic(), 0  # time and step, for images per second
         self.message, self.error = "", None
-        # The last trained model that a new one has replaced, and its settings
-        self.former: tuple[Session, TrainConfig] | None = None
+        self.former: tuple[Session, TrainConfig] | None = None  # what undo brings back
 
         self.session = Session(config, self.load(self.dataset, config), self.dataset)
         few = self.session.with_test_images(POINTS)
