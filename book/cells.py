@@ -11,7 +11,8 @@ from docutils import nodes
 from language import is_japanese
 from sphinx.application import Sphinx
 
-VIEW = "application/vnd.jupyter.widget-view+json"
+from vaelib.lab.contents import VIEW
+
 SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
 # Labels of axes, in brackets after a title

@@ -18,10 +18,10 @@ from language import is_japanese
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from vaelib.lab.contents import stored_widgets
 from vaelib.widgets import frontend
 
 ROOT = Path(__file__).parents[1]
-STATE = "application/vnd.jupyter.widget-state+json"
 WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
 VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
@@ -150,10 +150,10 @@ class Live(SphinxDirective):
 
         notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
-        metadata = json.loads(notebook.read_text("utf-8"))["metadata"]
+        models = stored_widgets(json.loads(notebook.read_text("utf-8")))
         explorer = next(
             model
-            for model in metadata["widgets"][STATE]["state"].values()
+            for model in models.values()
             if "Explorer" in model["state"].get("_anywidget_id", "")
         )
         is_compact = "compact" in self.options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ class Still:
     """Base of a widget with a figure, which is put beside the widget in an output."""
 
     @property
+    @abstractmethod
     def figure(self) -> Figure:
         """Figure of what the widget shows."""
-        raise NotImplementedError
 
     def picture(self) -> bytes:
         """Return the figure as the bytes of a PNG file."""

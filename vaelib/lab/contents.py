@@ -54,7 +54,7 @@ class CourseContents(AsyncLargeFileManager):
 
 def is_python(model: dict[str, Any]) -> bool:
     """Return whether a file with its content is a notebook in Python."""
-    if model["type"] != "notebook" or not model.get("content"):
+    if model.get("type") != "notebook" or not model.get("content"):
         return False
     metadata = model["content"]["metadata"]
     return metadata.get("language_info", {}).get("name") == "python"
