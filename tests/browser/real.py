@@ -94,7 +94,9 @@ def jupyterlab(folder: Path) -> Iterator[Lab]:
     shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=unneeded)
     shutil.copy(ROOT / "pyproject.toml", root)  # says how pairs are written
 
-    environment = os.environ | dict(JUPYTER_CONFIG_DIR=str(folder / "no-settings"))
+    # A notebook that was trusted once is known for ever, in the folder of data.
+    own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA")}
+    environment = os.environ | own
     command = [sys.executable, "-m", "vaelib.cli", "lab", "--no-browser", *FOR_TESTS]
     command += ["--port", str(free_port())]
     with log.open("w") as stderr:
@@ -146,6 +148,18 @@ def command(page: Page, name: str, **arguments: str) -> None:
     page.evaluate(script, [name, arguments])
 
 
+def open_notebook(page: Page, lab: Lab, name: str) -> None:
+    """Open a notebook, and wait until commands reach it and its kernel is idle."""
+    page.goto(f"{lab.url}/lab/tree/notebooks/{name}.ipynb?reset&token={lab.token}")
+    is_ready = f"""() => {{
+        const shown = window.jupyterapp?.shell.currentWidget;
+        const kernel = shown?.sessionContext?.session?.kernel;
+        const isOpen = shown?.context?.path?.endsWith("{name}.ipynb");
+        return isOpen && kernel?.status === "idle";
+    }}"""
+    page.wait_for_function(is_ready, timeout=60_000)
+
+
 def run_new(page: Page, lab: Lab, name: str, *cells: str) -> None:
     """Create, open and run a notebook, and wait for the widget that it shows."""
     kernel = {
@@ -158,14 +172,7 @@ def run_new(page: Page, lab: Lab, name: str, *cells: str) -> None:
     nbformat.write(notebook, lab.root / "notebooks" / f"{name}.ipynb")
 
     page.set_viewport_size({"width": 1300, "height": 2200})
-    page.goto(f"{lab.url}/lab/tree/notebooks/{name}.ipynb?reset&token={lab.token}")
-    is_ready = f"""() => {{
-        const shown = window.jupyterapp?.shell.currentWidget;
-        const kernel = shown?.sessionContext?.session?.kernel;
-        const isOpen = shown?.context?.path?.endsWith("{name}.ipynb");
-        return isOpen && kernel?.status === "idle";
-    }}"""
-    page.wait_for_function(is_ready, timeout=60_000)
+    open_notebook(page, lab, name)
     command(page, "notebook:run-all-cells")
     page.locator(".vaelib").first.wait_for(timeout=60_000)
 

@@ -31,10 +31,17 @@ SHOW_ALL = """
     await document.fonts.ready;
 """
 FRAMES = "for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame);"
+# The page changes its width step by step when the window does: a CSS transition.
+STILL = """
+    const isMoving = (animation) => animation instanceof CSSTransition;
+    while (document.getAnimations().some(isMoving))
+        await new Promise(requestAnimationFrame);
+"""
 # What is wrong at a width. A canvas of one colour is blank. WebKit stretches the round
 # ends of a line without length as it stretches its drawing.
 FAULTS = f"""
     {FRAMES}
+    {STILL}
     const all = (selector) => [...document.querySelectorAll(selector)];
     const {{ scrollWidth, clientWidth }} = document.documentElement;
     const tooWide = {TOO_WIDE};

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from real import add_axe, check_layout, command, run_new
+from real import add_axe, check_layout, command, open_notebook, run_new
 
 pytestmark = pytest.mark.slow
 Run = Callable[..., Page]
@@ -482,8 +482,7 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
 def test_a_saved_playground_shows_its_state_without_a_kernel(
     page: Page, lab, complaints: list[str]
 ):
-    notebook = "lab/tree/notebooks/15_playground.ipynb"
-    page.goto(f"{lab.url}/{notebook}?reset&token={lab.token}")
+    open_notebook(page, lab, "15_playground")
     page.get_by_role("heading", name="References").wait_for(timeout=60_000)
     command(page, "notebook:trust")  # needed for a notebook that another user has run
     page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
