@@ -5,6 +5,7 @@ These are the default number type, the default device, and whether gradients are
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -299,3 +300,22 @@ def test_a_new_model_has_32_bit_weights_on_torch_s_default_device():
     with default_dtype(torch.float64), torch.device("meta"):
         weight = model.VAE((1, 4, 4), (3,), 2).fc_mu.weight
     assert (weight.dtype, weight.device.type) == (torch.float32, "meta")
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "5"}, "5"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ],
+)
+def test_threads_that_wait_give_way_unless_the_user_has_decided(
+    given: dict[str, str], count: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    code = "import os, vaelib; print(os.environ.get('GOMP_SPINCOUNT'))"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | given
+    assert subprocess.check_output(command, env=environment, text=True).strip() == count

@@ -15,6 +15,7 @@ runs at once, and `vaelib.widgets` contains the widgets for notebooks.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from vaelib.training import updates as updates
 
 __version__ = "0.2.0.dev0"
+
+# torch's threads wait for each other by spinning. Beside other work that takes the
+# processor from the thread they wait for, so they spin for less than a millisecond.
+# Read when torch is loaded, here and in all processes that this one starts.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # The public names and their modules. A module is imported when a name of it is first
 # used, so that `vaelib --help` does not wait for torch.

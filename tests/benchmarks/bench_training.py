@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +21,8 @@ from vaelib.evaluation import importance_nll
 from vaelib.training import steps_per_epoch
 
 SEEDS = range(1, 6)
+ENDLESS = "while True: pass"
+THREADS = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 def to_target(epochs: Iterator[tuple[float, float]]) -> tuple[float, float]:
@@ -194,3 +198,38 @@ def bench_evaluation(folder: Path) -> list[Row]:
     return [
         over_products(what, lambda: timed(ours), lambda: timed(bare), "at most 1.8")
     ]
+
+
+FIT = """
+import time
+from vaelib import TrainConfig, load_dataset
+from vaelib.chapter import fit
+data = load_dataset()
+began = time.perf_counter()
+fit(TrainConfig(epochs=2), data)
+print(time.perf_counter() - began)
+"""
+
+
+def bench_busy(folder: Path) -> list[Row]:
+    """Measure training beside two processes that never rest, against alone."""
+
+    def seconds() -> float:
+        """Return the seconds of two epochs in a process with the threads it takes."""
+        out = subprocess.check_output([sys.executable, "-c", FIT], env=free, text=True)
+        return float(out)
+
+    def beside_others() -> float:
+        others = [subprocess.Popen([sys.executable, "-c", ENDLESS]) for _ in range(2)]
+        try:
+            return seconds()
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+
+    free = {name: value for name, value in os.environ.items() if name not in THREADS}
+    busy, alone, ratio = in_turn(beside_others, seconds, 3)
+    figures = f"{busy:.1f} s", f"{alone:.1f} s", f"{ratio:.2f}"
+    what = "training beside two busy processes, against alone"
+    return [Row(what, *figures, "at least 0.33")]
