@@ -157,10 +157,17 @@ def test_the_wheel_contains_the_package_and_its_data(wheel: Path) -> None:
         names = set(archive.namelist())
     package = [file for file in tracked() if ROOT / "vaelib" in file.parents]
     here = {str(file.relative_to(ROOT).as_posix()) for file in package}
+    folder = ROOT / "notebooks"
+    texts = [file for file in tracked() if folder in file.parents]
+    texts = [file for file in texts if file.suffix == ".md"]
+    chapters = [file.relative_to(folder).as_posix() for file in texts]
+    assert {"00_quick_start.md", "questions.md", "ja/00_quick_start.md"} <= {*chapters}
+    here |= {f"vaelib/lab/chapters/{name}" for name in chapters}
     assert here <= names
     data = ["mnist/README.md", "vaelib.mplstyle", "mnist/train-images-idx3-ubyte.0.xz"]
     assert {f"vaelib/{name}" for name in data} <= here
     assert all(re.match(r"vaelib-[^/]+\.dist-info/", name) for name in names - here)
+    assert wheel.stat().st_size < 12e6  # MNIST, and texts without outputs
 
 
 @pytest.mark.slow
@@ -206,6 +213,12 @@ def test_the_wheel_works_in_an_empty_environment(
     run(str(vaelib), "train", *flags)
     latest = outside / "reports/folder/latest"
     assert (latest / "traversals/epoch_0000.png").is_file()
+
+    write = "from vaelib.lab import course; print(course.write_once())"
+    printed = [run(str(python), "-c", write).strip() for _ in range(2)]
+    assert printed == ["notebooks", "None"]
+    names = {file.stem for file in (outside / "notebooks").rglob("*.ipynb")}
+    assert names == {file.stem for file in (ROOT / "notebooks").rglob("*.ipynb")}
 
 
 # The Makefile

@@ -17,8 +17,9 @@ cores of this machine or on a Dask cluster. Each flag takes one or more values. 
 flag has several, the grid is the one of the reference implementation: --latent-dim 2 8
 20 --loss bce bce_logits mse --beta-schedule none linear cyclic. Finished runs are
 skipped, unfinished runs are continued."""
-LAB = """Start JupyterLab in this folder, at the first notebook if it is here. All flags
-go on to JupyterLab, such as --no-browser --port 8899; jupyter-lab --help lists them. As
+LAB = """Start JupyterLab in this folder, at the first notebook. Where the library came
+in a wheel, its chapters are first written to the folder notebooks, once. All flags go
+on to JupyterLab, such as --no-browser --port 8899; jupyter-lab --help lists them. As
 root, --allow-root is added."""
 RUN = "the folder of a run, such as reports/mnist/latest, or a checkpoint"
 

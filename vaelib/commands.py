@@ -12,11 +12,17 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+from vaelib import __version__
 from vaelib.checks import one_line, path_of
 from vaelib.config import ConfigError, field_types, invalid
+from vaelib.lab import course
 from vaelib.sweeps import grids
+
+# Flags that JupyterLab answers without starting.
+ANSWERED = re.compile("--(help|version|show-config|generate-config)")
 
 
 def sweep(args: argparse.Namespace) -> int:
@@ -135,21 +141,38 @@ def traverse(args: argparse.Namespace) -> int:
 
 
 def lab(args: argparse.Namespace) -> int:
-    """Run `vaelib lab`: open JupyterLab, at the first notebook if it is here."""
+    """Run `vaelib lab`: open JupyterLab, at the first notebook.
+
+    If the chapters came with the library and are not here yet, it writes them first.
+    """
     here = str(Path(sys.executable).parent)
     jupyter = shutil.which("jupyter-lab", path=here) or shutil.which("jupyter-lab")
-    if jupyter is None:
+    if jupyter is None or find_spec("jupytext") is None:
         raise ConfigError("JupyterLab is not installed: run pip install 'vaelib[lab]'.")
+    write_chapters(args.flags)
     command = [jupyter, *lab_flags(args.flags)]
     # Defaults of the course, and its style; settings made in JupyterLab still win.
-    course = str(Path(__file__).parent / "lab")
+    settings = str(Path(__file__).parent / "lab")
     for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH"):
         others = filter(None, [os.environ.get(name)])
-        os.environ[name] = os.pathsep.join([course, *others])
+        os.environ[name] = os.pathsep.join([settings, *others])
     if os.name == "posix":
         # JupyterLab handles Ctrl-C itself: it asks, and then stops its kernels.
         os.execv(jupyter, command)
     return subprocess.call(command)
+
+
+def write_chapters(given: list[str]) -> None:
+    """Write the chapters that came with the library, and say so, unless they are here.
+
+    Not if a flag names what is opened, or is answered without starting JupyterLab.
+    """
+    if any(is_place(flag) or ANSWERED.match(flag) for flag in given):
+        return
+    if written := course.write_once():
+        chapters = f"the chapters of vaelib {__version__} are now in {written}"
+        note = "they are yours to change, and are not written again"
+        print(f"vaelib lab: {chapters}; {note}.", file=sys.stderr)
 
 
 def lab_flags(given: list[str]) -> list[str]:
@@ -159,7 +182,7 @@ def lab_flags(given: list[str]) -> list[str]:
     the permission to run as root, which it says on standard error.
     """
     added = []
-    first = Path("notebooks/00_quick_start.ipynb")
+    first = course.folder() / course.FIRST
     if first.is_file() and not any(map(is_place, given)):
         added.append(f"--LabApp.default_url=/lab/tree/{first.as_posix()}")
     is_root = os.name == "posix" and os.geteuid() == 0
