@@ -32,9 +32,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("00_quick_start", "questions", "ja/00_quick_start"):
         (chapters / name).parent.mkdir(exist_ok=True)
         shutil.copy(TEXTS / f"{name}.md", chapters / f"{name}.md")
-    monkeypatch.setattr("vaelib.lab.course.TEXTS", chapters)
-    monkeypatch.setattr(course.write_once, "__defaults__", (chapters, "0.2.0"))
-    monkeypatch.setattr(course.folder, "__defaults__", ("0.2.0",))
+    monkeypatch.setattr(course, "TEXTS", chapters)
+    monkeypatch.setattr(course, "__version__", "0.2.0")
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.chdir(empty)
@@ -47,8 +46,11 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in found}
 
 
-def test_all_chapters_become_notebooks_without_outputs(here: Path) -> None:
-    assert course.write_once(TEXTS) == Path("notebooks")
+def test_all_chapters_become_notebooks_without_outputs(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "TEXTS", TEXTS)
+    assert course.write_once() == Path("notebooks")
     written = {f"{name}.ipynb" for name in notebooks.names()}
     assert files(here / "notebooks") == written | {course.RECORD}
     for name in notebooks.names():
@@ -66,8 +68,11 @@ def test_all_chapters_become_notebooks_without_outputs(here: Path) -> None:
             assert cell.metadata.get("jupyter") == before.metadata.get("jupyter")
 
 
-def test_links_of_written_chapters_lead_to_what_was_written(here: Path) -> None:
-    course.write_once(TEXTS)
+def test_links_of_written_chapters_lead_to_what_was_written(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "TEXTS", TEXTS)
+    course.write_once()
     for file in (here / "notebooks").rglob("*.ipynb"):
         cells = nbformat.read(file, as_version=4).cells
         texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
@@ -91,13 +96,14 @@ def test_a_newer_version_writes_beside(
     course.write_once()
     before = tree(here / "notebooks")
     newer = Path("notebooks-0.3.0")
-    assert course.write_once(version="0.3.0") == newer
+    monkeypatch.setattr(course, "__version__", "0.3.0")
+    assert course.write_once() == newer
     assert files(here / newer) == files(here / "notebooks")
     assert tree(here / "notebooks") == before
-    assert course.write_once(version="0.3.0") is None
-    assert course.write_once() is None  # the older one again
-    monkeypatch.setattr(course.folder, "__defaults__", ("0.3.0",))
+    assert course.write_once() is None
     assert commands.lab_flags([]) == [FIRST.format(newer)]
+    monkeypatch.setattr(course, "__version__", "0.2.0")  # the older one again
+    assert course.write_once() is None
 
 
 def test_notebooks_of_the_reader_are_not_touched(here: Path, tree: Tree) -> None:
@@ -113,12 +119,14 @@ def test_nothing_is_written_in_a_copy_of_the_repository(here: Path, tree: Tree) 
     (here / "notebooks/00_quick_start.ipynb").touch()
     before = tree(here)
     assert course.write_once() is None
-    assert course.write_once(version="0.3.0") is None
     assert tree(here) == before
 
 
-def test_nothing_is_written_where_the_library_brings_no_chapters(here: Path) -> None:
-    assert course.write_once(here / "missing") is None
+def test_nothing_is_written_where_the_library_brings_no_chapters(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "TEXTS", here / "missing")
+    assert course.write_once() is None
     assert files(here) == set()
 
 

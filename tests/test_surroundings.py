@@ -1,6 +1,7 @@
 """What a caller has set for all of torch has no effect on vaelib.
 
 These are the default number type, the default device, and whether gradients are on.
+What vaelib sets for the whole process, a caller may decide otherwise.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ FIRST = "00_quick_start.ipynb"
 RECORD = ".vaelib-version"  # in a folder that was written: the version it came with
 
 
-def folder(version: str = __version__) -> Path:
+def folder() -> Path:
     """Return the folder of the chapters of this version, here or to be written.
 
     It is notebooks, unless that is the reader's own or was written by another version:
@@ -26,27 +26,27 @@ def folder(version: str = __version__) -> Path:
     plain = Path("notebooks")
     record = plain / RECORD
     if record.is_file():
-        is_free = record.read_text("utf-8").strip() == version
+        is_free = record.read_text("utf-8").strip() == __version__
     else:
         is_repository = (plain / FIRST).is_file()
         is_free = is_repository or not plain.exists()
-    return plain if is_free else Path(f"notebooks-{version}")
+    return plain if is_free else Path(f"notebooks-{__version__}")
 
 
-def write_once(texts: Path = TEXTS, version: str = __version__) -> Path | None:
+def write_once() -> Path | None:
     """Write the chapters as notebooks without outputs, and return their folder.
 
     Nothing is written, and None returned, if the folder of this version exists: what a
     reader changed or removed stays so. Raises ConfigError if it cannot be written.
     """
-    target = folder(version)
-    if target.exists() or not texts.is_dir():
+    target = folder()
+    if target.exists() or not TEXTS.is_dir():
         return None
     # A folder gets its name when it is complete, so that none is left half written.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        write(texts, part)
-        (part / RECORD).write_text(f"{version}\n", encoding="utf-8")
+        write(part)
+        (part / RECORD).write_text(f"{__version__}\n", encoding="utf-8")
         part.rename(target)
     except OSError as error:
         advice = "go to a folder of your own, or name what to open: vaelib lab PATH"
@@ -59,20 +59,20 @@ def write_once(texts: Path = TEXTS, version: str = __version__) -> Path | None:
     return target
 
 
-def write(texts: Path, target: Path) -> None:
-    """Write each NAME.md in a folder, and in those below it, as target/NAME.ipynb."""
+def write(target: Path) -> None:
+    """Write each text NAME.md as target/NAME.ipynb, also those in folders."""
     import jupytext
     import nbformat
 
     from vaelib.lab.contents import STORED
 
-    for file in sorted(texts.rglob("*.md")):
+    for file in sorted(TEXTS.rglob("*.md")):
         text = without_book(file.read_text("utf-8"))
         notebook = jupytext.reads(text, fmt="md:myst")
         # No `jupytext`: these notebooks are not paired with a text.
         kernel = notebook.metadata["kernelspec"]
         notebook.metadata = dict(kernelspec=kernel, language_info=STORED)
-        written = target / file.relative_to(texts).with_suffix(".ipynb")
+        written = target / file.relative_to(TEXTS).with_suffix(".ipynb")
         written.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, written)
 
