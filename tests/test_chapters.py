@@ -154,6 +154,43 @@ def test_stored_widgets_are_those_of_the_library(chapter: str):
     assert styles <= {frontend.style()}
 
 
+# The last lines of a notebook. The published page has links of its own for this.
+WAY_ON = "\n:::{div} in-jupyter\n"
+# The notebooks in the order of the book, without translations.
+TOC = (ROOT / "book/_toc.yml").read_text("utf-8")
+ORDER = re.findall(r"^ *- file: notebooks/(\w+)$", TOC, re.M)
+
+
+def title(name: str) -> str:
+    """Return the title of a notebook."""
+    return re.findall(r"^# (.*)$", markdown(name), re.M)[0]
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_the_last_lines_link_to_the_next_chapter_and_to_all(name: str):
+    first, following = ORDER[0], ORDER[ORDER.index(name) + 1 :]
+    links = [f"Next: [{title(n)}]({n}.ipynb)." for n in following[:1]]
+    contents = "All chapters" if name == first else f"[All chapters]({first}.ipynb)"
+    links.append(f"{contents}: Section 0.5.")
+    last = cells(name)[-1].source.rpartition(WAY_ON)[2].removesuffix("\n:::")
+    assert last.split() == " ".join(links).split()
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_the_last_lines_of_a_translation_link_to_the_next_chapter(name: str):
+    following = ORDER[ORDER.index(name.partition("/")[2]) + 1]
+    last = cells(name)[-1].source.rpartition(WAY_ON)[2]
+    assert re.findall(r"\]\(([^)]*)\)", last) == [f"../{following}.ipynb"]
+
+
+@pytest.mark.parametrize("name", [ORDER[0], f"ja/{ORDER[0]}"])
+def test_the_first_chapter_lists_all_notebooks_in_their_order(name: str):
+    assert set(ORDER) | set(TRANSLATED) == set(NOTEBOOKS)
+    row = re.compile(r"^\| \[[^]]*\]\((?:\.\./)?(\w+)\.ipynb\) \|", re.M)
+    listed = row.findall(markdown(name))
+    assert [n for n in listed if n != ORDER[0]] == ORDER[1:]
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_has_the_form_of_a_chapter(chapter: str):
     text = markdown(chapter)
@@ -164,7 +201,8 @@ def test_has_the_form_of_a_chapter(chapter: str):
     numbers = re.findall(r"^\*\*(\d)\.\*\*", exercises, re.M)
     assert numbers == ["1", "2", "3", "4"][: max(3, len(numbers))]
     assert sum("solution" in tags_of(cell) for cell in cells(chapter)) >= 3
-    references = text.partition("\n## References\n")[2].strip().split("\n- ")
+    references = text.partition("\n## References\n")[2].partition(WAY_ON)[0]
+    references = references.strip().split("\n- ")
     references = ["- " + reference.removeprefix("- ") for reference in references]
     assert references
     assert set(references) <= set(notebooks.citations().values())
