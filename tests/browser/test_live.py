@@ -523,7 +523,7 @@ def test_a_saved_playground_shows_its_state_without_a_kernel(
     page.locator(".vaelib.playground").wait_for(timeout=30_000)
 
     notice = page.locator(".alone")
-    expect(notice).to_contain_text("run this cell in JupyterLab", timeout=8_000)
+    expect(notice).to_contain_text("Run this cell to go on", timeout=8_000)
     expect(page.get_by_role("button", name="Train")).to_be_disabled()
     expect(page.locator(".count")).to_have_text("update 300 of 4700")
     assert len(curve(page, "KL")) == 60
