@@ -439,10 +439,37 @@ def names_in_tab_order(page: Page) -> set[str]:
     return names
 
 
+PRINT_Z = """
+for j, z in enumerate(playground.explorer.z):
+    print(f"z{j + 1} {z:z.2f}")
+"""
+
+
+def shown_z(page: Page) -> set[str]:
+    """Return the name and z of each latent that is not folded, such as "z3 -0.25"."""
+    script = """rows => rows.map((row) =>
+        ["button", "output"].map((part) => row.querySelector(part).textContent)
+            .join(" ").normalize("NFKC").replace("−", "-"))"""
+    return set(page.locator(".explorer .middle .rows > .latent").evaluate_all(script))
+
+
+def expect_one_z(page: Page, second: Page) -> None:
+    """Wait until z is the same in two tabs and, as cell 1 prints it, in Python."""
+    printed = page.locator(".jp-OutputArea-output pre").first
+    z, in_python = set(), ""
+    for _ in range(20):
+        page.wait_for_timeout(500)  # Python receives z when it has come to rest
+        run_cell(page, 1)
+        z, in_python = shown_z(page) | shown_z(second), printed.inner_text()
+        if z and z <= set(in_python.splitlines()):
+            return
+    raise AssertionError(f"{sorted(z)}, in Python:\n{in_python}")
+
+
 def test_no_thread_is_left_behind_by_cells_and_kernels(
     run: Run, lab, browser: Browser, complaints: list[str]
 ):
-    page = run(PLAYGROUND, f"print({COUNT_THREADS}, 'threads')")
+    page = run(PLAYGROUND, PRINT_Z, f"print({COUNT_THREADS}, 'threads')")
     train, status = page.get_by_role("button", name="Train"), page.locator(".status")
     page.get_by_label("Test image", exact=True).fill("1")
     train.click()
@@ -455,13 +482,20 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     second.goto(f"{page.url}?token={lab.token}")
     expect(second.locator(".status")).to_have_text("Training", timeout=30_000)
     expect(second.locator("figure.x .caption")).to_contain_text("test image 1")
+    wait_for_update(second, update_count(second) + 60)
+    expect(status).to_have_text("Training")
+    second.get_by_role("button", name="Pause").click()
+    expect(status).to_have_text("Paused", timeout=20_000)
+    expect(second.locator(".status")).to_have_text("Paused", timeout=20_000)
+    expect_one_z(page, second)
     second.close()
+    train.click()
     expect(status).to_have_text("Training")
 
     # The cell is run again while the model is trained
     run_cell(page, 0)
     expect(status).to_have_text("Ready", timeout=30_000)
-    run_cell(page, 1)
+    run_cell(page, 2)
     expect(last_output(page)).to_have_text("0 threads\n")
 
     # The kernel is restarted while the model is trained
@@ -489,7 +523,7 @@ def test_a_saved_playground_shows_its_state_without_a_kernel(
     page.locator(".vaelib.playground").wait_for(timeout=30_000)
 
     notice = page.locator(".alone")
-    expect(notice).to_contain_text("run this cell in JupyterLab", timeout=8_000)
+    expect(notice).to_contain_text("Run this cell to go on", timeout=8_000)
     expect(page.get_by_role("button", name="Train")).to_be_disabled()
     expect(page.locator(".count")).to_have_text("update 300 of 4700")
     assert len(curve(page, "KL")) == 60

@@ -23,8 +23,7 @@ import { trainingControls } from "./parts/training_controls.js";
 const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
-  "No kernel is running this: what you see was saved. " +
-  "To train it yourself, run this cell in JupyterLab.";
+  "No kernel is running this: what you see was saved. Run this cell to go on.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
   "To train it yourself, open this chapter in JupyterLab.";
