@@ -18,7 +18,9 @@ from matplotlib.figure import Figure
 from PIL import Image as Picture
 
 from vaelib import TrainConfig, chapter, load_dataset, losses, plotting, training
+from vaelib.chapter import subplots
 from vaelib.model import VAE
+from vaelib.stills import png
 
 
 def test_source_is_that_of_the_library_with_short_docstrings():
@@ -74,9 +76,9 @@ def test_explore_starts_at_the_defaults_and_follows_its_controls(tmp_path: Path)
     assert isinstance(slider, FloatSlider)
     assert isinstance(image, Image)
     assert (slider.value, menu.value) == (2.0, "a")
-    assert image.value == chapter.png(line())
+    assert image.value == png(first := line())
     slider.value, menu.value = 4.5, "b"
-    assert image.value == chapter.png(line(4.5, "b")) != chapter.png(line())
+    assert image.value == png(line(4.5, "b"), first) != png(first)
     assert Picture.open(io.BytesIO(image.value)).size > (100, 100)
     assert panel.figure.axes[0].get_title(loc="left") == "b"
     panel.save(tmp_path / "figure.png")
@@ -159,3 +161,29 @@ def test_chapters_draw_in_the_style_of_the_library():
     found: dict[Any, Any] = dict(plt.rcParams)
     keys = [key for key in found if "backend" not in key]
     assert [key for key in keys if found[key] != expected[key]] == []
+
+
+def bars(value: float = 1.0, longest: str = "a") -> Figure:
+    """Draw two panels whose places depend on their labels."""
+    figure, panels = subplots(1, 2, size=(6, 2))
+    for axes in panels:
+        axes.barh([longest, "b"], [value, 2.0])
+        axes.set(title=f"{value:.1f}", xlim=(0, 3))
+    return figure
+
+
+@pytest.mark.parametrize("longest", ["a", "much longer"])
+def test_a_redrawn_figure_has_the_layout_of_a_new_one(longest: str):
+    first = bars()
+    png(first)
+    assert png(bars(2.5, longest), first) == png(bars(2.5, longest))
+
+
+def test_axes_stay_where_they_were_if_the_layout_is_the_same():
+    first, second = bars(), bars(2.5)
+    png(first)
+    first.axes[0].set_position((0.2, 0.3, 0.2, 0.5))  # not by the layout
+    for _ in range(2):
+        png(second, first)
+    for axes, other in zip(second.axes, first.axes, strict=True):
+        assert axes.get_position().bounds == other.get_position().bounds

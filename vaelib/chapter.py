@@ -134,7 +134,7 @@ class Explorer(Still, VBox):
         values = {name: control.value for name, control in self.controls.items()}
         try:
             figure = self.draw(**values)
-            self.image.value = png(figure)
+            self.image.value = png(figure, self.drawn)
         except Exception as error:
             message = " ".join(f"{type(error).__name__}: {error}".split())
             self.note.value = f"{message} (below: {self.shown})"

@@ -8,8 +8,11 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 NOTE = "Run this cell (Shift + Enter) to move it."
@@ -40,11 +43,48 @@ class Still:
         return bundle
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file, without pyplot."""
+def png(figure: Figure, like: Figure | None = None) -> bytes:
+    """Return a figure as the bytes of a PNG file, without pyplot.
+
+    To find the places of its axes takes as long as to draw it. A figure takes them from
+    `like`, an earlier one of the same form, if the labels of both take the same room.
+    """
     file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight")
+    engine = figure.get_layout_engine()
+    if not isinstance(engine, ConstrainedLayoutEngine):
+        figure.savefig(file, format="png", bbox_inches="tight")
+        return file.getvalue()
+    canvas = FigureCanvasAgg(figure)
+    if like and not is_same_grid(figure, like):
+        like = None
+    if like:
+        figure.set_layout_engine("none")
+        for axes, other in zip(figure.axes, like.axes, strict=True):
+            axes.set_position(other.get_position(original=True))
+            axes.set_in_layout(True)  # when it is laid out the next time
+        canvas.draw()
+        figure.set_layout_engine(engine)
+    if not like or room(figure) != room(like):
+        canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(file, "png")
     return file.getvalue()
+
+
+def is_same_grid(figure: Figure, other: Figure) -> bool:
+    """Return whether two figures have the same size and as many axes."""
+    size, other_size = figure.get_size_inches(), other.get_size_inches()
+    return len(figure.axes) == len(other.axes) and (size == other_size).all()
+
+
+def room(figure: Figure) -> list[tuple[int, ...]]:
+    """Return the lines of the title and the letters of tick labels, for each axes."""
+    rooms = []
+    for axes in figure.axes:
+        ticks = axes.get_xticklabels(), axes.get_yticklabels()
+        longest = [max((len(t.get_text()) for t in some), default=0) for some in ticks]
+        titles = axes.get_title(), axes.get_title(loc="left")
+        rooms.append((*(title.count("\n") for title in titles), *longest))
+    return rooms
 
 
 def small(picture: bytes) -> bytes:
