@@ -1,4 +1,5 @@
 """The experiments of the paper beyond Algorithm 1: Fig 2, Fig 3, Appendices D to F.
 
 - `hmc`: Hamiltonian Monte Carlo, which draws from p(z|x), App. D and E.
+- `marginal`: log p(x) from draws of the posterior, App. D.
 """
