@@ -28,7 +28,7 @@ ROOMS = (
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),
     # its other experiments
-    *("paper.hmc", "paper.marginal", "paper"),
+    *("paper.hmc", "paper.marginal", "paper.weights", "paper"),
     # figures and files
     *("plotting", "stills", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets

@@ -2,4 +2,5 @@
 
 - `hmc`: Hamiltonian Monte Carlo, which draws from p(z|x), App. D and E.
 - `marginal`: log p(x) from draws of the posterior, App. D.
+- `weights`: weights are hidden causes too, (13) to (24), Algorithm 2, App. F.
 """
