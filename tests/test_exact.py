@@ -75,6 +75,7 @@ def test_linear_gaussian(seed: int):
     likelihood = Normal(z @ model.weight.T + model.bias, model.sigma)
     joint = Normal(0.0, 1.0).log_prob(z).sum(-1) + likelihood.log_prob(x).sum(-1)
     torch.testing.assert_close(joint - posterior.log_prob(z), evidence.expand(5))
+    torch.testing.assert_close(model.log_joint(x, z), joint)
 
 
 def test_samples_have_the_moments_of_the_model():

@@ -27,6 +27,8 @@ ROOMS = (
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "training"),
+    # its other experiments
+    *("paper.hmc", "paper.marginal", "paper.weights", "paper"),
     # figures and files
     *("plotting", "stills", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets
@@ -41,7 +43,7 @@ ROOMS = (
 )
 # The old names of modules, kept for code that was written for 0.1.
 OLD_NAMES = ("grids", "cluster", "compare")
-WINGS = ("lab", "sweeps", "widgets")
+WINGS = ("lab", "paper", "sweeps", "widgets")
 # Each folder of JavaScript may import from itself and from those before it.
 SCRIPT_FOLDERS = ("engine", "parts", "")
 

@@ -9,8 +9,9 @@ The equations of the paper are implemented one by one, to be read beside it:
 - `gradients`: two estimators of a gradient, sections 2.2 to 2.4, (4) and (5).
 - `training`: Algorithm 1; `evaluation`: test terms and the likelihood.
 
-The other modules load data, draw figures, and write runs. `vaelib.sweeps` trains many
-runs at once, and `vaelib.widgets` contains the widgets for notebooks.
+`vaelib.paper` contains the other experiments of the paper, Fig 2, Fig 3 and Appendices
+D to F. The other modules load data, draw figures, and write runs. `vaelib.sweeps`
+trains many runs at once, and `vaelib.widgets` contains the widgets for notebooks.
 """
 
 from __future__ import annotations

@@ -97,6 +97,11 @@ class LinearGaussian:
         z, noise = (w.new_empty(shape).normal_(generator=rng) for shape in shapes)
         return z, z @ w.T + self.bias + self.sigma * noise
 
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x, z) = log p(z) + log p(x|z), for x (..., D) and z (..., J)."""
+        error = x - z @ self.weight.T - self.bias
+        return log_normal(z) + log_normal(error, 0.0, 2 * math.log(self.sigma))
+
     def log_evidence(self, x: Tensor) -> Tensor:
         """Return log p(x): x is Gaussian with mean b and covariance W W^T + s^2 I."""
         w = self.weight
