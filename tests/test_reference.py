@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from vaelib import EpochEnd, TrainConfig, load_dataset, start, updates
-from vaelib.config import PRESETS, from_dict
+from vaelib.config import from_dict
+from vaelib.presets import PRESETS
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 

@@ -6,6 +6,7 @@ used, and no code in a file is run.
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from vaelib import files
 from vaelib.checks import UserError
 from vaelib.data import ImageData
 from vaelib.model import VAE
-from vaelib.state import State, build
+from vaelib.state import Adagrad, Adam, State, build
+
+# What an optimizer keeps of each weight.
+MOMENTS = {Adam: ("exp_avg", "exp_avg_sq"), Adagrad: ("sum",)}
 
 
 class RunError(UserError):
@@ -138,13 +142,18 @@ def require_fit(state: State, saved: dict[str, Any]) -> None:
     require_dicts(saved["model"], saved["optimizer"])
     moments = saved["optimizer"]["state"]
     require_dicts(moments, *moments.values())
-    if set(moments) != (set(range(len(weights))) if saved["step"] else set()):
+    own = state.optimizer.state_dict()["state"]  # Adagrad has one before the start
+    if set(moments) != (set(range(len(weights))) if saved["step"] else set(own)):
         raise ValueError("the optimizer is incomplete")
     pairs = [(saved["model"][name], w) for name, w in state.model.state_dict().items()]
     pairs += [(saved["rng"], state.rng.get_state()), (saved["losses"], state.losses)]
+    if len(state.chains):
+        pairs.append((saved["chains"], state.chains))
+        if type(saved["step_size"]) is not float or not 0 < saved["step_size"] < inf:
+            raise ValueError("the step size is not a positive number")
     for i, moment in moments.items():
         weight = weights[i]
-        pairs += [(moment[name], weight) for name in ("exp_avg", "exp_avg_sq")]
+        pairs += [(moment[name], weight) for name in MOMENTS[type(state.optimizer)]]
         pairs.append((moment["step"], torch.zeros(())))
     for found, own in pairs:
         if (found.shape, found.dtype) != (own.shape, own.dtype):

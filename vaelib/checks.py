@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -70,6 +71,23 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     except RuntimeError:
         advice = "the home folder is not known, so give the whole path, or set HOME"
         raise invalid("path", path, advice) from None
+
+
+def option(
+    default: Any,
+    help: str,
+    section: str,
+    least: float = -math.inf,
+    above: float | None = None,
+    most: float = 1e6,
+) -> Any:
+    """Return a field of the config with its default, its `--help` line and its section.
+
+    A number must be at least `least`, greater than `above`, and at most `most`.
+    """
+    limits = dict(least=least, above=above, most=most)
+    metadata = dict(help=help, section=section, **limits)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def plain(value: Any) -> Any:

@@ -20,28 +20,12 @@ from vaelib.checks import (
     check_name,
     convert,
     invalid,
+    option,
     path_of,
 )
 
 PATHS = ("data_dir", "project_dir", "save_dir")
 DATASETS = ("mnist", "fashion_mnist", "sprites")
-
-
-def option(
-    default: Any,
-    help: str,
-    section: str,
-    least: float = -math.inf,
-    above: float | None = None,
-    most: float = 1e6,
-) -> Any:
-    """Return a field of the config with its default, its `--help` line and its section.
-
-    A number must be at least `least`, greater than `above`, and at most `most`.
-    """
-    limits = dict(least=least, above=above, most=most)
-    metadata = dict(help=help, section=section, **limits)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -75,6 +59,10 @@ class TrainConfig:
     )
     image_size: int = option(
         28, "side in pixels; for sprites and folder:PATH", "data", least=4, most=256
+    )
+
+    train_images: int = option(
+        0, "train on the first images only, this many; 0: on all", "data", least=0
     )
 
     latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
@@ -119,26 +107,43 @@ class TrainConfig:
         0.5, "cyclic: share R of a cycle with rising beta", "objective", above=0, most=1
     )
 
+    method: Literal["aevb", "wake_sleep", "mcem"] = option(
+        "aevb",
+        "aevb: Algorithm 1; wake_sleep, or mcem (Monte Carlo EM): what the paper "
+        "compares it with",
+        "training",
+    )
     epochs: int = option(4, "number of passes over the data", "training", least=1)
     batch_size: int = option(256, "images in a mini-batch, M", "training", least=1)
-    lr: float = option(1.2e-2, "peak learning rate of Adam", "training", above=0)
+    lr: float = option(1.2e-2, "peak learning rate", "training", above=0)
     lr_schedule: Literal["none", "linear"] = option(
         "linear", "none: constant; linear: up to lr, then down to 0", "training"
     )
     lr_warmup: float = option(
         0.2, "linear: share of all steps in which lr rises", "training", above=0, most=1
     )
+    optimizer: Literal["adam", "adagrad"] = option(
+        "adam", "adam, or adagrad as in the paper", "training"
+    )
     adam_beta2: float = option(
         0.98, "beta2 of Adam, for squared gradients", "training", least=0, most=0.99999
     )
     fused: bool = option(
-        True, "use the fused kernel of Adam (last digits differ)", "training"
+        True, "use the fused kernel of the optimizer (last digits differ)", "training"
     )
     gradient: Literal["mean", "sum"] = option(
         "mean", "gradient of the mean or of the sum over a mini-batch", "training"
     )
     output_bias: Literal["random", "data"] = option(
         "data", "start of the last bias: at random or at the mean image", "training"
+    )
+    init: Literal["uniform", "normal"] = option(
+        "uniform",
+        "start of the weights: PyTorch's default, or N(0, 0.01) as in the paper",
+        "training",
+    )
+    weight_prior: Literal["none", "normal"] = option(
+        "none", "normal: MAP with weights from N(0, I), as in the paper", "training"
     )
     seed: int = option(
         42, "seed of all random numbers", "training", least=0, most=2**63 - 1
@@ -177,6 +182,7 @@ class TrainConfig:
                 value = str(path_of(value))
             object.__setattr__(self, name, value)  # the dataclass is frozen
         self.check_dataset()
+        self.check_method()
         check_name("group", self.group)
         check_name("name", self.name)
         self.beta_by_step()
@@ -195,6 +201,16 @@ class TrainConfig:
                 "channels and image_size are for sprites and folder:PATH; "
                 f"{self.dataset} has its own shape."
             )
+
+    def check_method(self) -> None:
+        """Raise ConfigError if the method does not have a setting that was given."""
+        if self.method == "aevb":
+            return
+        for name in ("beta", "beta_changes", "beta_schedule", "reduction", "compile"):
+            value = getattr(self, name)
+            if value != field_of(name).default:
+                advice = f"method {self.method} has no such setting, leave it out"
+                raise invalid(name, value, advice)
 
     def beta_by_step(self) -> dict[int, float]:
         """Return `beta` at step 0 and each later value with its first step.
@@ -216,32 +232,15 @@ class TrainConfig:
         return re.fullmatch(r"folder:.+", self.dataset, re.DOTALL) is not None
 
     @property
-    def data_source(self) -> tuple[str, str, int, int, str]:
+    def data_source(self) -> tuple[str, str, int, int, str, int]:
         """Arguments of `load_dataset` for the data set of this run."""
         shape = self.channels, self.image_size
-        return self.dataset, self.binarize, *shape, self.data_dir
+        return self.dataset, self.binarize, *shape, self.data_dir, self.train_images
 
     @property
     def needs_total(self) -> bool:
         """Whether a schedule depends on `epochs`, so that a run cannot be extended."""
         return self.beta_schedule == "cyclic" or self.lr_schedule == "linear"
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # https://github.com/pytorch/examples/tree/main/vae, with the same numbers
-    "pytorch-examples": dict(
-        loss="bce",
-        epochs=10,
-        batch_size=128,
-        lr=1e-3,
-        lr_schedule="none",
-        adam_beta2=0.999,
-        fused=False,
-        gradient="sum",
-        output_bias="random",
-        seed=1,
-    ),
-}
 
 
 @cache

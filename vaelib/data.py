@@ -56,12 +56,14 @@ def load_dataset(
     channels: int = 1,
     image_size: int = 28,
     data_dir: str = "",
+    train_images: int = 0,
 ) -> ImageData:
     """Return the data set `name`: mnist, fashion_mnist, sprites or folder:PATH.
 
     `channels` and `image_size` apply to sprites and folder:PATH. Downloads are kept in
     `data_dir`; its default is the environment variable VAELIB_DATA, or ~/.cache/vaelib.
-    A leading ~ of a path is the home folder.
+    A leading ~ of a path is the home folder. `train_images`: only the first images of
+    the training split, this many, unless it is 0.
 
     Raises DataError if there is no such data set, or if it cannot be loaded.
 
@@ -94,7 +96,12 @@ def load_dataset(
             f"data set {name!r} cannot be loaded by name: "
             "pass your tensors, or use mnist."
         )
-    return binarized(data, binarize)
+    if train_images > len(data.train):
+        raise DataError(
+            f"train_images is {train_images}, but {name} has {len(data.train):,}: give "
+            "that many or fewer, or 0 for all."
+        )
+    return binarized(data, binarize).first(train_images or None)
 
 
 def download_dir(given: str) -> Path:

@@ -109,14 +109,14 @@ class LinearGaussian:
         return MultivariateNormal(self.bias, w @ w.T + noise).log_prob(x)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean (J,) and covariance (J, J) of p(z|x).
+        """Return mean (..., J) and covariance (J, J) of p(z|x), for x (..., D).
 
         They are M^-1 W^T (x - b) and s^2 M^-1, where M = W^T W + s^2 I.
         """
         w = self.weight
         m = w.T @ w + self.sigma**2 * torch.ones_like(w[0]).diag()
-        mean = torch.linalg.solve(m, w.T @ (x - self.bias))
-        return mean, self.sigma**2 * torch.linalg.inv(m)
+        inverse = torch.linalg.inv(m)
+        return (x - self.bias) @ w @ inverse, self.sigma**2 * inverse
 
     def bound(self, x: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
         """Return the bound, equation (3), whose expectation has a closed form here.

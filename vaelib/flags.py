@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from vaelib import config as configs
 from vaelib.checks import one_line
 from vaelib.config import ConfigError
+from vaelib.presets import PRESETS
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser, many: bool = False) -> None:
 
     parser.add_argument(
         "--preset",
-        choices=configs.PRESETS,
-        help="the settings of another program; flags on the command line override it",
+        choices=PRESETS,
+        help="the settings of the paper, or of another program; flags on the "
+        "command line override it",
     )
     if not many:
         groups["run"].add_argument(

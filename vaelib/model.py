@@ -127,13 +127,19 @@ class VAE(nn.Module):
         return mean.unflatten(-1, self.shape)
 
 
-def initialise(model: nn.Module, rng: torch.Generator) -> None:
+def initialise(model: nn.Module, rng: torch.Generator, sd: float | None = None) -> None:
     """Initialise every linear layer in place, with random numbers from `rng` only.
 
-    The distribution is PyTorch's default, and so is the order of the random numbers.
+    Weights and biases are normal with standard deviation `sd`. Without it the
+    distribution is PyTorch's default, and so is the order of the random numbers.
     """
     for layer in model.modules():
-        if isinstance(layer, nn.Linear):
+        if not isinstance(layer, nn.Linear):
+            continue
+        if sd is not None:
+            nn.init.normal_(layer.weight, std=sd, generator=rng)
+            nn.init.normal_(layer.bias, std=sd, generator=rng)
+        else:
             bound = layer.in_features**-0.5
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=rng)
             nn.init.uniform_(layer.bias, -bound, bound, generator=rng)

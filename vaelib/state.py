@@ -16,22 +16,25 @@ from vaelib.errors import error_message
 from vaelib.images import ImageData
 from vaelib.losses import LOSSES
 from vaelib.memory import check_memory
-from vaelib.model import VAE, initialise
+from vaelib.model import VAE, initialise, standard_normal
 
+INIT_SD = 0.1  # N(0, 0.01), section 5
 MEAN_BYTES = 2**28  # memory that the mean image may take
 
 
-class Adam(torch.optim.Adam):
-    """torch's Adam, without the wrappers that keep torch.compile out of its methods.
+def light(optimizer: type[torch.optim.Optimizer]) -> Any:
+    """Return a class of torch's, without wrappers that keep torch.compile out of it.
 
     These wrappers import the compiler, which takes a second or more at each start.
     """
+    names = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+    methods = {name: unwrap(getattr(optimizer, name)) for name in names}
+    methods["step"] = torch.no_grad()(unwrap(optimizer.step))
+    return type(optimizer.__name__, (optimizer,), methods)
 
-    add_param_group = unwrap(torch.optim.Adam.add_param_group)
-    state_dict = unwrap(torch.optim.Adam.state_dict)
-    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
-    zero_grad = unwrap(torch.optim.Adam.zero_grad)
-    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+
+Adam = light(torch.optim.Adam)
+Adagrad = light(torch.optim.Adagrad)
 
 
 @dataclass
@@ -44,12 +47,16 @@ class State:
     - `order_seed`: seed of the order of the training images in this epoch.
     - `epoch`: number of finished epochs, including their test.
     - `step`: number of updates.
+    - `chains`: for Monte Carlo EM, the last z of each training image, (N, J), else
+      (0, J); `step_size`: that of its Hamiltonian Monte Carlo.
     """
 
     model: VAE
     optimizer: torch.optim.Optimizer
     rng: torch.Generator
     losses: Tensor
+    chains: Tensor
+    step_size: float = 0.1
     order_seed: int = 0
     epoch: int = 0
     step: int = 0
@@ -69,6 +76,8 @@ class State:
             optimizer=self.optimizer.state_dict(),
             rng=self.rng.get_state(),
             losses=self.losses,
+            chains=self.chains,
+            step_size=self.step_size,
             order_seed=self.order_seed,
             epoch=self.epoch,
             step=self.step,
@@ -83,6 +92,9 @@ class State:
         self.optimizer.load_state_dict(dict(state=moments, param_groups=groups))
         self.rng.set_state(saved["rng"])
         self.losses.copy_(saved["losses"])
+        if len(self.chains):  # version 0.1.0 has none
+            self.chains.copy_(saved["chains"])
+            self.step_size = saved["step_size"]
         self.order_seed = saved["order_seed"]
         self.epoch = saved["epoch"]
         self.step = saved["step"]
@@ -183,16 +195,35 @@ def start(config: TrainConfig, data: ImageData) -> State:
     # their weights are replaced by those drawn from `rng`.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         model = build(config, data.shape)
-    initialise(model, rng)
+    initialise(model, rng, INIT_SD if config.init == "normal" else None)
     if config.output_bias == "data":
         start_at_mean(model, data.train)
     model.to(device)
 
-    betas = (0.9, config.adam_beta2)
-    optimizer = Adam(model.parameters(), config.lr, betas, fused=config.fused)
     shape = steps_per_epoch(config, data), 2
     losses = torch.zeros(shape, dtype=torch.float32, device=device)
-    return State(model, optimizer, rng, losses)
+    n = len(data.train) if config.method == "mcem" else 0
+    chains = standard_normal(n, config.latent_dim, rng=rng).to(device)
+    optimizer = optimizer_of(config, model, len(data.train))
+    return State(model, optimizer, rng, losses, chains)
+
+
+def optimizer_of(config: TrainConfig, model: VAE, n: int) -> torch.optim.Optimizer:
+    """Return the optimizer of all weights, those of the encoder and of the decoder.
+
+    The prior N(0, I) of the weights adds half their squares to the sum over the `n`
+    images, equation (8). Our objective is a mean or sum over a mini-batch, and takes
+    that share of them.
+    """
+    decay = 0.0
+    if config.weight_prior == "normal":
+        decay = (config.batch_size if config.gradient == "sum" else 1) / n
+        if config.reduction == "mean":
+            decay /= math.prod(model.shape)
+    common = dict(lr=config.lr, weight_decay=decay, fused=config.fused)
+    if config.optimizer == "adagrad":
+        return Adagrad(model.parameters(), **common)
+    return Adam(model.parameters(), betas=(0.9, config.adam_beta2), **common)
 
 
 def pick_device(name: str) -> torch.device:

@@ -22,6 +22,7 @@ from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
 from vaelib.flags import Parser, add_arguments
 from vaelib.memory import check_memory
+from vaelib.presets import PRESETS
 from vaelib.streams import with_safe_streams
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def command(args: argparse.Namespace) -> int:
     """Run `vaelib train`: start a new run, or continue one with --resume."""
     settings = configs.field_types()
     given = {name: value for name, value in vars(args).items() if name in settings}
-    given = configs.PRESETS.get(args.preset, {}) | given
+    given = PRESETS.get(args.preset, {}) | given
     resumed = None
     if args.resume is None:
         config = TrainConfig(**given)

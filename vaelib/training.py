@@ -19,6 +19,7 @@ from vaelib.evaluation import average_terms
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
 from vaelib.model import standard_normal
+from vaelib.paper import em, wake_sleep
 from vaelib.schedules import beta_at, learning_rate
 
 # "build as build" keeps the name importable from this module.
@@ -66,7 +67,7 @@ def schedule(config: TrainConfig, data: ImageData) -> Callable[[int], float]:
 
 def update_function(
     state: State, config: TrainConfig, data: ImageData
-) -> Callable[[Tensor, Tensor, float], Tensor]:
+) -> Callable[..., Tensor]:
     """Return one step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta.
 
     The function returns reconstruction and KL, (2,), summed over the mini-batch.
@@ -80,7 +81,7 @@ def update_function(
 
     compiled = torch.compile(terms, dynamic=False) if config.compile else terms
 
-    def update(x: Tensor, eps: Tensor, beta: float) -> Tensor:
+    def update(x: Tensor, eps: Tensor, beta: float, *_: object) -> Tensor:
         state.optimizer.zero_grad()
         # The last mini-batch may be smaller, and is not worth a compilation of its own.
         sums = compiled(x, eps) if len(x) == config.batch_size else terms(x, eps)
@@ -94,6 +95,13 @@ def update_function(
     return update
 
 
+METHODS = {
+    "aevb": update_function,
+    "wake_sleep": wake_sleep.update_function,
+    "mcem": em.update_function,
+}
+
+
 @torch.inference_mode(False)  # also where the caller has switched gradients off
 def updates(
     state: State,
@@ -103,6 +111,7 @@ def updates(
 ) -> Iterator[Update | EpochEnd]:
     """Train by Algorithm 1 with L = 1; yield after every update and every epoch.
 
+    Also by wake-sleep or Monte Carlo EM, if `config.method` says so.
     `beta`, a function of the step, replaces the schedule of `config`. Training pauses
     while the next event is not requested. Raises Diverged if the loss is not finite.
 
@@ -120,7 +129,7 @@ def updates(
     beta = beta or schedule(config, data)
     device, size = state.losses.device, config.batch_size
     data = data.to(device)
-    update = update_function(state, config, data)
+    update = METHODS[config.method](state, config, data)
     n, steps = len(data.train), steps_per_epoch(config, data)
 
     while state.epoch < config.epochs:
@@ -132,11 +141,13 @@ def updates(
             with hold_interrupts():  # an update is made as a whole, or not begun
                 if order is None:
                     order = epoch_order(state, n, state.step == first).to(device)
-                x = data.batch(order[i * size : (i + 1) * size], state.rng)
+                rows = order[i * size : (i + 1) * size]
+                x = data.batch(rows, state.rng)
                 eps = standard_normal(len(x), config.latent_dim, rng=state.rng)
                 beta_now = beta(state.step)
                 set_learning_rate(state, config, total=config.epochs * steps)
-                sums = update(x, eps.to(device, non_blocking=True), beta_now)
+                eps = eps.to(device, non_blocking=True)
+                sums = update(x, eps, beta_now, rows)
                 state.losses[i] = sums
                 state.step += 1
             # On a GPU this check would wait for the device, so it follows the epoch.

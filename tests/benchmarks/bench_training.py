@@ -15,9 +15,10 @@ import torch
 from measure import DATA, TARGET, Row, child, epochs_of, in_turn, timed
 
 from vaelib import TrainConfig, losses, start
-from vaelib.config import PRESETS, from_dict
+from vaelib.config import from_dict
 from vaelib.data import binarized
 from vaelib.evaluation import importance_nll
+from vaelib.presets import PRESETS
 from vaelib.training import steps_per_epoch
 
 SEEDS = range(1, 6)

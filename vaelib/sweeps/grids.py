@@ -16,7 +16,8 @@ from typing import Any
 
 from vaelib import config as configs
 from vaelib.checks import path_of, plain
-from vaelib.config import PRESETS, ConfigError, TrainConfig
+from vaelib.config import ConfigError, TrainConfig
+from vaelib.presets import PRESETS
 
 # The grid of the reference implementation: three latent sizes, losses and schedules.
 REFERENCE: dict[str, Any] = dict(

@@ -1,0 +1,34 @@
+"""Named settings: those of the paper, and of another program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Section 5, as far as it says; the pixels and the step size are ours to choose.
+    "paper": dict(
+        binarize="dynamic",
+        hidden_dim=(500,),
+        activation="tanh",
+        batch_size=100,
+        optimizer="adagrad",
+        lr=0.02,
+        lr_schedule="none",
+        output_bias="random",
+        init="normal",
+        weight_prior="normal",
+    ),
+    # https://github.com/pytorch/examples/tree/main/vae, with the same numbers
+    "pytorch-examples": dict(
+        loss="bce",
+        epochs=10,
+        batch_size=128,
+        lr=1e-3,
+        lr_schedule="none",
+        adam_beta2=0.999,
+        fused=False,
+        gradient="sum",
+        output_bias="random",
+        seed=1,
+    ),
+}
