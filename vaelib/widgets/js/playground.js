@@ -11,6 +11,7 @@ import { lineChart } from "./parts/curve.js";
 import { oncePerFrame, subscriptions } from "./parts/events.js";
 import { keptTable } from "./parts/kept_table.js";
 import { paintSheet, titledSheet } from "./parts/picture.js";
+import { saveButton } from "./parts/save.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
 import { trainingControls } from "./parts/training_controls.js";
 
@@ -58,7 +59,7 @@ export function playground({ model, el }) {
     "vaelib playground",
     controls.root,
     notice,
-    div("bar state", progress, status.root, count),
+    div("bar state", progress, status.root, count, saveButton("playground")),
     div("charts", html("div", {}, terms.root, betas.root), bars.root),
     div("sheets", ...sheets),
     kept.root,
