@@ -432,7 +432,7 @@ def test_a_saved_playground_says_at_once_that_it_has_no_kernel(
 
 def check_picture(page: Page, widget: str, *parts: str) -> None:
     """Save the picture of a widget, and find parts of the widget in it."""
-    root = page.locator(f"[data-widget={widget}] .vaelib")
+    root = page.locator(f"[data-widget={widget}] .vaelib").last
     with page.expect_download() as download:
         root.get_by_role("button", name="Save picture").click()
     assert download.value.suggested_filename == f"{widget}.png"

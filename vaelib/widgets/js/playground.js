@@ -55,15 +55,15 @@ export function playground({ model, el }) {
   const traversals = titledSheet("Traversals about the first image", rowsCaption);
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const kept = keptTable();
-  const root = div(
-    "vaelib playground",
-    controls.root,
+  const shown = div(
+    "vaelib",
     notice,
     div("bar state", progress, status.root, count, saveButton("playground")),
     div("charts", html("div", {}, terms.root, betas.root), bars.root),
     div("sheets", ...sheets),
     kept.root,
   );
+  const root = div("playground", div("vaelib controls", controls.root), shown);
   el.append(root);
 
   function showStatus() {
