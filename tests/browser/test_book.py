@@ -633,7 +633,7 @@ def test_widgets_react_to_mouse_and_keyboard_without_a_kernel(
         expect(figures).to_contain_text("Gaussian, fixed sigma")
         losses.get_by_role("radio", checked=True).press("ArrowRight")
         expect(figures).to_contain_text("Gaussian, learned sigma")
-    for playground in visit.tab.locator(".vaelib.playground").all():
+    for playground in visit.tab.locator(".playground").all():
         expect(playground.get_by_role("button", name="Train")).to_be_disabled()
         expect(playground.locator(".alone")).to_be_visible()
         assert playground.locator("path.line").count() >= 3, "its saved curves"

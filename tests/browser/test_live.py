@@ -422,19 +422,39 @@ def test_training_is_controlled_by_keyboard_alone(run: Run, complaints: list[str
     run_cell(page, 1)
     message = "beta is -1.0: give a number of at least 0 and at most 1e+06."
     expect(status).to_have_text(message)
+    check_controls_stay(page)
     assert complaints == []
+
+
+def check_controls_stay(page: Page) -> None:
+    """Go through the explorer in a small window: the controls stay above it."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.get_by_role("button", name="Set B to this z").focus()
+    focused, controls = page.locator(":focus"), page.locator(".controls")
+    names = []
+    while "Test image" not in names:
+        page.keyboard.press("Shift+Tab")
+        names.append(focused.evaluate(CONTROL_NAME))
+        expect(controls).to_be_in_viewport(ratio=1)
+        boxes = controls.bounding_box(), focused.bounding_box()
+        assert boxes[0]
+        assert boxes[1]
+        assert boxes[0]["y"] + boxes[0]["height"] < boxes[1]["y"], names
+    assert len(names) > 10
+
+
+CONTROL_NAME = """e => {
+    const label = e.closest("label")?.querySelector("span")?.textContent;
+    return e.ariaLabel || label || e.textContent;
+}"""
 
 
 def names_in_tab_order(page: Page) -> set[str]:
     """Return the names of the controls that the tab key reaches."""
-    name = """e => {
-        const label = e.closest("label")?.querySelector("span")?.textContent;
-        return e.ariaLabel || label || e.textContent;
-    }"""
     names = set()
     page.locator("button.main").focus()
     for _ in range(13):
-        names.add(page.locator(":focus").evaluate(name))
+        names.add(page.locator(":focus").evaluate(CONTROL_NAME))
         page.keyboard.press("Tab")
     return names
 
@@ -520,7 +540,7 @@ def test_a_saved_playground_shows_its_state_without_a_kernel(
     page.get_by_role("heading", name="References").wait_for(timeout=60_000)
     command(page, "notebook:trust")  # needed for a notebook that another user has run
     page.locator(".jp-Dialog").get_by_role("button", name="Trust").click()
-    page.locator(".vaelib.playground").wait_for(timeout=30_000)
+    page.locator(".playground").wait_for(timeout=30_000)
 
     notice = page.locator(".alone")
     expect(notice).to_contain_text("Run this cell to go on", timeout=8_000)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 from real import add_axe, check_layout, served
 
@@ -423,6 +426,50 @@ def test_a_saved_playground_says_at_once_that_it_has_no_kernel(
     page.locator(".latent input").first.press("PageUp")
     is_other = "old => document.querySelector('canvas.out').toDataURL() !== old"
     page.wait_for_function(is_other, arg=before)
+    check_picture(page, "playground", ".chart", "canvas.sheet", "h4")
+    check_picture(page, "explorer", "canvas.out", ".q", ".plane svg", "h4")
+
+
+def check_picture(page: Page, widget: str, *parts: str) -> None:
+    """Save the picture of a widget, and find parts of the widget in it."""
+    root = page.locator(f"[data-widget={widget}] .vaelib").last
+    with page.expect_download() as download:
+        root.get_by_role("button", name="Save picture").click()
+    assert download.value.suggested_filename == f"{widget}.png"
+    picture = Image.open(download.value.path())
+    assert picture.format == "PNG"
+    whole = root.bounding_box()
+    assert whole
+    assert picture.width == pytest.approx(2 * whole["width"], abs=2)
+    assert whole["height"] < picture.height < 2 * whole["height"]
+    for mark in root.locator(".mark.blue").all():  # of a legend
+        place = mark.bounding_box()
+        assert place
+        left = round(2 * (place["x"] - whole["x"])) + 2
+        colours = np.asarray(picture.convert("RGB"))[:, left : left + 12]
+        assert (colours == (0, 114, 178)).all((1, 2)).sum() >= 16
+    saved = grey(picture.resize((picture.width // 2, picture.height // 2)))
+    for part in parts:
+        element = root.locator(part).first
+        seen = grey(Image.open(io.BytesIO(element.screenshot())))
+        box = element.bounding_box()
+        assert box
+        left = round(box["x"] - whole["x"])
+        strip = saved[:, left : left + seen.shape[1]]
+        windows = np.lib.stride_tricks.sliding_window_view(strip, seen.shape)
+        likeness = max(correlation(seen, window) for [window] in windows)
+        assert likeness > 0.8, part
+
+
+def grey(picture: Image.Image) -> np.ndarray:
+    """Return the grey values of a picture."""
+    return np.asarray(picture.convert("L"), float)
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the correlation of two images, 0 if one of them is blank."""
+    x, y = x - x.mean(), y - y.mean()
+    return (x * y).mean() / (x.std() * y.std() + 1e-9)
 
 
 @pytest.mark.parametrize("theme", ["index", "dark"])

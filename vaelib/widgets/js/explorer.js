@@ -13,6 +13,7 @@ import { explorerLayout } from "./parts/explorer_layout.js";
 import { latentRows } from "./parts/latents.js";
 import { paint, pictureCanvas } from "./parts/picture.js";
 import { planePanel } from "./parts/plane_panel.js";
+import { saveButton } from "./parts/save.js";
 import { startBar } from "./parts/start_bar.js";
 import { anchorStrip, traversalStrip } from "./parts/strips.js";
 import { testImageName, words } from "./parts/words.js";
@@ -84,7 +85,7 @@ export function explorer({ model, el, isCompact = false }) {
     image: image.canvas,
     caption,
     rows: rows.root,
-    zButtons,
+    buttons: [...zButtons, saveButton("explorer")],
     decoded,
     plane: plane.root,
     strips: [traversal.root, anchors.root],

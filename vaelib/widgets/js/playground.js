@@ -11,6 +11,7 @@ import { lineChart } from "./parts/curve.js";
 import { oncePerFrame, subscriptions } from "./parts/events.js";
 import { keptTable } from "./parts/kept_table.js";
 import { paintSheet, titledSheet } from "./parts/picture.js";
+import { saveButton } from "./parts/save.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
 import { trainingControls } from "./parts/training_controls.js";
 
@@ -54,15 +55,15 @@ export function playground({ model, el }) {
   const traversals = titledSheet("Traversals about the first image", rowsCaption);
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const kept = keptTable();
-  const root = div(
-    "vaelib playground",
-    controls.root,
+  const shown = div(
+    "vaelib",
     notice,
-    div("bar state", progress, status.root, count),
+    div("bar state", progress, status.root, count, saveButton("playground")),
     div("charts", html("div", {}, terms.root, betas.root), bars.root),
     div("sheets", ...sheets),
     kept.root,
   );
+  const root = div("playground", div("vaelib controls", controls.root), shown);
   el.append(root);
 
   function showStatus() {

@@ -11,7 +11,7 @@ const MORE = words`More: plane and traversals`;
  * @property {HTMLElement} image
  * @property {HTMLElement} caption
  * @property {HTMLElement} rows
- * @property {HTMLElement[]} zButtons
+ * @property {HTMLElement[]} buttons
  * @property {HTMLElement} decoded
  * @property {HTMLElement} plane
  * @property {HTMLElement[]} strips
@@ -20,14 +20,14 @@ const MORE = words`More: plane and traversals`;
 
 /** @param {ExplorerParts} parts */
 export function explorerLayout(parts) {
-  const { start, image, caption, rows, zButtons, decoded } = parts;
+  const { start, image, caption, rows, buttons, decoded } = parts;
   const titles = [words`Latent`, words`KL, nats`, "q(z|x): μ ± σ", "z", ""];
   const middle = html(
     "section",
     { className: "middle" },
     div("latent head", ...titles.map((title) => html("span", {}, title))),
     rows,
-    div("bar", ...zButtons),
+    div("bar", ...buttons),
   );
   const flow = div(
     "flow",

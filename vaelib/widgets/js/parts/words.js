@@ -33,6 +33,8 @@ const JAPANESE = {
   "Draw new noise ε: z = μ + σ ε": "雑音 ε を引き直す: z = μ + σ ε",
   "none: z is the mean of the prior": "なし。z は事前分布の平均",
   "none: z was drawn from the prior": "なし。z は事前分布からの標本",
+  "Save picture": "画像を保存",
+  "Save the images and curves as a PNG file": "画像と曲線を PNG ファイルに保存します",
   "draw here": "ここに描いてください",
   "your drawing": "あなたが描いた画像",
   "{}; draw on it": "{}。上に描けます",
