@@ -1,0 +1,240 @@
+"""Run the experiments of Figs 2 and 3, and write them to book/results.
+
+`make paper` calls `python book/paper.py book/paper.toml build/paper book/results`. One
+run is trained on each core. It may be stopped at any time: each run continues from the
+last of its points. The points are equally spaced on the logarithmic axis of the images
+that were trained on.
+
+Of the step sizes 0.01, 0.02 and 0.1 each setting uses the one with the best training
+bound after 100,000 images, for all seeds: "based on performance on the training set in
+the first few iterations", sec. 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import multiprocessing
+import os
+import platform
+import sys
+import time
+import tomllib
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vaelib import TrainConfig, Update, __version__, files, load_dataset, start, updates
+from vaelib.data import ImageData, draw_binary, pixels
+from vaelib.errors import exit_status
+from vaelib.evaluation import average_terms
+from vaelib.losses import reconstruction
+from vaelib.model import VAE
+from vaelib.paper import hmc, marginal
+from vaelib.presets import PRESETS
+from vaelib.sweeps import grid
+
+STEP_SIZES = (0.01, 0.02, 0.1)
+FIRST = 100_000  # images after which the step size is chosen
+POINTS = [round(10 ** (4 + i / 6)) for i in range(25)]  # from 10^4 to 10^8
+IMAGES = {"fig2": 10_000, "fig3": 1_000}  # of each split, on which a point is measured
+VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
+
+
+def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
+    """Return for each figure its runs, each with the number of images to train on."""
+    tables = tomllib.loads(file.read_text("utf-8"))
+    found = {}
+    for figure, table in tables.items():
+        images = table.pop("images")
+        runs = grid(**(PRESETS["paper"] | table))
+        found[figure] = [(run, images) for run in runs]
+    return found
+
+
+@torch.no_grad()
+def bounds(model: VAE, config: TrainConfig, data: ImageData) -> list[float]:
+    """Return the mean bound on images of the training and of the test split."""
+    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
+    splits = samples(data, IMAGES["fig2"], rng)
+    terms = [average_terms(model, nats, images, rng) for images in splits]
+    return [-(recon + kl.sum()).item() for recon, kl in terms]
+
+
+def likelihoods(model: VAE, config: TrainConfig, data: ImageData) -> list[float]:
+    """Return the mean log p(x) of images of both splits, by App. D."""
+    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
+    means = []
+    for images in samples(data, IMAGES["fig3"], rng):
+        x = pixels(images)
+        with torch.no_grad():
+            mu, _ = model.encode(x)
+        log_joint = hmc.log_joint_of(model, nats, x)
+        log_p, _ = marginal.estimate(log_joint, mu, rng)
+        means.append(log_p.mean().item())
+    return means
+
+
+def samples(data: ImageData, n: int, rng: torch.Generator) -> list[torch.Tensor]:
+    """Return the first `n` images of each split; training images are drawn once."""
+    return [draw_binary(data.train[:n], rng.manual_seed(0)), data.test[:n]]
+
+
+MEASURES = {"fig2": bounds, "fig3": likelihoods}
+
+
+def dataset(config: TrainConfig, figure: str) -> ImageData:
+    """Return the data of a run. Fig 3 tests on a part only, also after each epoch."""
+    data = load_dataset(*config.data_source)
+    return data.first(test=IMAGES["fig3"]) if figure == "fig3" else data
+
+
+def train(figure: str, config: TrainConfig, images: int, file: Path) -> Path:
+    """Train until `images`, measure at each point, and keep all of it in `file`."""
+    torch.set_num_threads(1)
+    data = dataset(config, figure)
+    config = replace(config, epochs=ceil(images / len(data.train)))
+    state, rows, seconds = start(config, data), [], 0.0
+    if file.exists():
+        saved = files.read_tensors(file)
+        state.load_state_dict(saved["state"])
+        rows, seconds = saved["rows"], rows_seconds(saved["rows"])
+
+    began = time.perf_counter()
+    seen = rows[-1]["images"] if rows else 0
+    todo = [point for point in POINTS if seen < point <= images]
+    for event in updates(state, data, config):
+        if not isinstance(event, Update):
+            continue
+        seen += event.images
+        if not todo or seen < todo[0]:
+            continue
+        todo.pop(0)
+        seconds += time.perf_counter() - began
+        train, test = MEASURES[figure](state.model, config, data)
+        row = {name: asdict(config)[name] for name in VARYING}
+        rows.append(row | dict(images=seen, train=train, test=test, seconds=seconds))
+        files.write_tensors(file, dict(state=state.state_dict(), rows=rows))
+        began = time.perf_counter()
+        if not todo:
+            break
+    return file
+
+
+def rows_seconds(rows: list[dict[str, Any]]) -> float:
+    """Return the seconds of training until the last row."""
+    return rows[-1]["seconds"] if rows else 0.0
+
+
+def first_bound(config: TrainConfig, figure: str) -> float:
+    """Return the mean training bound of the last 10,000 of the first images."""
+    torch.set_num_threads(1)
+    data, total, seen = dataset(config, figure), 0.0, 0
+    config = replace(config, epochs=ceil(FIRST / len(data.train)))
+    for event in updates(start(config, data), data, config):
+        if isinstance(event, Update):
+            seen += event.images
+            if seen > FIRST - 10_000:
+                total -= event.sums.sum().item()
+        if seen >= FIRST:
+            break
+    return total / 10_000
+
+
+def table(folder: Path, figure: str) -> bytes:
+    """Return the rows of all runs of a figure as CSV."""
+    rows = []
+    for file in sorted(folder.glob(f"{figure}-*.pt")):
+        rows += files.read_tensors(file)["rows"]
+    machine = f"{platform.machine()}, 1 of {os.cpu_count()} cores"
+    facts = dict(vaelib=__version__, torch=torch.__version__, machine=machine)
+    rows = [facts | row for row in rows]
+    rows.sort(key=lambda row: [row[name] for name in (*VARYING, "images")])
+    text = io.StringIO()
+    names = [*VARYING, "images", "train", "test", "seconds", *facts]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        short = {name: round(row[name], 3) for name in ("train", "test", "seconds")}
+        writer.writerow(row | short)
+    return text.getvalue().encode()
+
+
+def name_of(figure: str, config: TrainConfig) -> str:
+    """Return the name of the file of a run."""
+    values = [f"{name}={getattr(config, name)}" for name in VARYING[:-1]]
+    return f"{figure}-{'-'.join(values)}"
+
+
+def command(args: argparse.Namespace) -> int:
+    """Choose the step sizes, train what is left, and write the tables."""
+    figures = read(args.file)
+    args.work.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
+        for figure, runs in figures.items():
+            if args.only and figure not in args.only:
+                continue
+            futures = []
+            for config, images in with_step_sizes(pool, figure, runs, args.work):
+                file = args.work / f"{name_of(figure, config)}.pt"
+                most = min(images, args.images)
+                futures.append(pool.submit(train, figure, config, most, file))
+            for future in as_completed(futures):
+                print(f"{future.result().stem} is done", flush=True)
+                files.write(args.out / f"{figure}.csv", table(args.work, figure))
+    return 0
+
+
+def with_step_sizes(
+    pool: ProcessPoolExecutor,
+    figure: str,
+    runs: list[tuple[TrainConfig, int]],
+    work: Path,
+) -> list[tuple[TrainConfig, int]]:
+    """Return the runs with the best step size of each setting, found with one seed."""
+    file = work / f"{figure}-step-sizes.csv"
+    known = dict(csv.reader(file.open())) if file.exists() else {}
+    seed = runs[0][0].seed
+    trials = {
+        (name_of(figure, replace(run, seed=seed)), lr): pool.submit(
+            first_bound, replace(run, lr=lr, seed=seed), figure
+        )
+        for run, _ in runs
+        for lr in STEP_SIZES
+        if run.seed == seed and name_of(figure, run) not in known
+    }
+    for name in dict.fromkeys(name for name, _ in trials):
+        best = max(STEP_SIZES, key=lambda lr: trials[name, lr].result())
+        known[name] = str(best)
+        print(f"{name}: step size {best}", flush=True)
+    lines = [f"{name},{lr}\n" for name, lr in known.items()]
+    files.write(file, "".join(lines).encode())
+    return [
+        (replace(run, lr=float(known[name_of(figure, replace(run, seed=seed))])), n)
+        for run, n in runs
+    ]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="make paper", description=__doc__)
+    parser.add_argument("file", type=Path, help="the runs, such as book/paper.toml")
+    parser.add_argument("work", type=Path, help="a folder for what is trained")
+    parser.add_argument("out", type=Path, help="the folder for the tables")
+    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="fig2 or fig3")
+    parser.add_argument(
+        "--images", type=float, default=1e9, help="stop each run here (default: never)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    args = parser.parse_args(argv)
+    return exit_status(parser.prog, lambda: command(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
