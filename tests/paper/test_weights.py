@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from vaelib.paper import weights
 from vaelib.paper.weights import Gaussian, Posterior, SharedMean
@@ -86,6 +86,27 @@ def test_bound_theta_is_that_of_quadrature():
     log_p = Normal(theta[:, None], math.sqrt(1.25)).log_prob(X).sum(1)
     f = log_p + Normal(0.0, 1.0).log_prob(theta) - q_theta.log_prob(theta)
     torch.testing.assert_close(MODEL.bound_theta(X, q), (weight * f).sum())
+
+
+def test_log_marginal_is_the_integral_over_z():
+    z, theta = torch.linspace(-12, 12, 4001).double(), noise(3, 1, seed=7)
+    log_p = Normal(theta[..., None] + z, 0.5).log_prob(X[:, None])
+    joint = (log_p + Normal(0.0, 1.0).log_prob(z)).exp()
+    expected = torch.trapezoid(joint, z).log().sum(1)
+    torch.testing.assert_close(MODEL.log_marginal(X, theta), expected)
+
+
+def test_image_terms_average_to_the_bound_of_each_image():
+    """With theta fixed, (18): log p(x) less the divergence from the posterior."""
+    q, (at, weight) = some_q(), hermite()
+    for x, mu, logvar in zip(X, *q.z, strict=True):
+        q_z, theta = Gaussian(mu, logvar), torch.full((12, 1), 0.3).double()
+        rows = x.expand(12), q_z.at(at[:, None]), theta
+        each = weights.image_terms(MODEL.log_likelihood, *rows, q_z)
+        posterior = Normal((x - 0.3) / 1.25, math.sqrt(0.2))
+        gap = kl_divergence(Normal(mu[0], (logvar[0] / 2).exp()), posterior)
+        log_p_x = Normal(0.3, math.sqrt(1.25)).log_prob(x)
+        torch.testing.assert_close((weight * each).sum(), log_p_x - gap)
 
 
 def test_shorthand_is_that_of_torch_distributions():

@@ -1,8 +1,8 @@
 """Hamiltonian Monte Carlo: draws from p(z|x), known up to a constant, App. D and E.
 
 The potential energy of z is U(z) = -log p(x, z). A momentum p ~ N(0, I) gives z a push,
-and H = U(z) + |p|^2 / 2 is the total energy. All images are moved at once: z is (B, J),
-and each row is a chain of its own, accepted or rejected alone.
+and H = U(z) + `|p|^2 / 2` is the total energy. All images are moved at once: z is
+(B, J), and each row is a chain of its own, accepted or rejected alone.
 
 Sources: Duane et al. 1987; Neal 2011 (arXiv:1206.1901).
 """
@@ -57,7 +57,7 @@ def leapfrog(
 
 @torch.no_grad()
 def energy(log_joint: LogJoint, z: Tensor, momentum: Tensor) -> Tensor:
-    """Return the energy H = -log p(x, z) + |p|^2 / 2 of each row, (B,), in nats."""
+    """Return the energy H = -log p(x, z) + `|p|^2 / 2` of each row, (B,), in nats."""
     return momentum.square().sum(-1) / 2 - log_joint(z)
 
 

@@ -44,6 +44,16 @@ class Gaussian(NamedTuple):
         return log_normal(z, self.mu, self.logvar)
 
 
+def image_terms(
+    log_likelihood: LogLikelihood, x: Tensor, z: Tensor, theta: Tensor, q_z: Gaussian
+) -> Tensor:
+    """Return what the bound of one image averages, (16) and (18): nats, (L,).
+
+    It is log p(x|z) + log p(z) - log q(z|x), for z (L, J) and theta (L, K).
+    """
+    return log_likelihood(x, z, theta) + log_normal(z) - q_z.log_density(z)
+
+
 def shorthand(
     log_likelihood: LogLikelihood,
     n: int,
@@ -58,8 +68,7 @@ def shorthand(
     `n` is the number N of all images: it multiplies the terms of the image alone, not
     those of the weights.
     """
-    log_p = log_likelihood(x, z, theta) + log_normal(z)
-    of_image = log_p - q_z.log_density(z)
+    of_image = image_terms(log_likelihood, x, z, theta, q_z)
     return n * of_image + log_normal(theta) - q_theta.log_density(theta)
 
 
@@ -126,6 +135,10 @@ class SharedMean:
         """Return log p(x|z) for x (L,), z (L, 1) and theta (L, 1): (L,)."""
         mean = theta + self.w * z
         return log_normal(x[..., None] - mean, 0.0, 2 * math.log(self.sigma))
+
+    def log_marginal(self, x: Tensor, theta: Tensor) -> Tensor:
+        """Return log p(X) for each given theta (L, 1), a sum over the images: (L,)."""
+        return log_normal(x - theta, 0.0, math.log(self.spread))
 
     def log_evidence(self, x: Tensor) -> Tensor:
         """Return log p(X) of equation (13): X is Gaussian, with equal covariances."""
