@@ -8,7 +8,9 @@ else
 BIN := .venv/bin
 endif
 PIP := $(BIN)/python -m pip
-INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements.lock
+# Of 13,000 modules, the few that are imported are compiled then.
+INSTALL := $(PIP) install --quiet --disable-pip-version-check --no-compile \
+	-c requirements.lock
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 # matplotlib lists its own fonts in a file, by their paths. The list must go with them.
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib

@@ -38,13 +38,13 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    """A tab that shows a whole chapter: JupyterLab draws only what is visible."""
+    """A tab. In a much higher window each test would take seconds longer."""
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error":
             complaints.append(message.text)
 
-    tab = browser.new_page(viewport={"width": 1300, "height": 24000})
+    tab = browser.new_page(viewport={"width": 1300, "height": 2200})
     tab.on("console", on_console)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     yield tab

@@ -29,12 +29,21 @@ TOUCHED = """(tags) => tags.filter((tag) => {
 }).map((tag) => tag.textContent)"""
 
 
+# JavaScript: whether all cells are drawn. JupyterLab does so in its idle time.
+DRAWN = """() => jupyterapp.shell.currentWidget.content.widgets.every(
+    (cell) => !cell.placeholder && !cell.node.querySelector(".jp-MarkdownOutput:empty")
+)"""
+TWO_FRAMES = """() => new Promise((done) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => done())))"""
+
+
 def visit(page: Page, lab, chapter: str) -> None:
-    """Open a notebook and wait until its last section is drawn."""
+    """Open a notebook and wait until all of it is drawn."""
     page.goto(f"{lab.url}/lab/tree/notebooks/{chapter}.ipynb?reset&token={lab.token}")
     text = (notebooks.FOLDER / f"{chapter}.md").read_text(encoding="utf-8")
     last = re.findall(r"^## (.*)$", text, re.M)[-1]
-    page.get_by_role("heading", name=last).wait_for(timeout=90_000)
+    page.locator(".jp-Notebook h2", has_text=last).wait_for(timeout=90_000)
+    page.wait_for_function(DRAWN, timeout=90_000)
 
 
 def without_brackets(tag: str) -> str:
@@ -49,6 +58,8 @@ def test_the_quick_start_opens_first(lab):
 @pytest.mark.parametrize("chapter", notebooks.names())
 def test_notebook_is_rendered(page: Page, lab, complaints: list[str], chapter: str):
     visit(page, lab, chapter)
+    page.set_viewport_size({"width": 1300, "height": 24000})  # all is visible
+    page.evaluate(TWO_FRAMES)
     expect(page.locator(".jp-Toolbar-kernelName")).to_have_text("Python 3 (ipykernel)")
 
     numbered = {
