@@ -24,6 +24,9 @@ from vaelib.checks import (
     path_of,
 )
 
+# "PRESETS as PRESETS" keeps the name importable from this module.
+from vaelib.presets import PRESETS as PRESETS
+
 PATHS = ("data_dir", "project_dir", "save_dir")
 DATASETS = ("mnist", "fashion_mnist", "sprites")
 
