@@ -51,7 +51,7 @@ def tiny(folder: Path) -> list[tuple[TrainConfig, int]]:
 
 def test_the_runs_are_those_of_the_paper():
     figures = experiments.read(ROOT / "book" / "experiments.toml")
-    assert set(figures) == {"fig2", "fig3"}
+    assert set(figures) == {"fig2", "fig2_frey", "fig3"}
     two, three = ([run for run, _ in figures[name]] for name in ("fig2", "fig3"))
     assert {run.latent_dim for run in two} == {3, 5, 10, 20, 200}
     assert {run.method for run in two} == {"aevb", "wake_sleep"}
@@ -107,6 +107,17 @@ def test_fig_3_shows_log_p_of_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     exact = -torch.cat(list(importance_nll(model, nats, data.test, rng, 2000))).mean()
     assert found == pytest.approx(exact.item(), abs=0.2)
     assert experiments.bounds(model, config, data)[1] < exact - 0.05
+
+
+def test_a_figure_without_its_data_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    table = ROOT / "book" / "experiments.toml"
+    argv = [str(table), str(tmp_path / "work"), str(tmp_path), "--only", "fig2_frey"]
+    assert experiments.main(argv) == 0
+    assert "fig2_frey is left out: frey_face does not" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.csv"))
 
 
 @pytest.mark.slow
