@@ -42,11 +42,8 @@ from vaelib.sweeps import grid
 STEP_SIZES = (0.01, 0.02, 0.1)
 FIRST = 100_000  # images after which the step size is chosen
 POINTS = [round(10 ** (4 + i / 6)) for i in range(25)]  # from 10^4 to 10^8
-IMAGES = {
-    "fig2": 10_000,
-    "fig2_frey": 10_000,
-    "fig3": 1_000,
-}  # of each split, on which a point is measured
+# Images of each split on which a point is measured; those of Fig 3 are as in App. D.
+IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
 VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
 
 

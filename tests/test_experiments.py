@@ -97,10 +97,10 @@ def test_the_step_size_is_the_one_that_learns_fastest(tmp_path: Path):
 
 def test_fig_3_shows_log_p_of_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """App. D agrees with importance sampling, which the figure does not use."""
-    monkeypatch.setattr(experiments, "IMAGES", dict(fig2=200, fig3=100))
+    monkeypatch.setattr(experiments, "IMAGES", dict(fig2=200, fig3=40))
     config = replace(tiny(tmp_path)[0][0], hidden_dim=(50,), method="mcem")
     data = experiments.dataset(config, "fig3")
-    assert len(data.test) == 100
+    assert len(data.test) == 40
     model = start(config, data).model
     _, found = experiments.likelihoods(model, config, data)
     nats, rng = reconstruction(config.loss), torch.Generator()
