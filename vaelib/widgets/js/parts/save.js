@@ -1,4 +1,4 @@
-/** A button that saves what a widget shows as a picture, which the page makes itself. */
+/** A button that saves what a widget shows as a picture, made by the page itself. */
 
 import { button, html, setAttributes } from "./controls.js";
 import { words } from "./words.js";
