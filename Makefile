@@ -27,7 +27,7 @@ LIVE = build/live/$(dir $(ZOO))
 HTML = $(OUT)/_build/html
 
 .PHONY: train lab test test-fast clean lock lint lint-js
-.PHONY: notebooks book zoo picture bench
+.PHONY: notebooks book zoo paper picture bench
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -73,6 +73,10 @@ zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its 
 PACKERS := book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py)
 $(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp
 	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
+
+# It may be stopped, and goes on when it is called again.
+paper: .venv/train.stamp  ## the runs of the paper's Figs 2 and 3, hours of training
+	$(BIN)/python book/experiments.py book/experiments.toml build/paper book/results $(ARGS)
 
 picture: .venv/dev.stamp  ## photograph the explorer in Chromium, for the README
 	$(BIN)/python book/picture.py

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -787,3 +788,41 @@ def test_load_dataset_binarizes() -> None:
     assert fixed.binary
     assert torch.equal(fixed.train, again.train)
     assert dynamic.train.unique().numel() > 50
+
+
+# Frey faces, from a file of the same form
+
+
+def frey_file(folder: Path, pixels: np.ndarray, name: str = "ff") -> None:
+    """Write the MATLAB file of the Frey faces, with other pixels."""
+    scipy.io.savemat(folder / "frey_rawface.mat", {name: pixels})
+
+
+def test_frey_faces_are_read_from_the_users_file(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 256, (560, 1965), dtype=np.uint8)
+    frey_file(tmp_path, pixels)
+    found = load_dataset("frey_face", data_dir=str(tmp_path))
+    assert found.shape == (1, 28, 20)
+    assert (len(found.train), len(found.test)) == (1565, 400)
+    assert found.train[3, 0, 2].tolist() == pixels[40:60, 3].tolist()
+    assert found.test[-1, 0, -1].tolist() == pixels[-20:, -1].tolist()
+
+
+def test_frey_faces_that_are_not_there_are_said_to_be_missing(tmp_path: Path):
+    with pytest.raises(DataError) as error:
+        load_dataset("frey_face", data_dir=str(tmp_path))
+    assert "frey_rawface.mat from https://cs.nyu.edu" in str(error.value)
+    assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["text", "name", "size", "type"])
+def test_a_damaged_file_of_frey_faces_is_one_sentence(kind: str, tmp_path: Path):
+    pixels = np.zeros((560, 500), dtype=np.uint8)
+    if kind == "text":
+        (tmp_path / "frey_rawface.mat").write_text("<html>not found</html>" * 20)
+    elif kind == "name":
+        frey_file(tmp_path, pixels, "faces")
+    else:
+        frey_file(tmp_path, pixels[:-1] if kind == "size" else pixels / 2)
+    with pytest.raises(DataError, match="is damaged, or is not the file"):
+        load_dataset("frey_face", data_dir=str(tmp_path))

@@ -20,16 +20,8 @@ import vaelib
 # Each module may import those before it.
 ROOMS = (
     # settings
-    *(
-        "checks",
-        "streams",
-        "config",
-        "presets",
-        "errors",
-        "flags",
-        "schedules",
-        "memory",
-    ),
+    *("checks", "streams", "presets", "config", "errors", "flags"),
+    *("schedules", "memory"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
     *("image_folder", "data"),

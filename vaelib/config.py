@@ -24,8 +24,11 @@ from vaelib.checks import (
     path_of,
 )
 
+# "PRESETS as PRESETS" keeps the name importable from this module.
+from vaelib.presets import PRESETS as PRESETS
+
 PATHS = ("data_dir", "project_dir", "save_dir")
-DATASETS = ("mnist", "fashion_mnist", "sprites")
+DATASETS = ("mnist", "fashion_mnist", "sprites", "frey_face")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class TrainConfig:
     """
 
     dataset: str = option(
-        "mnist", "mnist, fashion_mnist, sprites or folder:PATH (your images)", "data"
+        "mnist",
+        "mnist, fashion_mnist, sprites, frey_face or folder:PATH (your images)",
+        "data",
     )
     binarize: Literal["none", "fixed", "dynamic"] = option(
         "none",

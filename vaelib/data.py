@@ -1,4 +1,4 @@
-"""Load a data set by its name: MNIST, Fashion-MNIST, sprites or a folder of images."""
+"""Load a data set by its name: MNIST, Fashion-MNIST, sprites, faces, or a folder."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
+FREY_FILE = "frey_rawface.mat"
+FREY_URL = f"https://cs.nyu.edu/~roweis/data/{FREY_FILE}"
+FREY_TEST = 400  # images; the paper does not say which, and ours are the last ones
 SILENCE = 30  # seconds after which a server that sends nothing is given up
 LONGEST = 600  # seconds that the download of a file may take
 OFFLINE = "mnist, sprites and folder:PATH need no download"
@@ -58,7 +61,7 @@ def load_dataset(
     data_dir: str = "",
     train_images: int = 0,
 ) -> ImageData:
-    """Return the data set `name`: mnist, fashion_mnist, sprites or folder:PATH.
+    """Return the data set `name`: one of `config.DATASETS`, or folder:PATH.
 
     `channels` and `image_size` apply to sprites and folder:PATH. Downloads are kept in
     `data_dir`; its default is the environment variable VAELIB_DATA, or ~/.cache/vaelib.
@@ -86,6 +89,8 @@ def load_dataset(
         data = mnist()
     elif name == "fashion_mnist":
         data = fashion_mnist(download_dir(data_dir))
+    elif name == "frey_face":
+        data = frey_face(download_dir(data_dir))
     elif name == "sprites":
         data = sprites(channels=channels, size=image_size)
     elif name.startswith("folder:"):
@@ -177,6 +182,41 @@ def fashion_mnist(data_dir: Path) -> ImageData:
         labels=(labels[0], labels[1]),
         classes=FASHION_CLASSES,
     )
+
+
+def frey_face(data_dir: Path) -> ImageData:
+    """Return the Frey faces of Fig 2, 1,965 frames of a video, from the user's file.
+
+    Frames that follow each other are alike, so that the test images are the last ones.
+    Raises DataError if the file is not in `data_dir` or cannot be read.
+    """
+    file = data_dir / FREY_FILE
+    if not file.exists():
+        raise DataError(
+            f"frey_face does not come with vaelib, since its licence is not known: put "
+            f"{FREY_FILE} from {FREY_URL} into {data_dir}."
+        )
+    try:
+        from scipy.io import loadmat
+    except ModuleNotFoundError:
+        raise DataError("frey_face needs SciPy: run pip install scipy.") from None
+    try:
+        pixels = loadmat(file)["ff"]  # a column is an image
+        images = torch.from_numpy(np.ascontiguousarray(pixels.T))
+        images = images.view(-1, 1, 28, 20)
+        train, test = images[:-FREY_TEST], images[-FREY_TEST:]
+        return ImageData(
+            train,
+            test,
+            name="frey_face",
+            source="S. Roweis and B. Frey",
+            licence="not known",
+        )
+    except Exception as error:
+        raise DataError(
+            f"{file} is damaged, or is not the file of {FREY_URL} "
+            f"({type(error).__name__})."
+        ) from None
 
 
 def fashion_file(raw: Path, name: str) -> bytes:

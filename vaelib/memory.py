@@ -21,7 +21,7 @@ PER_PIXEL = {"bce": 5.6, "bce_logits": 4.4, "mse": 6.4, "gaussian": 12.5}
 PER_UNIT = 1.6  # numbers for each hidden unit
 PER_LATENT = 12.0
 # Number of images, training and test, and shape of the data sets of a known size.
-SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000}
+SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000, "frey_face": 1965}
 LIMITS = (  # of a container: version 2 of control groups, and version 1
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),

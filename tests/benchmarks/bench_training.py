@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import reference
 import torch
 from measure import DATA, TARGET, Row, child, epochs_of, in_turn, timed
 
-from vaelib import TrainConfig, losses, start
+from vaelib import TrainConfig, losses, start, updates
 from vaelib.config import from_dict
 from vaelib.data import binarized
 from vaelib.evaluation import importance_nll
+from vaelib.paper import hmc
 from vaelib.presets import PRESETS
 from vaelib.training import steps_per_epoch
 
@@ -199,6 +201,38 @@ def bench_evaluation(folder: Path) -> list[Row]:
     return [
         over_products(what, lambda: timed(ours), lambda: timed(bare), "at most 1.8")
     ]
+
+
+def bench_methods(folder: Path) -> list[Row]:
+    """Measure wake-sleep against Algorithm 1, and a leapfrog step of HMC."""
+    data = binarized(DATA, "dynamic")
+
+    def hundred(method: Any) -> Callable[[], float]:
+        config = TrainConfig(**PRESETS["paper"], method=method)
+        events = updates(start(config, data), data, config)
+        return lambda: timed(lambda: [next(events) for _ in range(100)])
+
+    o, t, ratio = in_turn(hundred("wake_sleep"), hundred("aevb"), 5)
+    figures = f"{o:.2f} s", f"{t:.2f} s", f"{1 / ratio:.2f}", "at most 1.5"
+    rows = [Row("100 updates by wake-sleep, against Algorithm 1", *figures)]
+
+    model = start(TrainConfig(**PRESETS["paper"]), data).model
+    x, z = data.batch(torch.arange(1000), torch.Generator()), torch.rand(1000, 20)
+    log_joint = hmc.log_joint_of(model, losses.reconstruction("bce_logits"), x)
+    layers = [(z, torch.rand(500, 20)), (torch.rand(1000, 500), torch.rand(784, 500))]
+    slope = [torch.rand(1000, len(w)) for _, w in layers]
+
+    def bare() -> None:
+        for _ in range(50):  # forward, and the gradient with respect to z
+            for (h, w), g in zip(layers, slope, strict=True):
+                torch.mm(h, w.T)
+                torch.mm(g, w)
+
+    steps = partial(hmc.leapfrog, log_joint, z, torch.rand(1000, 20), 1e-3, 49)
+    what = "49 leapfrog steps for 1,000 images"
+    goal = "at most 2"
+    ours = lambda: timed(steps)  # noqa: E731
+    return [*rows, over_products(what, ours, lambda: timed(bare), goal)]
 
 
 FIT = """

@@ -1,0 +1,134 @@
+"""`make paper`: the runs of Figs 2 and 3, stopped and continued, and their tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import experiments
+import pytest
+import torch
+
+import vaelib
+from vaelib import TrainConfig, files, start
+from vaelib.evaluation import importance_nll
+from vaelib.losses import reconstruction
+
+ROOT = Path(__file__).parents[1]
+TINY = """
+[fig2]
+dataset = "mnist"
+method = ["aevb", "wake_sleep"]
+hidden_dim = [4]
+latent_dim = 2
+train_images = 2000
+images = 10_000
+"""
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choose the step size and measure early."""
+    monkeypatch.setattr(experiments, "FIRST", 300)
+    monkeypatch.setattr(experiments, "POINTS", [300, 700, 2500, 9000])
+
+
+def rows(folder: Path, figure: str) -> list[dict[str, str]]:
+    """Return the rows of the table of a figure."""
+    return list(csv.DictReader(io.StringIO(experiments.table(folder, figure).decode())))
+
+
+def tiny(folder: Path) -> list[tuple[TrainConfig, int]]:
+    """Return the runs of a small table, which is written to runs.toml."""
+    file = folder / "runs.toml"
+    file.write_text(TINY)
+    return experiments.read(file)["fig2"]
+
+
+def test_the_runs_are_those_of_the_paper():
+    figures = experiments.read(ROOT / "book" / "experiments.toml")
+    assert set(figures) == {"fig2", "fig2_frey", "fig3"}
+    two, three = ([run for run, _ in figures[name]] for name in ("fig2", "fig3"))
+    assert {run.latent_dim for run in two} == {3, 5, 10, 20, 200}
+    assert {run.method for run in two} == {"aevb", "wake_sleep"}
+    assert {run.hidden_dim for run in two} == {(500,)}
+    assert {run.train_images for run in three} == {1000, 50_000}
+    assert {run.method for run in three} == {"aevb", "wake_sleep", "mcem"}
+    assert {(run.hidden_dim, run.latent_dim) for run in three} == {((100,), 3)}
+    for run in two + three:
+        assert (run.batch_size, run.activation) == (100, "tanh")
+        assert (run.optimizer, run.init) == ("adagrad", "normal")
+        assert (run.weight_prior, run.binarize) == ("normal", "dynamic")
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_rows(tmp_path: Path):
+    runs = tiny(tmp_path)
+    assert [config.method for config, _ in runs] == ["aevb", "wake_sleep"]
+    for config, _ in runs:
+        ends = {"whole": [2500], "parts": [400, 2500]}
+        for name, stops in ends.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            for stop in stops:
+                experiments.train("fig2", config, stop, tmp_path / name / "fig2-a.pt")
+        one, two = (rows(tmp_path / name, "fig2") for name in ends)
+        assert [row["images"] for row in one] == ["300", "700", "2500"]
+        assert [row | dict(seconds="") for row in one] == [
+            row | dict(seconds="") for row in two
+        ]
+        assert float(one[-1]["train"]) > float(one[0]["train"])
+        assert float(one[0]["lr"]) in experiments.STEP_SIZES
+
+
+def test_the_step_size_is_the_one_that_learns_fastest(tmp_path: Path):
+    config, _ = tiny(tmp_path)[0]
+    data = experiments.dataset(config, "fig2")
+    bounds = [
+        experiments.first_bound(replace(config, lr=lr), data, 300)
+        for lr in experiments.STEP_SIZES
+    ]
+    file = experiments.train("fig2", config, 300, tmp_path / "fig2-a.pt")
+    best = experiments.STEP_SIZES[bounds.index(max(bounds))]
+    assert files.read_tensors(file)["rows"][0]["lr"] == best
+
+
+def test_fig_3_shows_log_p_of_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """App. D agrees with importance sampling, which the figure does not use."""
+    monkeypatch.setattr(experiments, "IMAGES", dict(fig2=200, fig3=40))
+    config = replace(tiny(tmp_path)[0][0], hidden_dim=(50,), method="mcem")
+    data = experiments.dataset(config, "fig3")
+    assert len(data.test) == 40
+    model = start(config, data).model
+    _, found = experiments.likelihoods(model, config, data)
+    nats, rng = reconstruction(config.loss), torch.Generator()
+    exact = -torch.cat(list(importance_nll(model, nats, data.test, rng, 2000))).mean()
+    assert found == pytest.approx(exact.item(), abs=0.2)
+    assert experiments.bounds(model, config, data)[1] < exact - 0.05
+
+
+def test_a_figure_without_its_data_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    table = ROOT / "book" / "experiments.toml"
+    argv = [str(table), str(tmp_path / "work"), str(tmp_path), "--only", "fig2_frey"]
+    assert experiments.main(argv) == 0
+    assert "fig2_frey is left out: frey_face does not" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.csv"))
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_table(tmp_path: Path):
+    file, out = tmp_path / "runs.toml", tmp_path / "results"
+    tiny(tmp_path)
+    out.mkdir()
+    command = [sys.executable, experiments.__file__, file, tmp_path / "work", out]
+    command += ["--only", "fig2", "--images", "10000", "--workers", "1"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.count("is done") == 2
+    table = list(csv.DictReader((out / "fig2.csv").open()))
+    assert {row["method"] for row in table} == {"aevb", "wake_sleep"}
+    assert {row["vaelib"] for row in table} == {vaelib.__version__}
