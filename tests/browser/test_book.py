@@ -43,11 +43,13 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if ".ipynb_checkpoints" not in path.parts
 )
-# All but packages, and the old names of modules that are now in vaelib/sweeps.
+# Those with functions: no packages, no old names of modules, no tables of settings.
 MODULES = [
     path
     for path in (ROOT / "vaelib").rglob("*.py")
-    if path.stem != "__init__" and "DeprecationWarning" not in path.read_text("utf-8")
+    if re.search("^(def|class) ", path.read_text("utf-8"), re.M)
+    and path.stem != "__init__"
+    and "DeprecationWarning" not in path.read_text("utf-8")
 ]
 GENERATED = [
     "search.html",
