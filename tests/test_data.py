@@ -826,3 +826,21 @@ def test_a_damaged_file_of_frey_faces_is_one_sentence(kind: str, tmp_path: Path)
         frey_file(tmp_path, pixels[:-1] if kind == "size" else pixels / 2)
     with pytest.raises(DataError, match="is damaged, or is not the file"):
         load_dataset("frey_face", data_dir=str(tmp_path))
+
+
+# The first images of the training split
+
+
+@pytest.mark.parametrize("binarize", ["none", "fixed"])
+def test_only_the_first_training_images_are_taken(binarize: str):
+    whole = load_dataset("mnist", binarize)
+    part = load_dataset("mnist", binarize, train_images=50)
+    assert torch.equal(part.train, whole.train[:50])
+    assert torch.equal(part.test, whole.test)
+    assert part.labels is not None
+    assert len(part.labels[0]) == 50
+
+
+def test_more_training_images_than_there_are_are_refused():
+    with pytest.raises(DataError, match=r"^train_images is 60001, but mnist has 60,000"):
+        load_dataset("mnist", train_images=60_001)
