@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import platform
 import sys
+import threading
 import time
 import tomllib
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -44,6 +45,11 @@ FIRST = 100_000  # images after which the step size is chosen
 POINTS = [round(10 ** (4 + i / 6)) for i in range(25)]  # from 10^4 to 10^8
 # Images of each split on which a point is measured; those of Fig 3 are as in App. D.
 IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
+FACTS = dict(
+    vaelib=__version__,
+    torch=str(torch.__version__),
+    machine=f"{platform.machine()}, 1 of {os.cpu_count()} cores",
+)
 VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
 
 
@@ -124,7 +130,7 @@ def train(figure: str, config: TrainConfig, images: float, file: Path) -> Path:
             continue
         seconds += time.perf_counter() - began
         train, test = MEASURES[figure](state.model, config, data)
-        row = {name: asdict(config)[name] for name in VARYING}
+        row = {name: asdict(config)[name] for name in VARYING} | FACTS
         rows.append(row | dict(images=seen, train=train, test=test, seconds=seconds))
         files.write_tensors(file, dict(state=state.state_dict(), rows=rows))
         began = time.perf_counter()
@@ -146,18 +152,27 @@ def table(folder: Path, figure: str) -> bytes:
     rows = []
     for file in sorted(folder.glob(f"{figure}-*.pt")):
         rows += files.read_tensors(file)["rows"]
-    machine = f"{platform.machine()}, 1 of {os.cpu_count()} cores"
-    facts = dict(vaelib=__version__, torch=torch.__version__, machine=machine)
-    rows = [facts | row for row in rows]
     rows.sort(key=lambda row: [row[name] for name in (*VARYING, "images")])
     text = io.StringIO()
-    names = [*VARYING, "images", "train", "test", "seconds", *facts]
+    names = [*VARYING, "images", "train", "test", "seconds", *FACTS]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         short = {name: round(row[name], 3) for name in ("train", "test", "seconds")}
         writer.writerow(row | short)
     return text.getvalue().encode()
+
+
+def follow_parent() -> None:
+    """Let a worker end when the main process does, however that ended."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def name_of(figure: str, config: TrainConfig) -> str:
@@ -171,7 +186,7 @@ def command(args: argparse.Namespace) -> int:
     figures = read(args.file)
     args.work.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(args.workers, context, follow_parent) as pool:
         for figure, runs in figures.items():
             if args.only and figure not in args.only:
                 continue

@@ -6,10 +6,12 @@ import csv
 import io
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import experiments
+import psutil
 import pytest
 import torch
 
@@ -127,6 +129,13 @@ def test_the_command_writes_the_table(tmp_path: Path):
     out.mkdir()
     command = [sys.executable, experiments.__file__, file, tmp_path / "work", out]
     command += ["--only", "fig2", "--images", "10000", "--workers", "1"]
+    begun = subprocess.Popen(command)
+    while not (workers := psutil.Process(begun.pid).children()):
+        time.sleep(0.1)
+    begun.kill()
+    begun.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive, "a worker trains on without its main process"
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.count("is done") == 2
     table = list(csv.DictReader((out / "fig2.csv").open()))

@@ -142,8 +142,8 @@ def require_fit(state: State, saved: dict[str, Any]) -> None:
     require_dicts(saved["model"], saved["optimizer"])
     moments = saved["optimizer"]["state"]
     require_dicts(moments, *moments.values())
-    own = state.optimizer.state_dict()["state"]  # Adagrad has one before the start
-    if set(moments) != (set(range(len(weights))) if saved["step"] else set(own)):
+    first = state.optimizer.state_dict()["state"]  # Adagrad has one from the start
+    if set(moments) != (set(range(len(weights))) if saved["step"] else set(first)):
         raise ValueError("the optimizer is incomplete")
     pairs = [(saved["model"][name], w) for name, w in state.model.state_dict().items()]
     pairs += [(saved["rng"], state.rng.get_state()), (saved["losses"], state.losses)]

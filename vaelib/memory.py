@@ -50,19 +50,21 @@ def estimate(
     units = 2 * sum(config.hidden_dim)
     numbers = PER_PIXEL[config.loss] * d + PER_UNIT * units
     numbers += PER_LATENT * config.latent_dim
+    chains = images * config.latent_dim if config.method == "mcem" else 0
     copies = 3 if config.binarize == "fixed" else 1  # while the images are drawn
 
     phases = {
         "a mini-batch": round(min(config.batch_size, images) * numbers * FLOAT),
         "the test and its pictures": EVALUATION,
-        "writing the state": 4 * weights * FLOAT,
+        "writing the state": (4 * weights + chains) * FLOAT,
     }
     largest = max(phases, key=lambda name: phases[name])
     return {
         "the program": PROGRAM,
         "the images": copies * images * d,
-        # The weights, their gradients, and the two moments of Adam.
-        "the model": 4 * weights * FLOAT + 2 * LAYER * len(config.hidden_dim),
+        # Weights, their gradients, two moments of Adam, and a chain for each image.
+        "the model": (4 * weights + chains) * FLOAT
+        + 2 * LAYER * len(config.hidden_dim),
         largest: phases[largest],
     }
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaelib import EpochEnd, TrainConfig, start, updates
+from vaelib import EpochEnd, TrainConfig, checkpoints, memory, start, updates
 from vaelib.bounds import log_normal
 from vaelib.data import sprites
 from vaelib.exact import LinearGaussian
@@ -308,6 +308,25 @@ def test_training_goes_on_from_any_update_bit_for_bit(method: str):
         assert torch.equal(weight, again.model.state_dict()[name])
     assert torch.equal(state.chains, again.chains)
     assert state.step_size == again.step_size
+
+
+@pytest.mark.parametrize("name", ["chains", "step_size"])
+def test_a_damaged_state_of_the_chains_is_refused(name: str):
+    state = start(config(method="mcem"), data())
+    saved = state.state_dict()
+    checkpoints.require_fit(state, saved)
+    wrong: dict[str, Any] = dict(chains=saved["chains"][1:], step_size=0.0)
+    with pytest.raises(ValueError, match=r"is not|step size"):
+        checkpoints.require_fit(state, saved | {name: wrong[name]})
+
+
+def test_chains_are_counted_in_the_memory_of_a_run():
+    shape, images = (1, 8, 8), 1_000_000
+    plain, mcem = (
+        memory.estimate(config(method=method), shape, images)["the model"]
+        for method in ("aevb", "mcem")
+    )
+    assert mcem - plain == 4 * images * J
 
 
 def test_the_terms_are_those_of_the_bound_at_the_z_of_the_wake_step():
