@@ -60,7 +60,7 @@ def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
     for figure, table in tables.items():
         images = table.pop("images")
         runs = grid(**(PRESETS["paper"] | table))
-        found[figure] = [(run, images) for run in runs]
+        found[figure] = [(run, images[run.method]) for run in runs]
     return found
 
 

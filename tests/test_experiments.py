@@ -28,7 +28,7 @@ method = ["aevb", "wake_sleep"]
 hidden_dim = [4]
 latent_dim = 2
 train_images = 2000
-images = 10_000
+images = { aevb = 10_000, wake_sleep = 10_000 }
 """
 
 
@@ -61,6 +61,10 @@ def test_the_runs_are_those_of_the_paper():
     assert {run.train_images for run in three} == {1000, 50_000}
     assert {run.method for run in three} == {"aevb", "wake_sleep", "mcem"}
     assert {(run.hidden_dim, run.latent_dim) for run in three} == {((100,), 3)}
+    ends = {run.method: images for run, images in figures["fig3"]}
+    assert ends["mcem"] >= 5e6
+    assert ends["aevb"] == ends["wake_sleep"] > ends["mcem"]
+    assert {images for _, images in figures["fig2"]} == {10**7}
     for run in two + three:
         assert (run.batch_size, run.activation) == (100, "tanh")
         assert (run.optimizer, run.init) == ("adagrad", "normal")
