@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -320,3 +321,17 @@ def test_threads_that_wait_give_way_unless_the_user_has_decided(
     command = [sys.executable, "-c", code]
     environment = os.environ | given
     assert subprocess.check_output(command, env=environment, text=True).strip() == count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's C library")
+def test_the_memory_of_large_tensors_is_given_back():
+    code = """
+        import psutil, vaelib, torch
+        held = [torch.ones(7_000_000) for _ in range(10)]  # 27 MiB each
+        kept, full = held[::2], psutil.Process().memory_info().rss
+        del held
+        print((full - psutil.Process().memory_info().rss) / 2**20)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    freed = float(subprocess.check_output(command, text=True))
+    assert freed == pytest.approx(5 * 26.7, abs=5)

@@ -16,7 +16,9 @@ trains many runs at once, and `vaelib.widgets` contains the widgets for notebook
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,14 @@ __version__ = "0.2.0.dev0"
 # Read when torch is loaded, here and in all processes that this one starts.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Linux's C library, glibc, keeps blocks of up to 32 MiB when they are freed, such as
+# the test images as floats. Now those of 4 MiB and more go back to the system at once.
+libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+if hasattr(libc, "mallopt"):
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+    libc.mallopt(M_MMAP_THRESHOLD, 4 * 2**20)
+    libc.mallopt(M_TRIM_THRESHOLD, 8 * 2**20)  # or small blocks come and go
 
 # The public names and their modules. A module is imported when a name of it is first
 # used, so that `vaelib --help` does not wait for torch.

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupytext
 from measure import ROOT, Row, child, in_turn, timed
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 from vaelib import TrainConfig
 from vaelib.sweeps import grids
@@ -30,6 +33,25 @@ def bench_start(folder: Path) -> list[Row]:
         o, t, _ = in_turn(ours, empty, 9)
         figures = f"{1000 * o:.0f} ms", f"{1000 * t:.0f} ms", f"{t / o:.2f}"
         rows.append(Row(f"{what} (against python -c pass)", *figures))
+    return rows
+
+
+MEMORY = """
+import psutil
+print(psutil.Process().memory_info().rss)
+"""
+
+
+def bench_memory(folder: Path) -> list[Row]:
+    """Measure the memory of a kernel at the end of a chapter."""
+    rows = []
+    for chapter, goal in (("00_quick_start", 700), ("15_playground", 800)):
+        notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.md")
+        notebook.cells.append(last := new_code_cell(MEMORY))
+        NotebookClient(notebook, timeout=600).execute(cwd=str(ROOT / "notebooks"))
+        used = f"{int(last.outputs[0].text) / 2**20:.0f} MiB"
+        what = f"memory of the kernel at the end of {chapter}"
+        rows.append(Row(what, used, goal=f"at most {goal} MiB"))
     return rows
 
 
