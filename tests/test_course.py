@@ -14,7 +14,7 @@ import pytest
 import notebooks
 from vaelib import commands
 from vaelib.checks import ConfigError
-from vaelib.lab import course
+from vaelib.lab import course, export
 from vaelib.lab.contents import is_python
 
 if TYPE_CHECKING:
@@ -189,3 +189,29 @@ def test_a_full_disk_leaves_nothing(
     with pytest.raises(ConfigError, match="No space left"):
         course.write_once()
     assert list(here.iterdir()) == []
+
+
+def test_a_chapter_is_exported_without_directives():
+    text = (
+        ":::{admonition} Which way round?\n:class: tip\n\nAs it is.\n:::\n\n"
+        ":::{div} eq-side\n(eq-kw-1)=\n$$x$$\n:::\n\n```\n:: not one\n```\n"
+    )
+    assert export.plain(text) == (
+        '**Which way round?**\n\n\nAs it is.\n\n<a id="eq-kw-1"></a>\n\n$$x$$\n\n'
+        "```\n:: not one\n```\n"
+    )
+
+
+def test_an_exported_widget_is_its_picture():
+    data = {export.WIDGET: {}, "image/png": "AA==", "text/plain": "Explorer(line)"}
+    shown = nbformat.v4.new_output("display_data", data)
+    only = nbformat.v4.new_output("display_data", {export.WIDGET: {}})
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("line", outputs=[shown, only])],
+        metadata=dict(widgets={"a": "state"}),
+    )
+    exported, _ = export.WithoutMyst().preprocess(notebook, {})
+    first, second = exported.cells[0].outputs
+    assert list(first.data) == ["image/png", "text/plain"]
+    assert export.WIDGET in second.data
+    assert "widgets" not in exported.metadata

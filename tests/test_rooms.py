@@ -40,7 +40,7 @@ ROOMS = (
     *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),
     *("sweeps.compare", "sweeps"),
     # JupyterLab and the command line
-    *("lab.contents", "lab.course", "lab", "commands", "cli"),
+    *("lab.contents", "lab.course", "lab.export", "lab", "commands", "cli"),
 )
 # The old names of modules, kept for code that was written for 0.1.
 OLD_NAMES = ("grids", "cluster", "compare")

@@ -170,6 +170,18 @@ def test_reading_leaves_no_trace(page: Page, lab):
     assert [half.read_bytes() for half in halves] == before
 
 
+def test_a_chapter_can_be_saved_as_html(page: Page, lab):
+    """What File > Save and Export Notebook As > HTML asks the server for."""
+    address = f"{lab.url}/nbconvert/html/notebooks/02_the_lower_bound.ipynb"
+    answer = page.request.get(f"{address}?token={lab.token}").text()
+    shown = answer[answer.index("<main") :]
+    assert "The lower bound" in shown
+    assert 'id="eq-kw-2"' in shown
+    assert ":::" not in shown
+    assert "data:image/png" in shown
+    assert "widget-view" not in shown
+
+
 def test_an_untrusted_widget_is_a_picture(page: Page, lab, complaints: list[str]):
     def line(slope: float = 1.0):
         figure, axes = subplots(size=(3, 2))
