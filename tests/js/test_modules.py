@@ -35,7 +35,9 @@ def test_a_published_page_is_one_classic_script(
 
 
 def test_names_at_the_top_level_are_unique():
-    declaration = re.compile(r"^(?:export )?(?:async )?(?:function|class) (\w+)", re.M)
+    declaration = re.compile(
+        r"^(?:export )?(?:async )?(?:function\*?|class) (\w+)", re.M
+    )
     constants = re.compile(r"^(?:export )?(?:const|let) (\w+|[\[{][^=]*?[\]}]) =", re.M)
     names = []
     for file in JS.rglob("*.js"):
