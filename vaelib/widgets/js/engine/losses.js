@@ -1,0 +1,120 @@
+/**
+ * The two terms of equation (10) and their derivatives: the same numbers as
+ * vaelib.losses. Arrays contain one row per unit, and one column per image.
+ *
+ * A reconstruction term returns -log p(x|z), summed over all images. In `gradient` it
+ * writes the derivative of that sum with respect to the decoder's linear output a,
+ * times `factor`.
+ *
+ * @typedef {object} Decoded
+ * @property {Float32Array} a decoder's linear output: a row per pixel, or 2 if gaussian
+ * @property {Float32Array} x pixels in [0, 1]
+ * @property {Float32Array} gradient like `a`
+ * @property {number} pixels D
+ * @property {number} images in the mini-batch, M
+ * @property {number} stride from a row to the next, at least M
+ * @property {number} factor
+ *
+ * @typedef {object} Variances
+ * @property {number} sigma of all pixels (mse)
+ * @property {number} min_sigma smallest one (gaussian)
+ *
+ * @typedef {(decoded: Decoded, variances: Variances) => number} Reconstruction
+ */
+
+const LOG_2PI = Math.log(2 * Math.PI);
+
+/** Return the sigmoid of a number. @param {number} a */
+export function sigmoid(a) {
+  return 1 / (1 + Math.exp(-a));
+}
+
+/** Return the sigmoid, rounded as 32-bit arithmetic does. @param {number} a */
+function sigmoid32(a) {
+  return Math.fround(1 / Math.fround(1 + Math.fround(Math.exp(-a))));
+}
+
+/** @type {Record<string, Reconstruction>} */
+export const RECONSTRUCTION = {
+  /** Bernoulli pixels, (11), from probabilities p. As in torch, log p >= -100. */
+  bce({ a, x, gradient, pixels, images, stride, factor }) {
+    let nats = 0;
+    for (let row = 0; row < pixels * stride; row += stride)
+      for (let i = row; i < row + images; i++) {
+        const p = sigmoid32(a[i]); // its rounding is part of this loss
+        // Most pixels are 0, which saves a logarithm.
+        if (x[i] !== 0) nats -= x[i] * Math.max(Math.log(p), -100);
+        if (x[i] !== 1) nats -= (1 - x[i]) * Math.max(Math.log(1 - p), -100);
+        const variance = p * (1 - p); // its quotient is 1, but 0 where p is 0 or 1
+        gradient[i] = (factor * (p - x[i]) * variance) / Math.max(variance, 1e-12);
+      }
+    return nats;
+  },
+
+  /** Bernoulli pixels, (11), from logits: -log p(x|z) = max(a, 0) - x a + log(1 + e). */
+  bce_logits({ a, x, gradient, pixels, images, stride, factor }) {
+    let nats = 0;
+    let product = 1; // of all 1 + e: one logarithm for hundreds of pixels
+    for (let row = 0; row < pixels * stride; row += stride)
+      for (let i = row; i < row + images; i++) {
+        const logit = a[i];
+        const e = Math.exp(-Math.abs(logit)); // at most 1, so that nothing overflows
+        nats += Math.max(logit, 0) - x[i] * logit;
+        product *= 1 + e;
+        if (product > 1e300) {
+          nats += Math.log(product);
+          product = 1;
+        }
+        gradient[i] = factor * ((logit < 0 ? e : 1) / (1 + e) - x[i]);
+      }
+    return nats + Math.log(product);
+  },
+
+  /** Gaussian pixels with one sigma, (12). */
+  mse({ a, x, gradient, pixels, images, stride, factor }, { sigma }) {
+    let squared = 0;
+    for (let row = 0; row < pixels * stride; row += stride)
+      for (let i = row; i < row + images; i++) {
+        const mean = sigmoid(a[i]);
+        const error = mean - x[i];
+        squared += error * error;
+        gradient[i] = (factor / sigma ** 2) * error * mean * (1 - mean);
+      }
+    const constant = Math.log(sigma) + 0.5 * LOG_2PI;
+    return squared / (2 * sigma ** 2) + pixels * images * constant;
+  },
+
+  /** Gaussian pixels, each with its own variance, (12): rows of means, then of log
+   * variances, which have a soft floor. */
+  gaussian({ a, x, gradient, pixels, images, stride, factor }, { min_sigma }) {
+    const floor = Math.fround(2 * Math.log(min_sigma));
+    let nats = 0;
+    for (let row = 0; row < pixels * stride; row += stride)
+      for (let i = row; i < row + images; i++) {
+        const j = i + pixels * stride;
+        const mean = sigmoid(a[i]);
+        const error = mean - x[i];
+        // logvar = log(exp(a) + exp(floor)), and its derivative
+        const e = Math.exp(-Math.abs(a[j] - floor));
+        const logvar = Math.max(a[j], floor) + Math.log(1 + e);
+        const slope = (a[j] < floor ? e : 1) / (1 + e);
+        const precision = Math.exp(-logvar);
+        nats += 0.5 * (error * error * precision + logvar + LOG_2PI);
+        gradient[i] = factor * error * precision * mean * (1 - mean);
+        gradient[j] = factor * 0.5 * (1 - error * error * precision) * slope;
+      }
+    return nats;
+  },
+};
+
+/**
+ * Return KL(q(z|x) || p(z)) of one latent, Appendix B, summed over the images.
+ * @param {Float32Array} mu of each image
+ * @param {Float32Array} logvar of each image
+ */
+export function klOfLatent(mu, logvar) {
+  let nats = 0;
+  for (let i = 0; i < mu.length; i++)
+    nats -= 0.5 * (1 + logvar[i] - mu[i] ** 2 - Math.exp(logvar[i]));
+  return nats;
+}
