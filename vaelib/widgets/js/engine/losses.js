@@ -34,6 +34,25 @@ function sigmoid32(a) {
   return Math.fround(1 / Math.fround(1 + Math.fround(Math.exp(-a))));
 }
 
+/** A sum of logarithms, as the logarithm of a product: one for hundreds of factors. */
+class LogSum {
+  sum = 0;
+  product = 1;
+
+  /** Add the logarithm of a factor in [1, 2]. @param {number} factor */
+  add(factor) {
+    this.product *= factor;
+    if (this.product > 1e300) {
+      this.sum += Math.log(this.product);
+      this.product = 1;
+    }
+  }
+
+  total() {
+    return this.sum + Math.log(this.product);
+  }
+}
+
 /** @type {Record<string, Reconstruction>} */
 export const RECONSTRUCTION = {
   /** Bernoulli pixels, (11), from probabilities p. As in torch, log p >= -100. */
@@ -51,23 +70,19 @@ export const RECONSTRUCTION = {
     return nats;
   },
 
-  /** Bernoulli pixels, (11), from logits: -log p(x|z) = max(a, 0) - x a + log(1 + e). */
+  /** Bernoulli pixels, (11), from logits: max(a, 0) - x a + log(1 + exp(-|a|)). */
   bce_logits({ a, x, gradient, pixels, images, stride, factor }) {
+    const logs = new LogSum();
     let nats = 0;
-    let product = 1; // of all 1 + e: one logarithm for hundreds of pixels
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
         const logit = a[i];
         const e = Math.exp(-Math.abs(logit)); // at most 1, so that nothing overflows
         nats += Math.max(logit, 0) - x[i] * logit;
-        product *= 1 + e;
-        if (product > 1e300) {
-          nats += Math.log(product);
-          product = 1;
-        }
+        logs.add(1 + e);
         gradient[i] = factor * ((logit < 0 ? e : 1) / (1 + e) - x[i]);
       }
-    return nats + Math.log(product);
+    return nats + logs.total();
   },
 
   /** Gaussian pixels with one sigma, (12). */
@@ -84,26 +99,32 @@ export const RECONSTRUCTION = {
     return squared / (2 * sigma ** 2) + pixels * images * constant;
   },
 
-  /** Gaussian pixels, each with its own variance, (12): rows of means, then of log
-   * variances, which have a soft floor. */
+  /**
+   * Gaussian pixels, each with its own variance, (12): rows of means, then of log
+   * variances, which have a soft floor: exp(logvar) = exp(a) + min_sigma ** 2.
+   */
   gaussian({ a, x, gradient, pixels, images, stride, factor }, { min_sigma }) {
-    const floor = Math.fround(2 * Math.log(min_sigma));
-    let nats = 0;
+    const floor = 2 * Math.log(min_sigma);
+    const logs = new LogSum();
+    let nats = 0.5 * pixels * images * LOG_2PI;
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
         const j = i + pixels * stride;
         const mean = sigmoid(a[i]);
         const error = mean - x[i];
-        // logvar = log(exp(a) + exp(floor)), and its derivative
-        const e = Math.exp(-Math.abs(a[j] - floor));
-        const logvar = Math.max(a[j], floor) + Math.log(1 + e);
-        const slope = (a[j] < floor ? e : 1) / (1 + e);
-        const precision = Math.exp(-logvar);
-        nats += 0.5 * (error * error * precision + logvar + LOG_2PI);
+        const above = a[j] - floor;
+        const e = Math.exp(-Math.abs(above));
+        // Shares of exp(a) and of the floor in the variance.
+        const share = (above < 0 ? e : 1) / (1 + e);
+        const rest = (above < 0 ? 1 : e) / (1 + e);
+        const precision = rest / min_sigma ** 2;
+        const ratio = error * error * precision;
+        nats += 0.5 * (ratio + Math.max(a[j], floor));
+        logs.add(1 + e);
         gradient[i] = factor * error * precision * mean * (1 - mean);
-        gradient[j] = factor * 0.5 * (1 - error * error * precision) * slope;
+        gradient[j] = factor * 0.5 * (1 - ratio) * share;
       }
-    return nats;
+    return nats + 0.5 * logs.total();
   },
 };
 
