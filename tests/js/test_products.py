@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -96,3 +97,25 @@ def test_memory_that_is_too_small_is_an_error(node: Callable[..., str]):
         console.log(message);
     """
     assert node("--input-type=module", "--eval", script) == "RangeError\n"
+
+
+@pytest.mark.parametrize("wasm", [True, False])
+def test_the_exponential_is_exact_to_the_last_bits(
+    node: Callable[..., str], wasm: bool
+):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(999, generator=rng) * 30
+    x[:6] = torch.tensor([0.0, -0.0, math.nan, math.inf, 1e-30, -3e38])
+    script = importing("buildInArena", "products") + PRELUDE
+    script += """
+        const x = floats(input.x);
+        const build = (arena) => [arena, arena.allocate(999), arena.allocate(999)];
+        const [arena, from, to] = buildInArena(build, input.wasm);
+        from.set(x);
+        arena.decay(to, from);
+        console.log(text(to));
+    """
+    values = json.dumps(dict(x=encode(x), wasm=wasm))
+    y = decode(node("--input-type=module", "--eval", script, text=values))
+    expected = torch.exp(-x.double().abs()).float()
+    torch.testing.assert_close(y, expected, rtol=3e-7, atol=3e-45, equal_nan=True)

@@ -41,6 +41,9 @@ export const whole = {
 
 /** Operations on one 32-bit float. */
 export const scalar = {
+  constant: (/** @type {number} */ x) => [
+    ...[0x43, ...new Uint8Array(Float32Array.of(x).buffer)],
+  ],
   load: loading(0x2a),
   spread: loading(0x2a),
   store: storing(0x38),
@@ -54,11 +57,16 @@ export const vector = {
   spread: loading(0xfd, 9), // one float to all four places
   store: storing(0xfd, 11),
   fill: operation(0xfd, 0x13),
+  nearest: operation(0xfd, 0x6a), // whole number
+  shiftLeft: operation(0xfd, 0xab, 1),
+  absolute: operation(0xfd, 0xe0, 1),
   squareRoot: operation(0xfd, 0xe3, 1),
   add: operation(0xfd, 0xe4, 1),
   subtract: operation(0xfd, 0xe5, 1),
   multiply: operation(0xfd, 0xe6, 1),
   divide: operation(0xfd, 0xe7, 1),
+  maximum: operation(0xfd, 0xe9, 1),
+  integer: operation(0xfd, 0xf8, 1), // as a number of 32 bits, for shiftLeft
 };
 
 /** Return the value of a variable. @param {number} variable */

@@ -1,4 +1,4 @@
-/** The two inner loops of training as WebAssembly: matrix product and step of Adam. */
+/** The inner loops of training as WebAssembly: product, exponential, step of Adam. */
 
 import { countDown, get, increase, set } from "./assembler.js";
 import { F32, I32, scalar, V128, vector, wasmModule, whole } from "./assembler.js";
@@ -13,9 +13,9 @@ export const TILE_COLUMNS = 4 * TILE_VECTORS;
 const UNROLLED = 4; // steps of the sum between two tests of whether it is complete
 const FLOAT = 4; // bytes
 
-/** Return the bytes of a module with the functions `multiply` and `adam`. */
+/** Return the bytes of a module with the functions `multiply`, `decay` and `adam`. */
 export function kernelModule() {
-  return wasmModule([multiplyFunction(), adamFunction()]);
+  return wasmModule([multiplyFunction(), decayFunction(), adamFunction()]);
 }
 
 /** Return a list of types, and a function that declares `count` variables of a type. */
@@ -119,6 +119,45 @@ function multiplyFunction() {
     }),
   ];
   return { name: "multiply", types, parameters, body };
+}
+
+/**
+ * Return the function y = exp(-|x|), for floats at `from`; `count` is a multiple of 4.
+ *
+ * With -|x| / 2 = n log 2 + r, where n is a whole number, y = (2**n exp(r))**2. As
+ * |r| < 0.35, eight terms of the series of exp(r) are exact to the last bit. Without
+ * the square, 2**n would be too small for some y that are still floats.
+ */
+function decayFunction() {
+  const { types, declare } = variables();
+  const [to, from, count] = declare(I32, 3);
+  const parameters = types.length;
+  const [r, n, sum] = declare(V128, 3);
+
+  const { add, subtract, multiply } = vector;
+  const constant = (/** @type {number} */ x) => vector.fill(scalar.constant(x));
+  const high = 355 / 512; // log 2 in two parts: n * high has no rounding error
+  const remainder = subtract(
+    subtract(get(r), multiply(get(n), constant(high))),
+    multiply(get(n), constant(Math.LN2 - high)),
+  );
+  const factorials = [5040, 720, 120, 24, 6, 2, 1, 1];
+  // The bits of the float 2**n: its exponent is n + 127, before 23 bits.
+  const biased = vector.integer(add(get(n), constant(127)));
+  const power = vector.shiftLeft(biased, whole.constant(23));
+  const body = countDown(
+    ...[count, 4],
+    set(r, multiply(vector.absolute(vector.load(get(from))), constant(-0.5))),
+    set(r, vector.maximum(get(r), constant(-52))), // y is 0 there
+    set(n, vector.nearest(multiply(get(r), constant(Math.LOG2E)))),
+    set(r, remainder),
+    set(sum, constant(0)),
+    factorials.map((k) => set(sum, add(multiply(get(sum), get(r)), constant(1 / k)))),
+    set(sum, multiply(get(sum), power)),
+    vector.store(get(to), multiply(get(sum), get(sum))),
+    [to, from].map((address) => increase(address, whole.constant(4 * FLOAT))),
+  );
+  return { name: "decay", types, parameters, body };
 }
 
 /**

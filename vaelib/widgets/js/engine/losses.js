@@ -8,6 +8,7 @@
  *
  * @typedef {object} Decoded
  * @property {Float32Array} a decoder's linear output: a row per pixel, or 2 if gaussian
+ * @property {Float32Array} e exp(-|a|): most of the time of a loss would go into it
  * @property {Float32Array} x pixels in [0, 1]
  * @property {Float32Array} gradient like `a`
  * @property {number} pixels D
@@ -29,9 +30,9 @@ export function sigmoid(a) {
   return 1 / (1 + Math.exp(-a));
 }
 
-/** Return the sigmoid, rounded as 32-bit arithmetic does. @param {number} a */
-function sigmoid32(a) {
-  return Math.fround(1 / Math.fround(1 + Math.fround(Math.exp(-a))));
+/** Return the sigmoid of a, where e = exp(-|a|). @param {number} a @param {number} e */
+function sigmoidBy(a, e) {
+  return (a < 0 ? e : 1) / (1 + e);
 }
 
 /** A sum of logarithms, as the logarithm of a product: one for hundreds of factors. */
@@ -56,11 +57,13 @@ class LogSum {
 /** @type {Record<string, Reconstruction>} */
 export const RECONSTRUCTION = {
   /** Bernoulli pixels, (11), from probabilities p. As in torch, log p >= -100. */
-  bce({ a, x, gradient, pixels, images, stride, factor }) {
+  bce({ a, e, x, gradient, pixels, images, stride, factor }) {
     let nats = 0;
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
-        const p = sigmoid32(a[i]); // its rounding is part of this loss
+        // Rounding to 32 bits is a part of this loss.
+        const inverse = Math.fround(a[i] < 0 ? 1 / e[i] : e[i]); // exp(-a)
+        const p = Math.fround(1 / Math.fround(1 + inverse));
         // Most pixels are 0, which saves a logarithm.
         if (x[i] !== 0) nats -= x[i] * Math.max(Math.log(p), -100);
         if (x[i] !== 1) nats -= (1 - x[i]) * Math.max(Math.log(1 - p), -100);
@@ -71,26 +74,25 @@ export const RECONSTRUCTION = {
   },
 
   /** Bernoulli pixels, (11), from logits: max(a, 0) - x a + log(1 + exp(-|a|)). */
-  bce_logits({ a, x, gradient, pixels, images, stride, factor }) {
+  bce_logits({ a, e, x, gradient, pixels, images, stride, factor }) {
     const logs = new LogSum();
     let nats = 0;
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
         const logit = a[i];
-        const e = Math.exp(-Math.abs(logit)); // at most 1, so that nothing overflows
         nats += Math.max(logit, 0) - x[i] * logit;
-        logs.add(1 + e);
-        gradient[i] = factor * ((logit < 0 ? e : 1) / (1 + e) - x[i]);
+        logs.add(1 + e[i]);
+        gradient[i] = factor * (sigmoidBy(logit, e[i]) - x[i]);
       }
     return nats + logs.total();
   },
 
   /** Gaussian pixels with one sigma, (12). */
-  mse({ a, x, gradient, pixels, images, stride, factor }, { sigma }) {
+  mse({ a, e, x, gradient, pixels, images, stride, factor }, { sigma }) {
     let squared = 0;
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
-        const mean = sigmoid(a[i]);
+        const mean = sigmoidBy(a[i], e[i]);
         const error = mean - x[i];
         squared += error * error;
         gradient[i] = (factor / sigma ** 2) * error * mean * (1 - mean);
@@ -103,26 +105,23 @@ export const RECONSTRUCTION = {
    * Gaussian pixels, each with its own variance, (12): rows of means, then of log
    * variances, which have a soft floor: exp(logvar) = exp(a) + min_sigma ** 2.
    */
-  gaussian({ a, x, gradient, pixels, images, stride, factor }, { min_sigma }) {
+  gaussian({ a, e, x, gradient, pixels, images, stride, factor }, { min_sigma }) {
     const floor = 2 * Math.log(min_sigma);
     const logs = new LogSum();
     let nats = 0.5 * pixels * images * LOG_2PI;
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
         const j = i + pixels * stride;
-        const mean = sigmoid(a[i]);
+        const mean = sigmoidBy(a[i], e[i]);
         const error = mean - x[i];
         const above = a[j] - floor;
-        const e = Math.exp(-Math.abs(above));
-        // Shares of exp(a) and of the floor in the variance.
-        const share = (above < 0 ? e : 1) / (1 + e);
-        const rest = (above < 0 ? 1 : e) / (1 + e);
-        const precision = rest / min_sigma ** 2;
+        const gap = Math.exp(-Math.abs(above));
+        const precision = sigmoidBy(-above, gap) / min_sigma ** 2;
         const ratio = error * error * precision;
         nats += 0.5 * (ratio + Math.max(a[j], floor));
-        logs.add(1 + e);
+        logs.add(1 + gap);
         gradient[i] = factor * error * precision * mean * (1 - mean);
-        gradient[j] = factor * 0.5 * (1 - ratio) * share;
+        gradient[j] = factor * 0.5 * (1 - ratio) * sigmoidBy(above, gap);
       }
     return nats + 0.5 * logs.total();
   },

@@ -12,6 +12,7 @@
  *
  * @typedef {object} Kernels
  * @property {(...integers: number[]) => void} multiply
+ * @property {(to: number, from: number, count: number) => void} decay
  * @property {(...values: number[]) => void} adam
  */
 
@@ -61,6 +62,17 @@ export class Arena {
         ...[b.data.byteOffset + k * bRow, bRow],
         ...[rows, columns, Math.min(DEPTH, depth - k), this.panel.byteOffset],
       );
+  }
+
+  /**
+   * Set y = exp(-|x|) for each number of x.
+   * @param {Float32Array} y
+   * @param {Float32Array} x
+   */
+  decay(y, x) {
+    const count = Math.ceil(x.length / 4) * 4; // arrays are padded
+    if (this.kernels) this.kernels.decay(y.byteOffset, x.byteOffset, count);
+    else for (let i = 0; i < x.length; i++) y[i] = Math.exp(-Math.abs(x[i]));
   }
 }
 

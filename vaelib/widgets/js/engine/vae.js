@@ -67,9 +67,12 @@ export class TrainableVae {
     });
     for (const layer of decoder) layer.forward(n);
 
+    const e = out.images.data; // in training, there is no other use for this memory
+    this.arena.decay(e, out.values.data);
     const recon = RECONSTRUCTION[settings.loss](
       {
         a: out.values.data,
+        e,
         x: this.network.x.values.data,
         gradient: out.gradient.data,
         stride: out.values.rowStep,
