@@ -62,8 +62,8 @@ export const RECONSTRUCTION = {
     for (let row = 0; row < pixels * stride; row += stride)
       for (let i = row; i < row + images; i++) {
         // Rounding to 32 bits is a part of this loss.
-        const inverse = Math.fround(a[i] < 0 ? 1 / e[i] : e[i]); // exp(-a)
-        const p = Math.fround(1 / Math.fround(1 + inverse));
+        const inverse = a[i] < 0 ? 1 / e[i] : e[i]; // exp(-a)
+        const p = 1 / Math.fround(1 + inverse);
         // Most pixels are 0, which saves a logarithm.
         if (x[i] !== 0) nats -= x[i] * Math.max(Math.log(p), -100);
         if (x[i] !== 1) nats -= (1 - x[i]) * Math.max(Math.log(1 - p), -100);
