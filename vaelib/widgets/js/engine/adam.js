@@ -1,0 +1,62 @@
+/**
+ * Adam, with the operations of torch.optim.Adam in the same order.
+ *
+ * @typedef {import("./layers.js").Tensor} Tensor
+ * @typedef {import("./products.js").Arena} Arena
+ */
+
+const BETA1 = 0.9;
+const EPS = 1e-8;
+
+export class Adam {
+  /**
+   * @param {Arena} arena that contains the parameters
+   * @param {Tensor[]} parameters
+   * @param {number} beta2
+   */
+  constructor(arena, parameters, beta2) {
+    this.kernels = arena.kernels;
+    this.parameters = parameters;
+    this.beta2 = beta2;
+    this.steps = 0;
+  }
+
+  /** Change all parameters by their gradients. @param {number} rate learning rate */
+  step(rate) {
+    const { kernels, beta2 } = this;
+    this.steps++;
+    // Both means start at 0, and are divided by the share of them that is known.
+    const known = [BETA1, beta2].map((beta) => 1 - beta ** this.steps);
+    const factors = {
+      share: 1 - BETA1,
+      beta2,
+      share2: 1 - beta2,
+      root: Math.sqrt(known[1]),
+      eps: EPS,
+      size: rate / known[0],
+    };
+    for (const tensor of this.parameters) {
+      const { data, gradient, mean, square } = tensor;
+      const arrays = [data, gradient, mean, square].map((array) => array.byteOffset);
+      // Padding is 0 and stays so.
+      const length = Math.ceil(data.length / 4) * 4;
+      if (kernels) kernels.adam(...arrays, length, ...Object.values(factors));
+      else plainStep(tensor, factors);
+    }
+  }
+}
+
+/**
+ * Change one parameter.
+ * @param {Tensor} tensor
+ * @param {Record<string, number>} factors
+ */
+function plainStep({ data, gradient, mean, square }, factors) {
+  const { share, beta2, share2, root, eps, size } = factors;
+  for (let i = 0; i < data.length; i++) {
+    const g = gradient[i];
+    mean[i] += share * (g - mean[i]);
+    square[i] = beta2 * square[i] + share2 * g * g;
+    data[i] -= (size * mean[i]) / (Math.sqrt(square[i]) / root + eps);
+  }
+}
