@@ -34,6 +34,22 @@ def test_a_published_page_is_one_classic_script(
     node("--check", tmp_path / "page.cjs")
 
 
+def test_the_engine_is_a_function_that_a_worker_can_be_made_of(
+    node: Callable[..., str], tmp_path: Path
+):
+    """It needs no page, and its text is all that a worker needs."""
+    text = frontend.engine()
+    assert not re.search(r"^(import|export) |\b(document|window)\b", text, re.M)
+    again = "const made = eval(`(${vaelibEngine})()`);"
+    (tmp_path / "engine.cjs").write_text(
+        f"{text}{again} console.log(Object.keys(made), made.updates.name);", "utf-8"
+    )
+    names = (
+        "[ 'Diverged', 'startRun', 'stepsPerEpoch', 'updates', 'testTerms' ] updates"
+    )
+    assert node(tmp_path / "engine.cjs").strip() == names
+
+
 def test_names_at_the_top_level_are_unique():
     declaration = re.compile(
         r"^(?:export )?(?:async )?(?:function\*?|class) (\w+)", re.M

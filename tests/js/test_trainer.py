@@ -160,7 +160,7 @@ def test_a_loss_that_is_not_finite_is_said_in_the_words_of_the_library(engine: E
     code = "try { return run(); } catch (error) { return [error.message]; }"
     run = f"const run = () => {{ {RUN} }}; {code}"
     data = load_dataset("mnist", train_images=300).first(test=20)
-    config = replace(CONFIG, lr=1e6, lr_schedule="none", epochs=9, hidden_dim=(5,))
+    config = replace(CONFIG, lr=1e6, lr_schedule="none", hidden_dim=(5,), batch_size=32)
     images = base64.b64encode(data.train.numpy().tobytes()).decode()
     given = dict(settings=asdict(config), pixels=784, train=images, test=images)
     (message,) = engine(run, "trainer", most=99, useWasm=True, **given)

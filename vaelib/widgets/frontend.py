@@ -40,6 +40,18 @@ def script(name: str = "page") -> str:
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
 
 
+def engine(name: str = "trainer") -> str:
+    """Return a script that sets `vaelibEngine`: a call returns what a module exports.
+
+    A page calls it, or gives its text to a worker: `const engine = (${vaelibEngine})()`
+    is the same in both.
+    """
+    text = (FOLDER / "js" / "engine" / f"{name}.js").read_text("utf-8")
+    names = re.findall(r"^export (?:class|const|function\*?) (\w+)", text, re.M)
+    body = f"{module(f'engine/{name}')}return {{ {', '.join(names)} }};\n"
+    return f'globalThis.vaelibEngine = function () {{\n"use strict";\n{body}}};\n'
+
+
 def state(name: str, values: dict[str, Any]) -> str:
     """Return a script that passes `values` to js/state.js, with bytes as base64."""
 
