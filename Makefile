@@ -40,7 +40,7 @@ lab: .venv/lab.stamp  ## the notebooks in JupyterLab
 test: export OMP_NUM_THREADS = 1
 test: .venv/dev.stamp lint  ## all checks: linters, tests, coverage, notebooks
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=95 \
-		--cov-report=term-missing:skip-covered
+		--cov-report=term-missing:skip-covered --durations=25
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval notebooks
 
 test-fast: .venv/dev.stamp  ## the same without the slow tests
