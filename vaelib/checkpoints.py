@@ -78,10 +78,12 @@ def require_complete(rows: list[dict[str, float]], epochs: int) -> None:
 def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
     """Return the model and the whole content of one `vae_epoch_XXXX.pt`.
 
+    That of a `.safetensors`, which a page has written, is settings, shape and weights.
     Raises `RunError` if the file is damaged or was not written by vaelib.
     """
     try:
-        saved = files.read_tensors(file)
+        is_page = file.suffix == ".safetensors"
+        saved = (files.read_safetensors if is_page else files.read_tensors)(file)
         # Meta tensors take no memory, however large the sizes in an untrusted file.
         with torch.device("meta"):
             model = build(configs.from_dict(saved["config"]), shape_of(saved))

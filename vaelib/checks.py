@@ -123,7 +123,7 @@ def check(name: str, hint: Any, value: Any, limits: Mapping[str, Any]) -> Any:
     value = plain(value)
     if get_origin(hint) is Literal:
         if not isinstance(value, str) or value not in get_args(hint):
-            raise invalid(name, value, f"give one of {', '.join(get_args(hint))}")
+            raise invalid(name, value, type_advice(hint))
         return value
     if get_origin(hint) is tuple:
         sizes = value
@@ -135,7 +135,7 @@ def check(name: str, hint: Any, value: Any, limits: Mapping[str, Any]) -> Any:
             raise invalid(name, value, advice)
         return tuple(plain(size) for size in sizes)
     if type(value) is not hint and not (type(value) is int and hint is float):
-        raise invalid(name, value, f"give {EXPECTED[hint]}")
+        raise invalid(name, value, type_advice(hint))
     if hint in (int, float):
         check_range(name, value, limits)
     if isinstance(value, str) and "\0" in value:
@@ -153,10 +153,23 @@ def check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
     least, above, most = limits["least"], limits["above"], limits["most"]
     too_small = value < least if above is None else value <= above
     if too_small or value > most:
-        low = f"of at least {least}" if above is None else f"above {above}"
-        raise invalid(name, value, f"give a number {low} and at most {most:g}")
+        raise invalid(name, value, range_advice(limits))
     if math.isnan(value):
         raise invalid(name, value, "give a finite number")
+
+
+def type_advice(hint: Any) -> str:
+    """Return what to give for a value that is not of the type `hint` of its field."""
+    if get_origin(hint) is Literal:
+        return f"give one of {', '.join(get_args(hint))}"
+    return f"give {EXPECTED[hint]}"
+
+
+def range_advice(limits: Mapping[str, Any]) -> str:
+    """Return what to give for a number that is out of range."""
+    least, above, most = limits["least"], limits["above"], limits["most"]
+    low = f"of at least {least}" if above is None else f"above {above}"
+    return f"give a number {low} and at most {most:g}"
 
 
 def check_name(what: str, name: str) -> None:

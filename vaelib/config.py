@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from vaelib.checks import (
-    EXPECTED,
     ConfigError,
     check,
     check_name,
@@ -22,6 +21,7 @@ from vaelib.checks import (
     invalid,
     option,
     path_of,
+    type_advice,
 )
 
 # "PRESETS as PRESETS" keeps the name importable from this module.
@@ -295,5 +295,5 @@ def parse(name: str, text: str) -> Any:
     try:
         value = convert(hint, text)
     except ValueError:
-        raise invalid(name, text, f"give {EXPECTED[hint]}") from None
+        raise invalid(name, text, type_advice(hint)) from None
     return check(name, hint, value, field_of(name).metadata)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import warnings
 import zipfile
@@ -106,3 +107,25 @@ def read_tensors(file: Path) -> dict[str, Any]:
     if type(saved) is not dict:
         raise ValueError("it is not a dictionary")
     return saved
+
+
+def read_safetensors(file: Path) -> dict[str, Any]:
+    """Return settings, shape and weights from a file that a page has written.
+
+    They have the names of a checkpoint. Raises `OSError` if the file cannot be opened,
+    and various other exceptions if its content is damaged. The format:
+    https://huggingface.co/docs/safetensors.
+    """
+    content = file.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    parts = json.loads(content[8:start])
+    about = parts.pop("__metadata__")
+    saved = {name: json.loads(about[name]) for name in ("config", "shape")}
+    weights = {}
+    for name, part in parts.items():
+        if part["dtype"] != "F32":
+            raise ValueError("the weights are not 32-bit floats")
+        first, end = part["data_offsets"]
+        raw = bytearray(content[start + first : start + end])
+        weights[name] = torch.frombuffer(raw, dtype=torch.float32).view(part["shape"])
+    return dict(weights=weights, **saved)

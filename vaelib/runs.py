@@ -167,9 +167,10 @@ def open_run(path: str | Path) -> Run:
 def load(run: str | Path) -> tuple[VAE, TrainConfig]:
     """Return the model of a run, on the CPU, and its settings.
 
-    `run`: the folder of a run, for the model after the last epoch, or one checkpoint.
-    No code in the file is run. Raises `RunError` if there is no checkpoint, or if it
-    is damaged or was not written by vaelib.
+    `run`: the folder of a run, for the model after the last epoch, or one checkpoint,
+    also the `.safetensors` of a training in a page. No code in the file is run. Raises
+    `RunError` if there is no checkpoint, or if it is damaged or was not written by
+    vaelib.
 
     Example:
 

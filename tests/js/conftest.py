@@ -19,16 +19,20 @@ Node = Callable[..., str]
 Engine = Callable[..., Any]
 ENGINE = Path(frontend.__file__).parent / "js/engine"
 
-# A BigInt becomes text, and a typed array a list.
+# A BigInt becomes text, a typed array a list, and a DataView base64.
 SCRIPT = """
     import { readFileSync } from "node:fs";
     const given = JSON.parse(readFileSync(0, "utf8"));
     const modules = await Promise.all(given.modules.map((uri) => import(uri)));
     const engine = Object.assign({}, ...modules);
+    const base64 = ({ buffer, byteOffset, byteLength }) =>
+        Buffer.from(buffer, byteOffset, byteLength).toString("base64");
     const plain = (key, value) =>
         typeof value === "bigint" ? String(value)
+        : value instanceof DataView ? base64(value)
         : ArrayBuffer.isView(value) ? [...value] : value;
-    const found = new Function("engine", "given", given.code)(engine, given.values);
+    const run = new Function("engine", "given", given.code);
+    const found = await run(engine, given.values);
     process.stdout.write(JSON.stringify(found, plain));
 """
 

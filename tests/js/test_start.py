@@ -41,6 +41,7 @@ TWO_EPOCHS = """
     for (let epoch = 0; epoch < 2; epoch++) {
         for (const { rows, threshold, eps } of epochDraws(rng, settings, 33, pixels))
             drawn.push(rows, threshold, eps);
+        rng.int64();
         drawn.push(...testDraws(rng, settings, 21));
         drawn.push(standardNormal(rng, 64, settings.latent_dim));
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import asdict
+from typing import Any, get_args
 
 import anywidget
 from traitlets import Bytes, Dict, List
 
-from vaelib.config import ConfigError, TrainConfig, parse
+from vaelib.checks import range_advice, type_advice
+from vaelib.config import ConfigError, TrainConfig, field_of, field_types, parse
 from vaelib.losses import LOSSES
 from vaelib.widgets import frontend
 
@@ -83,3 +85,36 @@ def values(config: TrainConfig) -> dict[str, Any]:
     """Return the value of each control. The seed is text: a page would round it."""
     chosen = {name: getattr(config, name) for name in CONTROLS}
     return chosen | dict(seed=str(config.seed))
+
+
+def limit(name: str) -> dict[str, Any]:
+    """Return what js/engine/limits.js checks a control by, with numbers as text."""
+    hint, limits = field_types()[name], field_of(name).metadata
+    kind = hint.__name__ if hint in (int, float) else "choice"
+    numbers = {key: limits[key] for key in ("least", "above", "most")}
+    return dict(
+        kind=kind,
+        values=list(get_args(hint)),
+        expected=type_advice(hint),
+        range=range_advice(limits),
+        **{key: None if n is None else str(n) for key, n in numbers.items()},
+    )
+
+
+def rules(config: TrainConfig) -> dict[str, Any]:
+    """Return what js/engine/job.js, which trains in the page, has to know of vaelib.
+
+    `config` gives the first settings. The values are those of JSON.
+    """
+    datasets, name = datasets_for(config)
+    first, defaults = (
+        asdict(each) | dict(seed=str(each.seed)) for each in (config, TrainConfig())
+    )
+    return dict(
+        settings=first,
+        defaults=defaults,
+        dataset=name,
+        datasets=datasets,
+        choices=choices(datasets, config),
+        limits={name: limit(name) for name in CONTROLS},
+    )

@@ -1,12 +1,17 @@
-/** Arrays that arrive as bytes (a DataView): images, posterior means, curves. */
+/** Arrays as bytes (a DataView): images, posterior means, curves. */
 
 import { objective } from "./numbers.js";
 
-const MEAN_SCALE = 1024; // FIXED_POINT in vaelib/widgets/explorer.py
+export const MEAN_SCALE = 1024; // FIXED_POINT in vaelib/widgets/explorer.py
 
 /** Return the bytes themselves, without a copy. @param {DataView} view */
 export function bytesOf(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** Return the bytes of an array, without a copy. @param {ArrayBufferView} array */
+export function viewOf({ buffer, byteOffset, byteLength }) {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** Return 32-bit floats. @param {DataView} view */

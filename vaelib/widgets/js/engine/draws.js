@@ -50,14 +50,13 @@ export function* epochDraws(generator, settings, n, pixels) {
 }
 
 /**
- * Yield the noise of each mini-batch, (B, J), of the test after an epoch. Then (64, J)
- * numbers are drawn for samples, by `standardNormal`.
+ * Yield the noise of each mini-batch, (B, J), of a test. After an epoch, `int64` is
+ * called before it, and (64, J) numbers are drawn for samples after it.
  * @param {Generator} generator
  * @param {DrawSettings} settings
  * @param {number} n number of test images
  */
 export function* testDraws(generator, { batch_size, latent_dim }, n) {
-  generator.int64(); // seed of the DataLoader's workers, which is not used
   for (let start = 0; start < n; start += batch_size)
     yield standardNormal(generator, Math.min(batch_size, n - start), latent_dim);
 }

@@ -25,6 +25,25 @@
 
 const LOG_2PI = Math.log(2 * Math.PI);
 
+/** @type {Record<string, string>} */
+const LOSS_TITLES = {
+  bce: "cross-entropy",
+  bce_logits: "cross-entropy",
+  mse: "Gaussian, fixed sigma",
+  gaussian: "Gaussian, learned sigma",
+};
+
+/**
+ * Return the name of a reconstruction term, as `title` of vaelib.losses. On binary
+ * pixels the cross-entropy is a negative log-likelihood.
+ * @param {string} loss
+ * @param {boolean} isBinary
+ */
+export function lossTitle(loss, isBinary) {
+  const title = LOSS_TITLES[loss];
+  return isBinary && title === "cross-entropy" ? "negative log-likelihood" : title;
+}
+
 /** Return the sigmoid of a number. @param {number} a */
 export function sigmoid(a) {
   return 1 / (1 + Math.exp(-a));

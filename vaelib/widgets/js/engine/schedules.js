@@ -33,18 +33,28 @@ export function betaAt(settings, step, stepsPerEpoch, pixels) {
 }
 
 /**
+ * Return `beta` at step 0 and each later value with its first step, in the order of
+ * the settings.
+ * @param {Pick<BetaSettings, "beta" | "beta_changes">} settings
+ * @returns {Map<number, number>}
+ */
+export function betaByStep({ beta, beta_changes }) {
+  const values = new Map([[0, beta]]);
+  for (const change of beta_changes.split(",").filter(Boolean)) {
+    const [step, value] = change.split(":").map(Number);
+    values.set(step, value);
+  }
+  return values;
+}
+
+/**
  * Return beta without its schedule: the one that was set last, at `step` or before it.
  * @param {BetaSettings} settings
  * @param {number} step
  */
-function latestBeta({ beta, beta_changes }, step) {
-  let latest = 0;
-  for (const change of beta_changes.split(",").filter(Boolean)) {
-    const [first, value] = change.split(":").map(Number);
-    if (first < latest || first > step) continue;
-    latest = first;
-    beta = value;
-  }
+function latestBeta(settings, step) {
+  const past = [...betaByStep(settings)].filter(([first]) => first <= step);
+  const [, beta] = past.reduce((a, b) => (b[0] > a[0] ? b : a));
   return beta;
 }
 

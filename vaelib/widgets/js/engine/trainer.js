@@ -124,6 +124,7 @@ export function* updates(state, data, settings, beta) {
         ...{ recon: recon / rows.length, kl: kl / rows.length, images: rows.length },
       };
     }
+    generator.int64(); // seed of the DataLoader's workers, which is not used
     const end = testTerms(state, data, settings);
     const noise = standardNormal(generator, SHEET, settings.latent_dim);
     yield {

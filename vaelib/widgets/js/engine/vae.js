@@ -80,11 +80,7 @@ export class TrainableVae {
       },
       settings,
     );
-    const row = (/** @type {Units} */ { values }, /** @type {number} */ j) =>
-      values.data.subarray(j * values.rowStep, j * values.rowStep + n);
-    const klPerLatent = Array.from({ length: mu.count }, (_, j) =>
-      klOfLatent(row(mu, j), row(logvar, j)),
-    );
+    const klPerLatent = this.klPerLatent(n);
     return { recon, kl: klPerLatent.reduce((a, b) => a + b), klPerLatent };
   }
 
@@ -122,6 +118,16 @@ export class TrainableVae {
   runEncoder(x, n) {
     this.network.x.read(x, n);
     for (const layer of this.network.encoder) layer.forward(n);
+  }
+
+  /** Return the KL of each latent, summed over the `n` encoded images. @param {number} n */
+  klPerLatent(n) {
+    const { mu, logvar } = this.network;
+    const row = (/** @type {Units} */ { values }, /** @type {number} */ j) =>
+      values.data.subarray(j * values.rowStep, j * values.rowStep + n);
+    return Array.from({ length: mu.count }, (_, j) =>
+      klOfLatent(row(mu, j), row(logvar, j)),
+    );
   }
 
   /**
