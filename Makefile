@@ -24,6 +24,7 @@ BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* \
 ARGS ?=
 ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
+IMAGES = build/live/images/mnist-test.js
 HTML = $(OUT)/_build/html
 
 .PHONY: train lab test test-fast clean lock lint lint-js
@@ -61,14 +62,17 @@ address:
 		echo "A published book needs the address of its repository: put it into" \
 		"book/_config.yml, as url below repository." >&2; exit 2; }
 
-$(HTML)/index.html: $(LIVE)zoo/index.js node_modules/.package-lock.json $(BOOK)
+$(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES) node_modules/.package-lock.json $(BOOK)
 	rm -rf $(@D)
 	$(JUPYTER_BOOK) --path-output $(OUT)
-	cp -r $(LIVE)zoo $(@D)/_static/live
+	cp -r $(LIVE)zoo $(dir $(IMAGES)) $(@D)/_static/live
 	touch $@
 
 # ZOO=tests/zoo.toml: a few small models.
 zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page
+
+$(IMAGES): book/page_images.py vaelib/data.py vaelib/sprites.py | .venv/book.stamp
+	$(BIN)/python book/page_images.py $(@D)
 
 PACKERS := book/zoo.py $(wildcard vaelib/*.py vaelib/*/*.py)
 $(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp

@@ -9,17 +9,21 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from language import is_japanese
+from page_images import PIECE, PIECES
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from vaelib.lab.contents import stored_widgets
 from vaelib.widgets import frontend
+from vaelib.widgets.panel import rules
+from vaelib.widgets.playground import DEFAULT
 
 ROOT = Path(__file__).parents[1]
 WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
@@ -30,16 +34,23 @@ NO_SCRIPT = "This widget needs JavaScript."
 
 
 def placeholder(
-    widget: str, state: str, text: str, loading: str, is_compact: bool = False
+    widget: str,
+    state: str,
+    text: str,
+    loading: str,
+    is_compact: bool = False,
+    follows: str = "",
 ) -> nodes.raw:
     """Return the element in which page.js starts a widget from the state file `state`.
 
     Until the widget is there, readers see the line `loading` and a sketch. Readers
-    without JavaScript see `text` instead.
+    without JavaScript see `text` instead. `follows`: the state of the panel that trains
+    what the widget shows.
     """
+    more = f' data-follows="{follows}"' if follows else ""
     kind = "live compact" if is_compact else "live"
     html = (
-        f'<div class="{kind}" data-widget="{widget}" data-state="{state}">'
+        f'<div class="{kind}" data-widget="{widget}" data-state="{state}"{more}>'
         f"<noscript><p>{text}</p></noscript>"
         f'<div class="loading"><p>{loading}</p></div></div>'
     )
@@ -47,7 +58,11 @@ def placeholder(
 
 
 def write_state(
-    app: Sphinx, model: dict[str, Any], text: str = NO_SCRIPT, is_compact: bool = False
+    app: Sphinx,
+    model: dict[str, Any],
+    text: str = NO_SCRIPT,
+    is_compact: bool = False,
+    follows: str = "",
 ) -> nodes.raw:
     """Write the state of a stored widget into _static/live, and return its placeholder.
 
@@ -66,18 +81,28 @@ def write_state(
             parent = parent[key]
         parent[last] = {"base64": buffer["data"]}
 
+    widget = model["state"]["_anywidget_id"].rpartition(".")[2]
+    if widget == "Panel":
+        state["rules"] = page_rules()
     name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
     script = frontend.state(name, state)
     file.write_text(script, "utf-8")
 
-    widget = model["state"]["_anywidget_id"].rpartition(".")[2]
     size = f"{len(script) / 1e6:.1f} MB"
     loading = translated(
         app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
     )
-    return placeholder(WIDGETS[widget], name, text, loading, is_compact)
+    return placeholder(WIDGETS[widget], name, text, loading, is_compact, follows)
+
+
+def page_rules() -> dict[str, Any]:
+    """Return what a page has to know to train by itself."""
+    found = rules(replace(DEFAULT, train_images=PIECE))
+    found["datasets"] = {name: found["datasets"][name] for name in PIECES}
+    found["choices"] |= dict(dataset=list(PIECES))
+    return found | dict(pieces=PIECES)
 
 
 def translated(app: Sphinx, english: str, japanese: str) -> str:
@@ -110,7 +135,10 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
             continue
         shown = list(leaves(models, json.loads(view[1])["model_id"]))
         states = [model["state"] for model in shown]
-        ours = [write_state(app, model) for model in shown if is_ours(model)]
+        ours: list[nodes.raw] = []
+        for model in filter(is_ours, shown):  # an explorer follows the panel before it
+            panel = ours[0]["live"] if ours else ""
+            ours.append(write_state(app, model, follows=panel))
         names = [state["description"] for state in states if state.get("description")]
         script.parent.replace(script, ours or [kernel_note(app, names)])
 

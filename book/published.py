@@ -293,6 +293,7 @@ def copy_assets(app: Sphinx) -> None:
         shutil.copy(font, static / "katex" / "fonts")
     (static / "live" / "widgets.css").write_text(frontend.style(), "utf-8")
     (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
+    (static / "live" / "engine.js").write_text(frontend.engine(), "utf-8")
 
 
 GREEK = re.compile(r"\\(alpha|beta|epsilon|theta|mu|sigma|phi)\b")

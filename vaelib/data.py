@@ -101,12 +101,20 @@ def load_dataset(
             f"data set {name!r} cannot be loaded by name: "
             "pass your tensors, or use mnist."
         )
-    if train_images > len(data.train):
+    return first_images(binarized(data, binarize), train_images)
+
+
+def first_images(data: ImageData, n: int) -> ImageData:
+    """Return the data with only the first `n` training images, or all of them if 0.
+
+    Raises DataError if there are fewer.
+    """
+    if n > len(data.train):
         raise DataError(
-            f"train_images is {train_images}, but {name} has {len(data.train):,}: give "
-            "that many or fewer, or 0 for all."
+            f"train_images is {n}, but {data.name} has {len(data.train):,}: give that "
+            "many or fewer, or 0 for all."
         )
-    return binarized(data, binarize).first(train_images or None)
+    return data.first(n or None)
 
 
 def download_dir(given: str) -> Path:

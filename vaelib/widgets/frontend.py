@@ -40,16 +40,13 @@ def script(name: str = "page") -> str:
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
 
 
-def engine(name: str = "trainer") -> str:
-    """Return a script that sets `vaelibEngine`: a call returns what a module exports.
+def engine() -> str:
+    """Return a script that passes the engine to js/state.js: a function.
 
-    A page calls it, or gives its text to a worker: `const engine = (${vaelibEngine})()`
-    is the same in both.
+    A page calls it, or makes a worker of its text.
     """
-    text = (FOLDER / "js" / "engine" / f"{name}.js").read_text("utf-8")
-    names = re.findall(r"^export (?:class|const|function\*?) (\w+)", text, re.M)
-    body = f"{module(f'engine/{name}')}return {{ {', '.join(names)} }};\n"
-    return f'globalThis.vaelibEngine = function () {{\n"use strict";\n{body}}};\n'
+    body = f"{module('engine/worker')}return {{ serve }};\n"
+    return f'vaelibState("engine", function () {{\n"use strict";\n{body}}});\n'
 
 
 def state(name: str, values: dict[str, Any]) -> str:

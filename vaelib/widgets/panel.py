@@ -22,7 +22,9 @@ DATASETS = {
     "sprites, RGB": dict(dataset="sprites", channels=3),
 }
 OWN_DATA = "your data"
-CONTROLS = ("beta", "beta_schedule", "loss", "latent_dim", "seed")  # and dataset
+TRAIN_IMAGES = (1000, 10_000, 20_000, 0)  # 0: all
+# and dataset
+CONTROLS = ("beta", "beta_schedule", "loss", "latent_dim", "train_images", "seed")
 
 
 class Panel(anywidget.AnyWidget):
@@ -62,6 +64,7 @@ def choices(datasets: Iterable[str], config: TrainConfig) -> dict[str, list[Any]
         dataset=list(datasets),
         loss=list(LOSSES),
         latent_dim=sorted({*LATENT_DIMS, config.latent_dim}),
+        train_images=list(dict.fromkeys([*TRAIN_IMAGES, config.train_images])),
         beta_schedule=["none", "linear", "cyclic"],
     )
 

@@ -14,7 +14,7 @@ from ipywidgets import VBox
 from matplotlib.figure import Figure
 
 from vaelib.config import ConfigError, TrainConfig, invalid
-from vaelib.data import DataError, ImageData, load_dataset
+from vaelib.data import DataError, ImageData, first_images, load_dataset
 from vaelib.errors import error_message
 from vaelib.stills import Still
 from vaelib.widgets.explorer import POINTS, LatentExplorer
@@ -227,10 +227,11 @@ class Playground(Still, VBox):
             self.session.change_beta(config.beta)
 
     def load(self, name: str, config: TrainConfig) -> ImageData:
-        """Return a data set of the menu, loaded once. Raises DataError."""
+        """Return the images of the menu, loaded once. Raises DataError."""
         if name not in self.loaded:
-            self.loaded[name] = load_dataset(*config.data_source)
-        return self.loaded[name]
+            every = replace(config, train_images=0)
+            self.loaded[name] = load_dataset(*every.data_source)
+        return first_images(self.loaded[name], config.train_images)
 
     def start_session(self, name: str, config: TrainConfig) -> None:
         """Start a new model."""

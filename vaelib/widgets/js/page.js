@@ -7,6 +7,7 @@ import { explorer } from "./explorer.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
 import { load, pageModel } from "./state.js";
+import { followingModel, trainingModel } from "./training.js";
 import { zoo } from "./zoo.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
@@ -17,6 +18,18 @@ import { zoo } from "./zoo.js";
 const WIDGETS = { explorer, playground, zoo };
 
 /**
+ * Return the model of a widget. A panel with rules trains in the page, and an explorer
+ * may follow it.
+ * @param {DOMStringMap} dataset of the place
+ * @param {any} state
+ * @returns {Model}
+ */
+function modelOf({ state: name = "", follows }, state) {
+  if (state.rules) return trainingModel(state, name);
+  return follows ? followingModel(state, follows) : pageModel(state);
+}
+
+/**
  * Start the widget of a place.
  * @param {HTMLElement} place with data-widget, such as "explorer", and data-state
  */
@@ -25,7 +38,8 @@ async function startWidget(place) {
   try {
     const el = html("div");
     const isCompact = place.classList.contains("compact");
-    await WIDGETS[widget]({ model: pageModel(await load(state)), el, isCompact });
+    const model = modelOf(place.dataset, await load(state));
+    await WIDGETS[widget]({ model, el, isCompact });
     place.replaceChildren(el);
     const markReady = () => (place.dataset.ready = "");
     requestAnimationFrame(() => setTimeout(markReady)); // after it is painted

@@ -68,7 +68,7 @@ function decodeBytes(value) {
 /**
  * Return a widget model without Python, whose events come from its own `set`.
  * @param {Record<string, any>} state
- * @returns {Model}
+ * @returns {Model & { emit: (event: string, content: object) => void }}
  */
 export function pageModel(state) {
   const values = { ...state };
@@ -84,5 +84,8 @@ export function pageModel(state) {
     on: (event, listener) => events.addEventListener(event, listener),
     off: (event, listener) => events.removeEventListener(event, listener),
     send() {},
+    emit(event, content) {
+      events.dispatchEvent(Object.assign(new Event(event), content));
+    },
   };
 }

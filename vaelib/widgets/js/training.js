@@ -53,7 +53,9 @@ export function trainingModel({ rules, ...state }, name) {
 
   /** @param {Port} port */
   function listen(port) {
-    port.onmessage = async ({ data: { load: asked, error, explorer, here, ...changes } }) => {
+    port.onmessage = async ({
+      data: { load: asked, error, explorer, here, ...changes },
+    }) => {
       if (asked) {
         const answer = await images(asked).catch(({ message }) => ({ error: message }));
         port.postMessage({ images: answer }, []);
@@ -62,7 +64,8 @@ export function trainingModel({ rules, ...state }, name) {
       for (const [trait, value] of Object.entries(changes)) model.set(trait, value);
       const follower = explorers.get(name);
       if (explorer && follower)
-        for (const [trait, value] of Object.entries(explorer)) follower.set(trait, value);
+        for (const [trait, value] of Object.entries(explorer))
+          follower.set(trait, value);
     };
     const tell = () => port.postMessage({ hidden: document.hidden }, []);
     document.addEventListener("visibilitychange", tell);

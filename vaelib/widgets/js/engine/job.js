@@ -49,7 +49,7 @@ export class TrainingJob {
     this.load = load;
     this.emit = emit;
     this.useWasm = useWasm;
-    this.loaded = new Map([[dataset, data]]);
+    this.loaded = new Map([[imagesName(dataset, settings), data]]);
 
     /** @type {(() => unknown)[]} */
     this.commands = []; // that take effect before the next update
@@ -145,8 +145,9 @@ export class TrainingJob {
     }
     const checked = checkedSettings(given, limits);
     const settings = { ...this.settings, ...datasets[dataset], ...checked };
-    if (!this.loaded.has(dataset))
-      this.loaded.set(dataset, await this.load(dataset, settings));
+    const images = imagesName(dataset, settings);
+    if (!this.loaded.has(images))
+      this.loaded.set(images, await this.load(dataset, settings));
 
     const isNewModel = Object.keys(given).some((name) => name !== "beta");
     if (isNewModel || dataset !== this.session.name) {
@@ -159,7 +160,9 @@ export class TrainingJob {
 
   /** Start a new model. @param {string} name @param {RunSettings} settings */
   startSession(name, settings) {
-    const data = /** @type {PageImages} */ (this.loaded.get(name));
+    const data = /** @type {PageImages} */ (
+      this.loaded.get(imagesName(name, settings))
+    );
     const session = new Session(settings, data, name, this.useWasm);
     this.showSession(session, settings);
   }
@@ -248,6 +251,11 @@ export class TrainingJob {
     const sent = performance.now();
     this.weightsDue = sent + Math.max(WEIGHTS_PERIOD, 10 * (sent - shown));
   }
+}
+
+/** Return a name for images of a data set. @param {string} name @param {RunSettings} settings */
+function imagesName(name, { train_images }) {
+  return `${name} ${train_images}`;
 }
 
 /** Return whether two curves are equal. @param {GhostCurve} a @param {GhostCurve} b */

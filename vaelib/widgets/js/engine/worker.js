@@ -15,11 +15,14 @@
  */
 
 import { TrainingJob } from "./job.js";
+import { product } from "./numbers.js";
 
 /** @param {Port} port */
 export function serve(port) {
   /** @type {TrainingJob | undefined} */
   let job;
+  /** @type {any[]} */
+  const early = []; // messages that came before the images
   let [isHidden, isTurning] = [false, false];
   /** @type {(answer: any) => void} */
   let receiveImages = () => {};
@@ -32,9 +35,10 @@ export function serve(port) {
     });
     if (answer.error) throw new Error(answer.error);
     const { train, test, ...about } = answer;
-    const pixels = about.shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b);
-    const [trained, tested] = await Promise.all([train, test].map(unzipped));
-    return { ...about, pixels, train: trained, test: tested };
+    const pixels = product(about.shape);
+    const [all, tested] = await Promise.all([train, test].map(unzipped));
+    const used = settings.train_images * pixels || all.length;
+    return { ...about, pixels, train: all.subarray(0, used), test: tested };
   }
 
   /** @param {Rules} rules */
@@ -44,6 +48,7 @@ export function serve(port) {
     try {
       const data = await load(rules.dataset, rules.settings);
       job = new TrainingJob(rules, data, load, emit);
+      for (const message of early.splice(0)) job.receive(message);
     } catch (error) {
       port.postMessage({ error: /** @type {Error} */ (error).message }, []);
     }
@@ -64,7 +69,8 @@ export function serve(port) {
     if (message.images) return receiveImages(message.images);
     if ("hidden" in message) isHidden = message.hidden;
     else if (message.rules) await start(message.rules);
-    else job?.receive(message);
+    else if (job) job.receive(message);
+    else early.push(message);
     await turnOn();
   };
 }
@@ -90,7 +96,7 @@ function messages() {
  */
 async function unzipped(pieces) {
   const parts = pieces.map((piece) => {
-    const stream = new Blob([piece]).stream();
+    const stream = new Blob([/** @type {any} */ (piece)]).stream();
     const bytes = stream.pipeThrough(new DecompressionStream("gzip"));
     return new Response(bytes).arrayBuffer();
   });

@@ -83,10 +83,13 @@ export function field(label, control) {
  * @param {string} label
  * @param {string[]} values
  * @param {(value: string) => void} onChange
+ * @param {Record<string, string>} names of values that are shown by another one
  */
-export function menu(label, values, onChange) {
+export function menu(label, values, onChange, names = {}) {
   const select = html("select", { onchange: () => onChange(select.value) });
-  select.append(...values.map((value) => html("option", { value }, value)));
+  select.append(
+    ...values.map((value) => html("option", { value }, names[value] ?? value)),
+  );
   return { root: field(label, select), select };
 }
 

@@ -44,18 +44,19 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     button("Keep", () => onButton("keep"), { title: hints.keep }),
   ];
 
-  /** @param {string} label @param {string} name */
-  function settingMenu(label, name) {
+  /** @param {string} label @param {string} name @param {Record<string, string>} [names] */
+  function settingMenu(label, name, names) {
     const values = choices[name];
     const isNumber = typeof values[0] === "number";
-    return menu(label, values.map(String), (value) =>
-      change({ [name]: isNumber ? Number(value) : value }),
-    );
+    const choose = (/** @type {string} */ value) =>
+      change({ [name]: isNumber ? Number(value) : value });
+    return menu(label, values.map(String), choose, names);
   }
   const menus = {
     dataset: settingMenu("Data", "dataset"),
     loss: settingMenu("Loss", "loss"),
     latent_dim: settingMenu("Latents", "latent_dim"),
+    train_images: settingMenu("Training images", "train_images", { 0: "all" }),
     beta_schedule: settingMenu("Schedule", "beta_schedule"),
   };
   // Python reads the text of a number, and says what is allowed if it is not.
@@ -70,7 +71,9 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
-  const roots = [menus.dataset, menus.loss, menus.latent_dim].map(({ root }) => root);
+  const roots = [menus.dataset, menus.train_images, menus.loss, menus.latent_dim].map(
+    ({ root }) => root,
+  );
   const plan = div("field", menus.beta_schedule.root, schedule.root);
   const root = html(
     "fieldset",
