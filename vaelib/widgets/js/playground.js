@@ -25,6 +25,9 @@ const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. Run this cell to go on.";
+const TRAINS_HERE =
+  "What you see was saved when this page was made. Press Train: your browser trains a " +
+  "model of its own, without a server.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
   "To train it yourself, open this chapter in JupyterLab.";
@@ -38,10 +41,11 @@ export function playground({ model, el }) {
     onButton: send,
     onChange: (settings) => model.send({ set: settings }),
   });
+  const published = model.trains ? TRAINS_HERE : PUBLISHED;
   const notice = html(
     "p",
     { className: "alone", hidden: !model.standalone },
-    model.standalone ? PUBLISHED : NO_KERNEL,
+    model.standalone ? published : NO_KERNEL,
   );
   const progress = html("progress", { "aria-label": "Progress" });
   const status = statusLine();
@@ -67,11 +71,11 @@ export function playground({ model, el }) {
   el.append(root);
 
   function showStatus() {
-    const { running, over, message, step, steps, epochs, rate, former } =
+    const { running, over, message, note, step, steps, epochs, rate, former } =
       model.get("frame");
     const isCut = running && !notice.hidden; // the kernel ended during training
     const phase = isCut ? `Stopped at update ${step}` : phaseOf(running, over, step);
-    status.show(message || phase, Boolean(message));
+    status.show(message || note || phase, Boolean(message));
     controls.showButtons(running && !isCut, former);
     Object.assign(progress, { max: steps * epochs, value: step });
     const speed = rate && !isCut ? `, ${rate} images a second` : "";
@@ -177,7 +181,10 @@ export function playground({ model, el }) {
   events.on("change:ghosts", draw);
   events.on("change:kept", drawKept);
   events.on("msg:custom", (content) => {
-    if (content.here) answered(); // to "hello"
+    if (!content.here) return; // to "hello"
+    if (!model.trains) return answered();
+    stopAsking();
+    controls.root.disabled = false; // what is shown stays the saved state
   });
   events.on("comm_live_update", () => {
     stopAsking(); // the connection to the kernel has changed

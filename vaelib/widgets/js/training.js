@@ -43,12 +43,17 @@ export function trainingModel({ rules, ...state }, name) {
   async function images({ name: dataset, count }) {
     const n = rules.pieces[dataset];
     const used = count ? Math.min(n, Math.ceil(count / PIECE)) : n;
-    const files = Array.from({ length: used }, (_, i) => `images/${dataset}-${i}`);
-    note({ note: "Loading the images …" });
-    const [about, ...train] = await Promise.all(
-      [`images/${dataset}-test`, ...files].map(load),
-    );
+    const file = `images/${dataset.replaceAll(/\W+/g, "-")}`;
+    const files = Array.from({ length: used }, (_, i) => `${file}-${i}`);
+    note({ note: "Loading the images …", message: "" });
+    const [about, ...train] = await Promise.all([`${file}-test`, ...files].map(load));
     return { ...about, train: train.map((piece) => piece.images) };
+  }
+
+  /** Say why nothing is trained; Train tries it again. @param {string} message */
+  function fail(message) {
+    opened = undefined;
+    note({ message: `${message}. ${SAYS_WHY}`, note: "", running: false });
   }
 
   /** @param {Port} port */
@@ -60,7 +65,7 @@ export function trainingModel({ rules, ...state }, name) {
         const answer = await images(asked).catch(({ message }) => ({ error: message }));
         port.postMessage({ images: answer }, []);
       }
-      if (error) note({ message: `${error}. ${SAYS_WHY}`, running: false });
+      if (error) fail(error);
       for (const [trait, value] of Object.entries(changes)) model.set(trait, value);
       const follower = explorers.get(name);
       if (explorer && follower)
@@ -75,15 +80,14 @@ export function trainingModel({ rules, ...state }, name) {
 
   return {
     ...model,
-    standalone: false,
+    trains: true,
     async send(message) {
       if (message.do === "hello") return model.emit("msg:custom", { here: true });
       try {
         opened ??= load("engine").then(openPort).then(listen);
         (await opened).postMessage(message, []);
       } catch (error) {
-        opened = undefined;
-        note({ message: `${/** @type {Error} */ (error).message}. ${SAYS_WHY}` });
+        fail(/** @type {Error} */ (error).message);
       }
     },
   };

@@ -21,12 +21,12 @@
  *   to "hello".
  */
 
-import { bytesOf } from "./bytes.js";
+import { bytesOf, viewOf } from "./bytes.js";
 import { checkedSettings, ConfigError, invalidSetting } from "./limits.js";
 import { explorerImages, explorerState } from "./packing.js";
 import { reprText } from "./python_text.js";
 import { Session } from "./session.js";
-import { command } from "./take_away.js";
+import { command, logCsv, safetensors } from "./take_away.js";
 
 /** @typedef {import("./session.js").GhostCurve} GhostCurve */
 
@@ -197,7 +197,11 @@ export class TrainingJob {
     const about = { path, label: session.label, step: session.state.step };
     const repeat = command(session.settings, this.rules.defaults);
     const terms = { recon, kl, neg_elbo: recon + kl };
-    this.kept = [...this.kept, { ...about, command: repeat, ...terms }];
+    const files = {
+      [`${path}.safetensors`]: viewOf(safetensors(session)),
+      [`${path}.csv`]: viewOf(new TextEncoder().encode(logCsv(session))),
+    };
+    this.kept = [...this.kept, { ...about, command: repeat, files, ...terms }];
     this.emit({ kept: this.kept });
   }
 

@@ -9,6 +9,7 @@
  * @property {(event: string, listener: (content: any) => void) => void} off
  * @property {(content: any) => void} send
  * @property {boolean} [standalone] true on a published page, where there is no Python
+ * @property {boolean} [trains] true if the page trains in the place of Python
  */
 
 /**

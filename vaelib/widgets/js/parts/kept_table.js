@@ -6,7 +6,8 @@ import { div, html } from "./controls.js";
 /**
  * @typedef {object} Kept A run on the disk and its terms on the test images.
  * @property {string} path
- * @property {string} command that resumes it
+ * @property {string} command that resumes it, or repeats it where there are files
+ * @property {Record<string, DataView>} [files] of a page: weights and log
  * @property {string} label
  * @property {number} step
  * @property {number} recon
@@ -19,26 +20,46 @@ const KEPT_COLUMNS = ["run", "settings", "updates", "recon", "KL", "recon + KL"]
 export function keptTable() {
   const heads = KEPT_COLUMNS.map((name) => html("th", { scope: "col" }, name));
   const body = html("tbody");
-  const command = html("code");
+  const [advice, command] = [html("span"), html("code")];
   const root = html(
     "section",
     { className: "kept", hidden: true, tabIndex: 0, "aria-label": "Kept runs" },
     html("h4", {}, "Kept runs: test figures, nats per image"),
     html("table", {}, html("thead", {}, html("tr", {}, ...heads)), body),
-    div("caption", "To go on with the last one, in a terminal: ", command),
+    div("caption", advice, command),
   );
   return {
     root,
     /** @param {Kept[]} runs */
     draw(runs) {
       root.hidden = !runs.length;
-      command.textContent = runs[runs.length - 1]?.command ?? "";
-      const rows = runs.map(({ path, label, step, recon, kl, neg_elbo }) => {
+      const last = runs[runs.length - 1];
+      command.textContent = last?.command ?? "";
+      const what = last?.files
+        ? "To repeat the last one"
+        : "To go on with the last one";
+      advice.textContent = `${what}, in a terminal: `;
+      const rows = runs.map(({ path, label, step, recon, kl, neg_elbo, files }) => {
         const nats = [recon, kl, neg_elbo].map(twoDecimals);
-        const cells = [path, label, String(step), ...nats];
-        return html("tr", {}, ...cells.map((text) => html("td", {}, text)));
+        const first = files ? Object.entries(files).flatMap(link) : [path];
+        const cells = [[label], [String(step)], ...nats.map((text) => [text])];
+        return html(
+          "tr",
+          {},
+          ...[first, ...cells].map((row) => html("td", {}, ...row)),
+        );
       });
       body.replaceChildren(...rows);
     },
   };
+}
+
+/**
+ * Return a link that saves bytes as a file, and a blank.
+ * @param {[string, DataView]} file
+ */
+function link([name, bytes]) {
+  const blob = new Blob([/** @type {any} */ (bytes)]);
+  const href = URL.createObjectURL(blob);
+  return [html("a", { href, download: name }, name), " "];
 }

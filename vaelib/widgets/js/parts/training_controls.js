@@ -33,7 +33,7 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     step: "One update",
     reset: "A new model; this curve stays in sight",
     noUndo: "No model has been replaced yet",
-    keep: "Write this model as a run",
+    keep: "Keep this model, with its test figures",
   };
   const undo = button("Undo", () => onButton("undo"));
   const buttons = [

@@ -1,0 +1,175 @@
+"""The Playground of the published book trains in the page, with no kernel."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Locator, Page, expect
+
+import vaelib
+from vaelib import TrainConfig, load_dataset
+from vaelib.chapter import fit
+from vaelib.config import field_types
+from vaelib.flags import Parser, add_arguments
+
+pytestmark = pytest.mark.slow
+CHAPTER = "notebooks/15_playground.html"
+
+
+@pytest.fixture(params=["http", "file"])
+def playground(
+    request: pytest.FixtureRequest, page: Page, book: Path, complaints: list[str]
+) -> Iterator[Page]:
+    """The chapter of the Playground, from a server and from a disk.
+
+    At the end it must have asked for its own files only, and logged no error.
+    """
+    base = book.as_uri()
+    if request.param == "http":
+        base = request.getfixturevalue("site")
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    open_chapter(page, base)
+    yield page
+    assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
+    assert complaints == []
+
+
+def open_chapter(page: Page, base: str) -> None:
+    """Open the chapter and wait for its first Playground."""
+    page.goto(f"{base}/{CHAPTER}")
+    page.locator("[data-widget=playground][data-ready]").first.wait_for()
+
+
+def wait_for_update(page: Page, update: int) -> None:
+    """Wait until the present model has made so many updates."""
+    count = "Number(document.querySelector('.count').textContent.split(' ')[1])"
+    page.wait_for_function(f"n => {count} >= n", arg=update, timeout=60_000)
+
+
+def config_of(flags: list[str]) -> TrainConfig:
+    """Return the settings of a command line."""
+    parser = Parser(allow_abbrev=False)
+    add_arguments(parser)
+    given = vars(parser.parse_args(flags))
+    return TrainConfig(**{n: v for n, v in given.items() if n in field_types()})
+
+
+def menu(page: Page, label: str) -> Locator:
+    """Return the menu with a label."""
+    field = page.locator(".controls .field", has=page.get_by_text(label, exact=True))
+    return field.locator("select")
+
+
+def download(page: Page, ending: str, folder: Path) -> Path:
+    """Save a file of the last kept run."""
+    link = page.locator(f".kept tr:last-child a[download$='{ending}']")
+    with page.expect_download() as waiting:
+        link.click()
+    file = folder / f"run{ending}"
+    waiting.value.save_as(file)
+    return file
+
+
+def test_the_page_trains_and_its_command_repeats_it(playground: Page, tmp_path: Path):
+    page, status = playground, playground.locator(".status").first
+    notice = page.locator(".playground .alone")
+    expect(notice).to_have_text(re.compile("^What you see was saved .* Press Train"))
+    page.get_by_role("button", name="Train").first.click()
+    wait_for_update(page, 5)
+    expect(status).to_have_text("Training")
+    expect(notice).to_be_hidden()
+    box = page.get_by_label("β =").first
+    box.fill("2.5")
+    box.press("Enter")
+    expect(page.locator(".present").first).to_contain_text("2.5")
+
+    wait_for_update(page, 40)  # an epoch of 10,000 images
+    page.get_by_role("button", name="Pause").first.click()
+    expect(status).to_have_text("Paused")
+    page.get_by_role("button", name="Keep").first.click()
+    shown = page.locator(".kept code")
+    expect(shown).to_contain_text("vaelib train", timeout=30_000)
+    command = shown.inner_text()
+    rows = csv.DictReader(download(page, ".csv", tmp_path).open())
+    ours = next(iter(rows))
+
+    _, _, *flags = shlex.split(command)
+    config = config_of([*flags, "--epochs", "1"])
+    assert (config.train_images, config.beta, config.seed) == (10_000, 1, 42)
+    assert re.fullmatch(r"\d+:2\.5", config.beta_changes)
+    _, (theirs,) = fit(config, load_dataset(train_images=10_000))
+    for name in ("beta", "recon", "kl", "train_recon", "train_kl"):
+        assert float(ours[name]) == pytest.approx(theirs[name], rel=0.01), name
+
+    model, saved = vaelib.load(download(page, ".safetensors", tmp_path))
+    assert (saved.beta_changes, saved.train_images) == (config.beta_changes, 10_000)
+    assert model.images(torch.zeros(1, 20)).shape == (1, 1, 28, 28)
+
+
+def test_controls_and_explorer_follow_the_training_of_the_page(playground: Page):
+    page = playground
+    explorer = page.locator("[data-follows]")
+    explorer.scroll_into_view_if_needed()
+    explorer.locator("canvas.out").wait_for()
+    before = explorer.locator("canvas.out").evaluate("c => c.toDataURL()")
+    menu(page, "Data").select_option("sprites, RGB")
+    menu(page, "Training images").select_option("1000")
+    page.get_by_role("button", name="Train").first.click()
+    wait_for_update(page, 8)
+    expect(page.locator(".count").first).to_contain_text("of 80,")
+    is_other = (
+        "old => document.querySelector('[data-follows] .out').toDataURL() !== old"
+    )
+    page.wait_for_function(is_other, arg=before)
+    seed = page.get_by_label("Seed").first
+    seed.fill("-1")
+    seed.press("Enter")
+    sentence = "seed is -1: give a whole number from 0 to 9223372036854775807."
+    expect(page.locator(".status").first).to_have_text(sentence)
+
+
+@pytest.mark.parametrize(
+    ("missing", "updates"),
+    [
+        ("delete window.Worker", 3),
+        ("window.Worker = function () { throw new Error('refused'); }", 3),
+        ("delete window.WebAssembly; delete window.Worker", 1),
+    ],
+)
+def test_it_trains_in_slices_where_there_is_no_worker(
+    page: Page, book: Path, complaints: list[str], missing: str, updates: int
+):
+    page.add_init_script(missing)
+    open_chapter(page, book.as_uri())
+    page.get_by_role("button", name="Train").first.click()
+    wait_for_update(page, updates)
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.locator(".status").first).to_have_text("Paused", timeout=20_000)
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("**/images/mnist-0.js", "images/mnist-0.js could not be loaded."),
+        ("**/engine.js", "engine.js could not be loaded."),
+    ],
+)
+def test_a_missing_file_is_said(page: Page, site: str, missing: str, sentence: str):
+    page.route(missing, lambda route: route.abort())
+    open_chapter(page, site)
+    page.get_by_role("button", name="Train").first.click()
+    status = page.locator(".status").first
+    expect(status).to_contain_text(sentence)
+    expect(status).to_contain_text("To train it in JupyterLab instead")
+    page.unroute(missing)
+    page.get_by_role("button", name="Train").first.click()
+    wait_for_update(page, 2)
+    expect(page.locator(".count").first).to_contain_text("of 800")
