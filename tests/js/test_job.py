@@ -42,7 +42,9 @@ DATA = {
 JOB = f"""
     {IMAGES}
     const {{ rules, messages }} = given;
+    const loads = [];
     const load = async (name) => {{
+        loads.push(name);
         if (!given.data[name]) throw new Error(`${{name}} could not be loaded.`);
         return imagesOf(given.data[name]);
     }};
@@ -61,7 +63,7 @@ JOB = f"""
             emitted = [];
             job.receive(message);
             while (job.isBusy) await job.turn();
-            found.push({{ ...traits, emitted }});
+            found.push({{ ...traits, emitted, loads: [...loads] }});
         }}
         return found;
     }})();
@@ -153,8 +155,24 @@ def test_every_trait_is_that_of_a_playground(engine: Engine, playground: Playgro
         require_same(mine, its)
     assert max(len(each["ghosts"]) for each in found) == 4
     assert len(found[-1]["kept"]) == 2
+    assert found[-1]["loads"] == ["your data", "sprites, RGB"]
     assert {bool(each["frame"]["former"]) for each in found} == {True, False}
     assert found[0]["choices"] == playground.panel.choices
+
+
+def test_models_of_the_same_label_are_told_apart(
+    engine: Engine, playground: Playground
+):
+    """Beta is changed after 5 updates in one, and after 6 in the other."""
+    messages = [
+        *[*do(*["step"] * 5), dict(set=dict(beta=4)), *do(*["step"] * 5), *do("reset")],
+        *[dict(set=dict(beta=1)), *do(*["step"] * 6), dict(set=dict(beta=4))],
+        *[*do(*["step"] * 4), *do("undo")],
+    ]
+    found = in_the_page(engine, CONFIG, messages)
+    for mine, its in zip(found, in_python(playground, messages), strict=True):
+        require_same(mine, its)
+    assert len(found[-1]["ghosts"]) == 1
 
 
 REFUSED = [
@@ -292,23 +310,51 @@ def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine)
                 job.receive(strange);
             const isIdle = !job.isBusy;
 
-            emitted.length = 0;
             let now = 1000;
             performance.now = () => now;
-            const times = {{ frame: [], explorer: [] }};
+            let times;
+            const turns = async (count) => {{
+                times = {{ frame: [], explorer: [] }};
+                for (let i = 0; i < count; i++) {{
+                    emitted.length = 0;
+                    await job.turn();
+                    for (const changes of emitted)
+                        for (const name in times)
+                            if (changes[name]) times[name].push(now - 1000);
+                    now += 10;
+                }}
+                return times;
+            }};
+            const rates = [];
+            const found = {{ hello, isIdle, rates }};
             job.receive({{ do: "train" }});
-            while (now < 3000) {{
-                await job.turn();
-                for (const changes of emitted.splice(0))
-                    for (const name in times)
-                        if (changes[name]) times[name].push(now - 1000);
-                now += 10;
+            found.times = await turns(200);
+            rates.push(job.rate(now));
+            job.receive({{ set: {{ seed: "5" }} }}); // a new model, while it trains
+            await turns(21);
+            rates.push(job.rate(now));
+
+            job.receive({{ set: {{ beta: "four" }} }});
+            await turns(1);
+            found.goesOn = job.isBusy;
+            job.receive({{ set: {{ beta: "4" }} }});
+            found.atOnce = (await turns(1)).frame.length;
+
+            const {{ pictures }} = job.session;
+            job.session.pictures = (kl) => {{
+                now += 100;
+                return pictures.call(job.session, kl);
+            }};
+            found.slow = (await turns(100)).frame;
+            for (const name of ["reset", "undo", "pause"]) {{
+                job.receive({{ do: "train" }});
+                await turns(2);
+                job.receive({{ do: name }});
+                await turns(1);
+                found[name] = job.isBusy;
+                rates.push(job.rate(now));
             }}
-            const {{ step }} = job.session.state;
-            const rate = job.rate(now);
-            job.receive({{ do: "pause" }});
-            await job.turn();
-            return {{ hello, isIdle, times, last: emitted[0].frame, step, rate }};
+            return found;
         }})();
     """
     config = replace(CONFIG, epochs=1000)
@@ -316,9 +362,12 @@ def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine)
     found = engine(code, "job", **given)
     assert found["hello"] == dict(here=True)
     assert found["isIdle"]
-    # The first turn takes no time by this clock; later ones come each 10 milliseconds.
+    # A turn takes 10 milliseconds by this clock, and what is shown takes none.
     assert found["times"]["frame"] == [0, *range(80, 2000, 80)]
     assert found["times"]["explorer"] == [0, 560, 1120, 1680]
-    # Each fifth mini-batch of an epoch has 4 images, but counts as one of 10.
-    assert (found["step"], found["rate"]) == (200, 1000)
-    assert (found["last"]["running"], found["last"]["rate"]) == (False, 0)
+    assert found["rates"] == [1000, 1000, 0, 0, 0]
+    assert found["goesOn"]
+    assert found["atOnce"] == 1
+    # What takes 100 milliseconds to show is shown 200 milliseconds later again.
+    assert set(np.diff(found["slow"])) == {300}
+    assert not any(found[name] for name in ("reset", "undo", "pause"))

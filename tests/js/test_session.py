@@ -24,6 +24,13 @@ Engine = Callable[..., Any]
 CONFIG = TrainConfig(
     "tensors", hidden_dim=(16,), latent_dim=6, batch_size=10, epochs=3, device="cpu"
 )
+CHANGES: list[dict[str, Any]] = [
+    {},
+    dict(latent_dim=2, loss="gaussian", binarize="fixed", seed=2**62),
+    dict(loss="mse", activation="tanh", hidden_dim=(9, 8), reduction="mean"),
+    dict(beta_schedule="cyclic", binarize="dynamic", beta=0.3, batch_size=9),
+    dict(beta_schedule="linear", epochs=17, batch_size=15, beta_changes="9:7,2:.5"),
+]
 # Numbers of updates, and changes of beta between them.
 ACTIONS = ((7, 0.1), (0, 1e-5), (3, 100.0), (4, 1e16 / 1e10), (0, 2.5))
 RUN = f"""
@@ -47,19 +54,7 @@ RUN = f"""
 
 
 @pytest.mark.parametrize(
-    ("changes", "wasm"),
-    [
-        ({}, True),
-        ({}, False),
-        (dict(latent_dim=2, loss="gaussian", binarize="dynamic", seed=2**62), True),
-        (
-            dict(loss="mse", activation="tanh", hidden_dim=(9, 8), reduction="mean"),
-            True,
-        ),
-        (dict(beta_schedule="cyclic", binarize="fixed", beta=0.3, batch_size=9), True),
-        (dict(beta_schedule="linear", epochs=7, beta_changes="30:7,2:.5"), True),
-    ],
-    ids=str,
+    ("changes", "wasm"), [({}, False), *((each, True) for each in CHANGES)], ids=str
 )
 def test_a_session_shows_the_same(engine: Engine, changes: dict[str, Any], wasm: bool):
     config = replace(CONFIG, lr=2e-3, **changes)
@@ -124,14 +119,18 @@ def test_a_session_ends(engine: Engine):
         try {{ while (!session.finished) session.advance(); }}
         catch (error) {{ message = error.message; }}
         const kl = session.meanKl();
-        return {{ message, step: session.state.step, tests: session.status().tests, kl,
-            pictures: session.pictures(kl), over: session.status().over }};
+        const end = session.ends.length ? session.evaluate() : null;
+        const {{ tests, over, step }} = session.status();
+        const pictures = session.pictures(kl);
+        return {{ message, step, tests, kl, pictures, end, over }};
     """
     data = random_images()
     page = dict(settings=settings_of(CONFIG), data=for_page(data))
     found = engine(code, "session", **page)
     assert (found["message"], found["step"], len(found["tests"])) == ("", 15, 3)
     assert found["over"]
+    end = found["end"]
+    assert [end["step"], end["recon"], end["kl"]] == found["tests"][-1]
 
     config = replace(CONFIG, lr=1e6, lr_schedule="none")
     session = Session(config, data, "x")
@@ -184,7 +183,7 @@ def test_numbers_and_text_are_written_as_python_writes_them(engine: Engine):
         "it's",
         'a "b"',
         'it\'s "c"',
-        "\\ \n\t\r\x00\x7f\xa0\u200bé😀\U000e0001",
+        "\\ \n\t\r\x00\x7f\xa0\u200bé😀\U0001d173\U000e0001",
     ]
     values = [*texts, 5, -3, 0.5, True, False, None, [1, "a", []], {"a": [None]}]
     found = engine(code, "python_text", numbers=list(map(repr, numbers)), values=values)

@@ -156,10 +156,13 @@ def test_a_run_of_the_page_is_loaded_and_repeated(
         assert numbers == pytest.approx(row, rel=1e-3, abs=1e-5)
 
 
-def test_the_file_is_of_the_format(engine: Engine, tmp_path: Path):
+@pytest.mark.parametrize("hidden", [(12, 7), (12, 700)])
+def test_the_file_is_of_the_format(
+    engine: Engine, tmp_path: Path, hidden: tuple[int, ...]
+):
     """What the format requires, and the weights by another way than `load`."""
-    data = random_images((3, 5, 4))
-    given = dict(settings=settings_of(CONFIG), data=for_page(data), defaults=DEFAULTS)
+    data, config = random_images((3, 5, 4)), replace(CONFIG, hidden_dim=hidden)
+    given = dict(settings=settings_of(config), data=for_page(data), defaults=DEFAULTS)
     raw = base64.b64decode(engine(SAVED, "session", "take_away", **given)["file"])
     size = int.from_bytes(raw[:8], "little")
     assert size % 8 == 0
@@ -177,7 +180,7 @@ def test_the_file_is_of_the_format(engine: Engine, tmp_path: Path):
         weights[name] = floats[: (end - first) // 4].reshape(part["shape"])
         last = end
     assert last == len(body)
-    model = VAE((3, 5, 4), (12, 7), latent_dim=3, output="identity")
+    model = VAE((3, 5, 4), hidden, latent_dim=3, output="identity")
     assert list(parts) == list(model.state_dict())
     model.load_state_dict(weights)
     file = tmp_path / "page.safetensors"
