@@ -15,7 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from vaelib import ImageData, TrainConfig, files, load_dataset
+from vaelib import ImageData, files, load_dataset
+from vaelib.config import from_dict
 from vaelib.widgets import frontend
 from vaelib.widgets.explorer import POINTS
 from vaelib.widgets.panel import DATASETS
@@ -28,7 +29,7 @@ def write(folder: Path) -> None:
     """Write the images of all data sets into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in PIECES.items():
-        data = load_dataset(*TrainConfig(**DATASETS[name]).data_source)
+        data = load_dataset(*from_dict(DATASETS[name]).data_source)
         pieces = data.train.split(PIECE)
         assert len(pieces) == count
         with ThreadPoolExecutor() as pool:  # zlib releases the GIL

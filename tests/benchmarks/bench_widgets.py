@@ -76,7 +76,8 @@ def bench_engine(folder: Path) -> list[Row]:
         assert browser, NO_BROWSER
         page = browser.new_page()
         page.set_default_timeout(600_000)
-        page.add_script_tag(content=frontend.engine())
+        body = f"{frontend.module('engine/trainer')} return {{ startRun, updates }};"
+        page.add_script_tag(content=f"var vaelibEngine = function () {{{body}}};")
 
         def trained(**settings: Any) -> dict[str, Any]:
             config = TrainConfig(**settings)

@@ -131,7 +131,7 @@ def test_controls_and_explorer_follow_the_training_of_the_page(playground: Page)
     seed = page.get_by_label("Seed").first
     seed.fill("-1")
     seed.press("Enter")
-    sentence = "seed is -1: give a whole number from 0 to 9223372036854775807."
+    sentence = "seed is -1: give a number of at least 0 and at most 9.22337e+18."
     expect(page.locator(".status").first).to_have_text(sentence)
 
 

@@ -285,7 +285,7 @@ def test_no_thread_is_left_behind(config: TrainConfig, data: ImageData):
         (
             dict(epochs=3),
             "epochs has no control: give dataset, beta, beta_schedule, loss, "
-            "latent_dim, seed.",
+            "latent_dim, train_images, seed.",
         ),
     ],
 )

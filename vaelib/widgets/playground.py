@@ -229,8 +229,9 @@ class Playground(Still, VBox):
     def load(self, name: str, config: TrainConfig) -> ImageData:
         """Return the images of the menu, loaded once. Raises DataError."""
         if name not in self.loaded:
-            every = replace(config, train_images=0)
-            self.loaded[name] = load_dataset(*every.data_source)
+            self.loaded[name] = load_dataset(
+                *replace(config, train_images=0).data_source
+            )
         return first_images(self.loaded[name], config.train_images)
 
     def start_session(self, name: str, config: TrainConfig) -> None:
