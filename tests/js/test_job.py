@@ -181,6 +181,7 @@ REFUSED = [
     *[dict(beta=value) for value in ("1_0_", "1e400", "it's", "x" * 600, "\n\u200b")],
     *[dict(seed=value) for value in ("1.5", "-1", str(2**63), 0.5, "9" * 4301, "")],
     *[dict(seed="9" * 700), dict(seed=10**20), dict(beta=-1e-7)],
+    *[dict(train_images=value) for value in (-1, "1e3", 1_000_001, "some")],
     *[dict(latent_dim=value) for value in (0, "0", 10_001, "2e1", 2.5, "ten")],
     *[dict(loss=value) for value in ("", "l1", None, 3)],
     *[dict(beta_schedule="up")],

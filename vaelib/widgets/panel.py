@@ -94,13 +94,14 @@ def limit(name: str) -> dict[str, Any]:
     """Return what js/engine/limits.js checks a control by, with numbers as text."""
     hint, limits = field_types()[name], field_of(name).metadata
     kind = hint.__name__ if hint in (int, float) else "choice"
+    text = (lambda n: str(int(n))) if hint is int else str  # not 1000000.0
     numbers = {key: limits[key] for key in ("least", "above", "most")}
     return dict(
         kind=kind,
         values=list(get_args(hint)),
         expected=type_advice(hint),
         range=range_advice(limits),
-        **{key: None if n is None else str(n) for key, n in numbers.items()},
+        **{key: None if n is None else text(n) for key, n in numbers.items()},
     )
 
 

@@ -34,9 +34,9 @@ DEFAULT = TrainConfig(epochs=20, lr=2e-3, lr_schedule="none", group="playground"
 class Playground(Still, VBox):
     """Widget that trains a VAE while the user watches and changes its settings.
 
-    The controls are the data set, beta and its schedule, the loss, the number of
-    latents and the seed. `config` gives their first values and all other settings.
-    `data` are images of your own, offered beside the data sets that have a name.
+    The controls are the data, the number of training images, beta and its schedule, the
+    loss, the number of latents and the seed. `config` gives their first values and all
+    other settings. `data` are images of your own, offered beside the data sets.
 
     The methods `train`, `pause`, `step`, `reset`, `undo`, `keep` and `steer` do what
     the controls do, and return at once; `wait` returns when all of it is done. Training
@@ -81,7 +81,6 @@ class Playground(Still, VBox):
         self.started = time.monotonic(), 0  # time and step, for images per second
         self.message, self.error = "", None
         self.former: tuple[Session, TrainConfig] | None = None  # what undo brings back
-
         self.session = Session(config, self.load(self.dataset, config), self.dataset)
         few = self.session.with_test_images(POINTS)
         self.explorer = LatentExplorer(self.session.state.model, few)
@@ -229,9 +228,8 @@ class Playground(Still, VBox):
     def load(self, name: str, config: TrainConfig) -> ImageData:
         """Return the images of the menu, loaded once. Raises DataError."""
         if name not in self.loaded:
-            self.loaded[name] = load_dataset(
-                *replace(config, train_images=0).data_source
-            )
+            whole = replace(config, train_images=0)
+            self.loaded[name] = load_dataset(*whole.data_source)
         return first_images(self.loaded[name], config.train_images)
 
     def start_session(self, name: str, config: TrainConfig) -> None:
