@@ -636,8 +636,8 @@ def test_widgets_react_to_mouse_and_keyboard_without_a_kernel(
         losses.get_by_role("radio", checked=True).press("ArrowRight")
         expect(figures).to_contain_text("Gaussian, learned sigma")
     for playground in visit.tab.locator(".playground").all():
-        expect(playground.get_by_role("button", name="Train")).to_be_disabled()
-        expect(playground.locator(".alone")).to_be_visible()
+        expect(playground.get_by_role("button", name="Train")).to_be_enabled()
+        expect(playground.locator(".alone")).to_contain_text("Press Train")
         assert playground.locator("path.line").count() >= 3, "its saved curves"
     assert visit.errors == []
     assert visit.foreign("blob:") == set()
