@@ -62,7 +62,8 @@ address:
 		echo "A published book needs the address of its repository: put it into" \
 		"book/_config.yml, as url below repository." >&2; exit 2; }
 
-$(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES) node_modules/.package-lock.json $(BOOK)
+$(HTML)/index.html: node_modules/.package-lock.json $(BOOK)
+$(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES)
 	rm -rf $(@D)
 	$(JUPYTER_BOOK) --path-output $(OUT)
 	cp -r $(LIVE)zoo $(dir $(IMAGES)) $(@D)/_static/live

@@ -26,8 +26,8 @@ const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. Run this cell to go on.";
 const TRAINS_HERE =
-  "What you see was saved when this page was made. Press Train: your browser trains a " +
-  "model of its own, without a server.";
+  "What you see was saved when this page was made. Press Train: your browser trains " +
+  "a model of its own, without a server.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
   "To train it yourself, open this chapter in JupyterLab.";

@@ -11,7 +11,7 @@ import { load, pageModel } from "./state.js";
 const PIECE = 10_000; // images of a file
 const SAYS_WHY = "To train it in JupyterLab instead, open this chapter there.";
 
-/** @type {Map<string, Model>} panels by the names of their state, and their explorers */
+/** @type {Map<string, Model>} explorers by the names of the panels that they follow */
 const explorers = new Map();
 
 /**

@@ -62,8 +62,8 @@ export function* testDraws(generator, { batch_size, latent_dim }, n) {
 }
 
 /**
- * Return images as training and test use them. The pixels of the test images are drawn
- * once if binarization is "fixed" or "dynamic", those of the training images if "fixed".
+ * Return images as training and test use them. If binarization is "fixed" or "dynamic",
+ * the pixels of the test images are drawn once; if "fixed", the training images' too.
  * @param {Uint8Array} train
  * @param {Uint8Array} test
  * @param {DrawSettings["binarize"]} how

@@ -212,7 +212,10 @@ export class TrainingJob {
     this.started = { at: performance.now(), step: this.session.state.step };
   }
 
-  /** Return the images per second since the last start; 0 while paused. @param {number} now */
+  /**
+   * Return the images per second since the last start; 0 while paused.
+   * @param {number} now
+   */
   rate(now) {
     const { at, step } = this.started;
     if (!this.updatesLeft || now === at) return 0;
@@ -257,7 +260,11 @@ export class TrainingJob {
   }
 }
 
-/** Return a name for images of a data set. @param {string} name @param {RunSettings} settings */
+/**
+ * Return a name for images of a data set.
+ * @param {string} name
+ * @param {RunSettings} settings
+ */
 function imagesName(name, { train_images }) {
   return `${name} ${train_images}`;
 }

@@ -82,7 +82,10 @@ function checkedSetting(name, given, limit) {
   return isWhole && Number.isSafeInteger(Number(value)) ? Number(value) : asText(value);
 }
 
-/** Return a number as it is, a large whole number as text. @param {number | bigint} value */
+/**
+ * Return a number as it is, a large whole number as text.
+ * @param {number | bigint} value
+ */
 function asText(value) {
   return typeof value === "bigint" ? String(value) : value;
 }

@@ -19,7 +19,7 @@ export class Generator {
   constructor(seed) {
     this.words = new Uint32Array(MT_WORDS); // the state
     this.block = new Uint32Array(MT_WORDS); // the random numbers that it gives
-    this.next = MT_WORDS; // the next one of the block; all are used, or none is made yet
+    this.next = MT_WORDS; // the next one of the block; all are used, or none made
     /** @type {number | undefined} second number of a pair of `normal` */
     this.kept = undefined;
 
@@ -80,7 +80,7 @@ export class Generator {
   }
 
   /**
-   * Fill with whole numbers from 0 to 254, as `random_(0, 255)` of torch does, in place.
+   * Fill with whole numbers from 0 to 254, as `random_(0, 255)` of torch, in place.
    * @param {Uint8Array} array
    */
   bytes(array) {

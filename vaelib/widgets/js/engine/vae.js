@@ -114,13 +114,20 @@ export class TrainableVae {
     for (const layer of [...encoder].reverse()) layer.backward(n, layer.from === x);
   }
 
-  /** Compute mu and logvar, (9), of `n` images. @param {Float32Array} x @param {number} n */
+  /**
+   * Compute mu and logvar, (9), of `n` images.
+   * @param {Float32Array} x
+   * @param {number} n
+   */
   runEncoder(x, n) {
     this.network.x.read(x, n);
     for (const layer of this.network.encoder) layer.forward(n);
   }
 
-  /** Return the KL of each latent, summed over the `n` encoded images. @param {number} n */
+  /**
+   * Return the KL of each latent, summed over the `n` encoded images.
+   * @param {number} n
+   */
   klPerLatent(n) {
     const { mu, logvar } = this.network;
     const row = (/** @type {Units} */ { values }, /** @type {number} */ j) =>

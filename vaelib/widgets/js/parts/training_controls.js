@@ -44,7 +44,11 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     button("Keep", () => onButton("keep"), { title: hints.keep }),
   ];
 
-  /** @param {string} label @param {string} name @param {Record<string, string>} [names] */
+  /**
+   * @param {string} label
+   * @param {string} name
+   * @param {Record<string, string>} [names]
+   */
   function settingMenu(label, name, names) {
     const values = choices[name];
     const isNumber = typeof values[0] === "number";
