@@ -64,7 +64,8 @@ GENERATED = [
 # One listing stands for all: Sphinx makes them from one template.
 OPENED = [*PAGES, *(page for page in GENERATED if not page.startswith("_modules/"))]
 OPENED += ["_modules/index.html", "_modules/vaelib/sweeps/runner.html"]
-HOSTS = {"arxiv.org", "doi.org", "github.com", "pytorch.org"}  # that pages link to
+# that pages link to
+HOSTS = {"arxiv.org", "doi.org", "github.com", "huggingface.co", "pytorch.org"}
 PLAIN, LIVE = 700_000, 2_400_000  # most compressed bytes, without and with a widget
 
 
