@@ -684,6 +684,7 @@ def test_the_cluster_of_the_book(
     export, mkdir, scheduler, worker, one, two, command = lines
 
     start("scheduler", "bash", "-c", f"{mkdir}\n{scheduler.rstrip('&')}")
+    Client(address, timeout=60).close()  # on a busy machine it takes a while to answer
     message = cli("sweep", "--scheduler", address).refusal
     assert f"the scheduler at {address} has no workers" in message
     workers = [
