@@ -86,7 +86,7 @@ def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
         saved = (files.read_safetensors if is_page else files.read_tensors)(file)
         # Meta tensors take no memory, however large the sizes in an untrusted file.
         with torch.device("meta"):
-            model = build(configs.from_dict(saved["config"]), shape_of(saved))
+            model = build(config_of(saved), shape_of(saved))
         weights = {
             name: weights_of(saved["weights"][name]) for name in saved["weights"]
         }
@@ -94,6 +94,15 @@ def load_checkpoint(file: Path) -> tuple[VAE, dict[str, Any]]:
         return model, saved
     except Exception as error:
         raise unreadable(file, error) from None
+
+
+def config_of(saved: dict[str, Any]) -> configs.TrainConfig:
+    """Return the settings in a checkpoint or in run_meta.json.
+
+    Runs of version 0.1.0 have no `matmul_precision`, and go on as they began. Raises
+    ConfigError if a setting is unknown or out of range.
+    """
+    return configs.from_dict({"matmul_precision": "highest"} | saved["config"])
 
 
 def shape_of(saved: dict[str, Any]) -> tuple[int, ...]:

@@ -65,7 +65,6 @@ class TrainConfig:
     image_size: int = option(
         28, "side in pixels; for sprites and folder:PATH", "data", least=4, most=256
     )
-
     train_images: int = option(
         0, "train on the first images only, this many; 0: on all", "data", least=0
     )
@@ -135,6 +134,11 @@ class TrainConfig:
     )
     fused: bool = option(
         True, "use the fused kernel of the optimizer (last digits differ)", "training"
+    )
+    matmul_precision: Literal["highest", "medium"] = option(
+        "medium",
+        "medium: train with products in bfloat16 where that is fast; highest: never",
+        "training",
     )
     gradient: Literal["mean", "sum"] = option(
         "mean", "gradient of the mean or of the sum over a mini-batch", "training"
@@ -265,10 +269,7 @@ def section(name: str) -> str:
 
 
 def affects_result(name: str) -> bool:
-    """Return whether a field describes what is trained, rather than where.
-
-    Those of the sections "machine" and "run" say on which machine, and in which folder.
-    """
+    """Return whether a field says what is trained, rather than where."""
     return section(name) not in ("machine", "run")
 
 

@@ -6,13 +6,29 @@ import itertools
 import math
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+LARGE = 64
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
-Linear = partial(nn.Linear, dtype=torch.float32)  # whatever torch's default is
+
+
+class Linear(nn.Linear):
+    """Linear layer of 32-bit floats, whatever torch's default is.
+
+    Under torch.autocast its product, if it is large, is made of 16-bit floats.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, dtype=torch.float32)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return x W^T + b, (..., n_out), for the input x (..., n_in)."""
+        if min(self.weight.shape) < LARGE:  # these take longer in 16 bits
+            with torch.autocast(input.device.type, enabled=False):
+                return super().forward(input)
+        return super().forward(input).to(input.dtype)
 
 
 def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:

@@ -17,6 +17,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         output_bias="random",
         init="normal",
         weight_prior="normal",
+        matmul_precision="highest",
     ),
     # https://github.com/pytorch/examples/tree/main/vae, with the same numbers
     "pytorch-examples": dict(
@@ -27,6 +28,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         lr_schedule="none",
         adam_beta2=0.999,
         fused=False,
+        matmul_precision="highest",
         gradient="sum",
         output_bias="random",
         seed=1,

@@ -14,9 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vaelib import config as configs
 from vaelib import files
-from vaelib.checkpoints import load_checkpoint, require_same_data, unreadable
+from vaelib.checkpoints import (
+    config_of,
+    load_checkpoint,
+    require_same_data,
+    unreadable,
+)
 from vaelib.checks import path_of
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, load_dataset
@@ -159,7 +163,7 @@ def open_run(path: str | Path) -> Run:
     try:
         meta = json.loads((path / "run_meta.json").read_text(encoding="utf-8"))
         facts = meta.get("dataset", {})
-        return Run(path, configs.from_dict(meta["config"]), facts=dict(facts))
+        return Run(path, config_of(meta), facts=dict(facts))
     except Exception as error:
         raise unreadable(path / "run_meta.json", error) from None
 
@@ -185,7 +189,7 @@ def load(run: str | Path) -> tuple[VAE, TrainConfig]:
     (2, 1)
     """
     model, saved = load_checkpoint(find_checkpoint(run))
-    return model, configs.from_dict(saved["config"])
+    return model, config_of(saved)
 
 
 def find_checkpoint(run: str | Path) -> Path:
@@ -222,7 +226,7 @@ def load_with_data(
     """
     file = find_checkpoint(run)
     model, saved = load_checkpoint(file)
-    config = moved(configs.from_dict(saved["config"]), dataset, data_dir)
+    config = moved(config_of(saved), dataset, data_dir)
     facts = saved.get("dataset")
     if facts is None and (file.parent / "run_meta.json").is_file():  # version 0.1.0
         facts = open_run(file.parent).facts

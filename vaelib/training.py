@@ -24,7 +24,7 @@ from vaelib.schedules import beta_at, learning_rate
 
 # "build as build" keeps the name importable from this module.
 from vaelib.state import Adam as Adam
-from vaelib.state import EpochEnd, State, Update, steps_per_epoch
+from vaelib.state import EpochEnd, State, Update, has_bfloat16, steps_per_epoch
 from vaelib.state import build as build
 from vaelib.state import pick_device as pick_device
 from vaelib.state import start as start
@@ -72,11 +72,15 @@ def update_function(
 
     The function returns reconstruction and KL, (2,), summed over the mini-batch.
     """
+    device = state.losses.device
+    is_fast = config.matmul_precision == "medium" and has_bfloat16(device)
     nats = reconstruction(config.loss, config.sigma)
     scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
 
     def terms(x: Tensor, eps: Tensor) -> Tensor:
-        x_hat, mu, logvar = state.model(x, eps)
+        # Unlike torch.set_float32_matmul_precision, this is for this thread alone.
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_fast):
+            x_hat, mu, logvar = state.model(x, eps)
         return torch.stack((nats(x_hat, x).sum(), kl_divergence(mu, logvar).sum()))
 
     compiled = torch.compile(terms, dynamic=False) if config.compile else terms

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from vaelib import EpochEnd, TrainConfig, load_dataset, start, updates
+from vaelib import EpochEnd, ImageData, TrainConfig, load_dataset, start, updates
 
 ROOT = Path(__file__).parents[2]
 TARGET = 105.55  # test nats that the reference reaches in 10 epochs
@@ -49,10 +49,12 @@ def in_turn(
     )
 
 
-def epochs_of(config: TrainConfig) -> Iterator[tuple[float, float]]:
+def epochs_of(
+    config: TrainConfig, data: ImageData = DATA
+) -> Iterator[tuple[float, float]]:
     """Yield each epoch's test nats and its seconds of training, without the test."""
-    state, last, began = start(config, DATA), 0.0, time.perf_counter()
-    for event in updates(state, DATA, config):
+    state, last, began = start(config, data), 0.0, time.perf_counter()
+    for event in updates(state, data, config):
         if isinstance(event, EpochEnd):
             yield event.row["neg_elbo"], last - began
             began = time.perf_counter()
