@@ -53,6 +53,12 @@ def test_the_default_is_fast_and_the_presets_are_exact():
     assert config_of(dict(config={})).matmul_precision == "highest"  # version 0.1.0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="It reads Linux's list.")
+def test_a_fast_processor_is_known():
+    flags = Path("/proc/cpuinfo").read_text().split()
+    assert has_bfloat16(CPU) == ("amx_bf16" in flags)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_training_is_close_to_exact(loss: str):
     exact = losses(loss=loss, matmul_precision="highest")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from vaelib import EpochEnd, ImageData, TrainConfig, Update, load_dataset, start
 from vaelib.training import updates
 
 Engine = Callable[..., Any]
-CONFIG = TrainConfig(device="cpu", fused=False)
+CONFIG = TrainConfig(device="cpu", fused=False, matmul_precision="highest")
 RUN = """
     const bytes = (text) => Uint8Array.from(Buffer.from(text, "base64"));
     const { settings, most, useWasm } = given;
@@ -148,12 +149,14 @@ def test_the_losses_of_200_updates_are_those_of_torch(
     assert (
         steps == [e["step"] for e in ours if e["kind"] == "update"] == [*range(1, 201)]
     )
-    for mine, its in zip(ours, theirs, strict=True):
-        early = its.step <= 60
-        assert mine["recon"] == pytest.approx(its.recon, rel=1e-6 if early else 0.01)
-        assert mine["kl"] == pytest.approx(
-            its.kl, rel=1e-5 if early else 0.05, abs=1e-5
-        )
+    for mine, its in zip(ours[:60], theirs[:60], strict=True):
+        assert mine["recon"] == pytest.approx(its.recon, rel=1e-6)
+        assert mine["kl"] == pytest.approx(its.kl, rel=1e-5, abs=1e-5)
+    late = [(e["recon"], e["kl"]) for e in ours[60:]]
+    recon, kl = torch.tensor(late).mean(0).tolist()
+    theirs = theirs[60:]  # torch differs from itself by 1 % in some of these
+    assert recon == pytest.approx(mean(e.recon for e in theirs), rel=5e-3)
+    assert kl == pytest.approx(mean(e.kl for e in theirs), rel=0.02)
 
 
 def test_a_loss_that_is_not_finite_is_said_in_the_words_of_the_library(engine: Engine):
