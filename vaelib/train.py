@@ -66,6 +66,7 @@ def train(
         is_new = not (data or resumed)
         loading = pool.submit(load_dataset, *config.data_source) if is_new else None
         from vaelib import runs
+        from vaelib.aside import Aside
         from vaelib.checkpoints import require_same_data
         from vaelib.training import EpochEnd, start, updates
 
@@ -76,7 +77,7 @@ def train(
     require_same_data(facts, data)
     state = start(config, data)
     run = resumed or runs.create(config, data)
-    with run.lock(), catch_signals() as stopped:
+    with run.lock(), catch_signals() as stopped, Aside() as aside:
         if resumed:
             run.restore(state, data)
             if config != runs.open_run(run.path).config:
@@ -86,7 +87,7 @@ def train(
         bar = Bar(data, quiet)
         for event in updates(state, data, config):
             if isinstance(event, EpochEnd):
-                run.record(event, state, data)
+                run.record(event, state, data, aside)
             bar.show(event)  # afterwards: what cannot be printed must not cost work
             if stopped.is_set():
                 run.save_state(state, data)
