@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
 
 import jupytext
-from measure import ROOT, Row, child, in_turn, timed
+from distributed import Client
+from measure import DATA, ROOT, Row, child, in_turn, timed
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from vaelib import TrainConfig
-from vaelib.sweeps import grids
+from vaelib import ImageData, TrainConfig, start, updates
+from vaelib.runfiles import Run
+from vaelib.sweeps import cluster, grids
+from vaelib.train import train
 
 
 def bench_start(folder: Path) -> list[Row]:
@@ -34,6 +41,80 @@ def bench_start(folder: Path) -> list[Row]:
         figures = f"{1000 * o:.0f} ms", f"{1000 * t:.0f} ms", f"{t / o:.2f}"
         rows.append(Row(f"{what} (against python -c pass)", *figures))
     return rows
+
+
+# The loop is stopped at its first event: that is the first update.
+FIRST = """
+import os, sys, time, torch
+began = time.perf_counter()
+from vaelib import training
+whole = training.updates
+def updates(*given):
+    for event in whole(*given):
+        print(time.perf_counter() - began, flush=True)
+        os._exit(0)
+training.updates = updates
+"""
+COMMAND = (
+    FIRST
+    + """
+from vaelib.train import main
+main(["--project-dir", sys.argv[1]])
+"""
+)
+NOTEBOOK = (
+    FIRST
+    + """
+from vaelib import TrainConfig, load_dataset
+from vaelib.chapter import fit
+fit(TrainConfig(), load_dataset())
+"""
+)
+
+
+def bench_first(folder: Path) -> list[Row]:
+    """Measure the time to the first update, after torch has been imported."""
+    rows = []
+    for where, code in (("vaelib train", COMMAND), ("a notebook", NOTEBOOK)):
+        command = [sys.executable, "-c", code, str(folder)]
+        seconds = median(
+            float(subprocess.check_output(command, text=True)) for _ in range(5)
+        )
+        what = f"from torch imported to the first update, {where}"
+        rows.append(Row(what, f"{seconds:.2f} s", goal="at most 0.4 s"))
+
+    def first_update(config: TrainConfig, data: ImageData) -> float:
+        began = time.perf_counter()  # a worker has no module of ours but vaelib
+        next(updates(start(config, data), data, config))
+        return time.perf_counter() - began
+
+    with cluster.local_cluster(1) as one, Client(one) as client:
+        client.wait_for_workers(1)
+        found: Any = client.run(first_update, TrainConfig(), DATA)
+    (seconds,) = found.values()
+    what = "from a task to its first update, a sweep's worker"
+    return [*rows, Row(what, f"{seconds:.2f} s", goal="at most 0.4 s")]
+
+
+def bench_pictures(folder: Path) -> list[Row]:
+    """Measure what drawing adds to an epoch; the other files are written in both."""
+    config = TrainConfig(project_dir=str(folder / "reports"))
+    run = train(config, DATA, quiet=True)  # and the first import of everything
+
+    def drawn() -> float:
+        return timed(lambda: train(config, DATA, quiet=True))
+
+    def plain() -> float:
+        with patch.object(Run, "draw"):
+            return drawn()
+
+    at_once = timed(lambda: run.draw(0, DATA))
+    pairs = [drawn() - plain() for _ in range(5)]
+    # The end of the run waits for the pictures of the last epoch.
+    cost = (median(pairs) - at_once) / (config.epochs - 1)
+    what = "what pictures add to an epoch but the last; plain: drawn at once"
+    figures = f"{cost:.2f} s", f"{at_once:.2f} s", ""
+    return [Row(what, *figures, "at most 0.05 s")]
 
 
 MEMORY = """
