@@ -22,7 +22,12 @@
  */
 
 import { bytesOf, viewOf } from "./bytes.js";
-import { checkedSettings, ConfigError, invalidSetting } from "./limits.js";
+import {
+  checkedSettings,
+  ConfigError,
+  controlValues,
+  invalidSetting,
+} from "./limits.js";
 import { explorerImages, explorerState } from "./packing.js";
 import { reprText } from "./python_text.js";
 import { Session } from "./session.js";
@@ -237,13 +242,9 @@ export class TrainingJob {
     const kl = session.meanKl();
     const running = this.updatesLeft > 0;
     const former = this.former?.session.summary ?? "";
-    const controls = Object.keys(rules.limits).map((name) => [name, settings[name]]);
+    const controls = controlValues(session.name, settings, rules.limits);
     emit({
-      settings: {
-        ...Object.fromEntries(controls),
-        seed: String(settings.seed), // a page would round it
-        ...{ dataset: session.name, plan: session.plan },
-      },
+      settings: { ...controls, plan: session.plan },
       curve: session.curve(),
       pictures: session.pictures(kl),
       frame: {
