@@ -17,6 +17,7 @@ from vaelib import TrainConfig, load_dataset
 from vaelib.chapter import fit
 from vaelib.config import field_types
 from vaelib.flags import Parser, add_arguments
+from vaelib.widgets import frontend
 
 pytestmark = pytest.mark.slow
 CHAPTER = "notebooks/15_playground.html"
@@ -94,10 +95,12 @@ def download(page: Page, ending: str, folder: Path) -> Path:
     return file
 
 
-def test_the_page_trains_and_its_command_repeats_it(playground: Page, tmp_path: Path):
+def test_the_page_trains_and_its_command_repeats_it(
+    playground: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     page, status = playground, playground.locator(".status").first
     notice = page.locator(".playground .alone")
-    expect(notice).to_have_text(re.compile("^What you see was saved .* Press Train"))
+    expect(notice).to_have_text(re.compile(r"^What you see was saved .* server\.\s*$"))
     page.get_by_role("button", name="Train").first.click()
     wait_for_update(page, 5)
     expect(status).to_have_text("Training")
@@ -111,7 +114,7 @@ def test_the_page_trains_and_its_command_repeats_it(playground: Page, tmp_path: 
     page.get_by_role("button", name="Pause").first.click()
     expect(status).to_have_text("Paused")
     page.get_by_role("button", name="Keep").first.click()
-    shown = page.locator(".kept code")
+    shown = page.locator(".kept code").first
     expect(shown).to_contain_text("vaelib train", timeout=30_000)
     command = shown.inner_text()
     rows = csv.DictReader(download(page, ".csv", tmp_path).open())
@@ -125,9 +128,72 @@ def test_the_page_trains_and_its_command_repeats_it(playground: Page, tmp_path: 
     for name in ("beta", "recon", "kl", "train_recon", "train_kl"):
         assert float(ours[name]) == pytest.approx(theirs[name], rel=0.01), name
 
+    page.locator(".kept summary").click()
+    monkeypatch.setattr("vaelib.train.train", lambda config: config)
+    names: dict[str, TrainConfig] = {}
+    exec(page.locator(".kept pre").inner_text(), names)
+    assert names["run"] == config_of(flags)
+
     model, saved = vaelib.load(download(page, ".safetensors", tmp_path))
     assert (saved.beta_changes, saved.train_images) == (config.beta_changes, 10_000)
     assert model.images(torch.zeros(1, 20)).shape == (1, 1, 28, 28)
+
+
+def test_the_pixels_are_drawn_as_those_of_the_chapter(
+    page: Page, site: str, tmp_path: Path
+):
+    """Chapter 7 trains on black-and-white pixels, drawn anew for each update."""
+    open_chapter(page, site, "notebooks/07_beta_and_its_schedules.html")
+    page.get_by_role("button", name="Train").first.click()
+    wait_for_update(page, 40)
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.locator(".legend").first).to_contain_text("negative log-likelihood")
+    greys = page.locator(".sheets canvas").first.evaluate("""(canvas) => {
+        const { width, height } = canvas; // test images, and below them the others
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height / 2);
+        return [...new Set(data)].sort((a, b) => a - b);
+    }""")
+    assert greys == [0, 255]
+    page.get_by_role("button", name="Keep").first.click()
+    shown = page.locator(".kept code").first
+    expect(shown).to_contain_text("--binarize dynamic", timeout=30_000)
+    _, _, *flags = shlex.split(shown.inner_text())
+    config = config_of([*flags, "--epochs", "1"])
+    ours = next(csv.DictReader(download(page, ".csv", tmp_path).open()))
+    _, (theirs,) = fit(config, load_dataset(*config.data_source))
+    for name in ("recon", "kl", "train_recon", "train_kl"):
+        assert float(ours[name]) == pytest.approx(theirs[name], rel=0.01), name
+
+
+# JavaScript: the links of a table that shows so many runs, and which can be followed.
+LINKS = """async (counts) => {
+    const table = keptTable();
+    const some = { label: "", step: 1, recon: 1, kl: 1, neg_elbo: 2 };
+    const runs = [1, 2, 3].map((n) => ({
+        ...some, path: `run-${n}`, files: { log: new DataView(new ArrayBuffer(n)) },
+    }));
+    const all = new Set();
+    const found = [];
+    for (const count of counts) {
+        table.draw(runs.slice(0, count));
+        const links = [...table.root.querySelectorAll("a")].map(({ href }) => href);
+        links.forEach((link) => all.add(link));
+        const tries = [...all].map((link) => fetch(link).then(() => link, () => ""));
+        found.push([links, (await Promise.all(tries)).filter(Boolean)]);
+    }
+    return found;
+}"""
+
+
+def test_links_of_kept_runs_are_made_once_and_end_with_their_run(page: Page, site: str):
+    page.goto(f"{site}/404.html")
+    text = frontend.module("parts/kept_table")
+    page.add_script_tag(content=f"{text}\nObject.assign(window, {{ keptTable }});")
+    one, three, again, none, new = page.evaluate(LINKS, [1, 3, 1, 0, 1])
+    assert all(sorted(links) == sorted(alive) for links, alive in (one, three))
+    assert one[0] == again[0] == again[1] == three[0][:1]
+    assert (len(three[0]), none) == (3, [[], []])
+    assert new[0] == new[1] != one[0]
 
 
 def test_controls_and_explorer_follow_the_training_of_the_page(playground: Page):
@@ -241,6 +307,13 @@ def test_a_hidden_page_stands_still(page: Page, site: str, missing: str):
     assert update_count(page) == reached
     page.evaluate(SET_HIDDEN, False)
     wait_for_update(page, reached + 3)
+
+
+def test_a_page_without_webassembly_says_that_it_is_slow(page: Page, site: str):
+    page.add_init_script("delete window.WebAssembly")
+    open_chapter(page, site)
+    sentence = "Your browser has no WebAssembly, without which training is much slower."
+    expect(page.locator(".playground .alone")).to_contain_text(sentence)
 
 
 @pytest.mark.parametrize(

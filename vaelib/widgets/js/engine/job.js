@@ -31,7 +31,7 @@ import {
 import { explorerImages, explorerState } from "./packing.js";
 import { reprText } from "./python_text.js";
 import { Session } from "./session.js";
-import { command, logCsv, safetensors } from "./take_away.js";
+import { command, logCsv, python, safetensors } from "./take_away.js";
 
 /** @typedef {import("./session.js").GhostCurve} GhostCurve */
 
@@ -200,13 +200,14 @@ export class TrainingJob {
     const { recon, kl } = session.evaluate();
     const path = `run-${String(this.kept.length + 1).padStart(3, "0")}`;
     const about = { path, label: session.label, step: session.state.step };
-    const repeat = command(session.settings, this.rules.defaults);
+    const given = /** @type {const} */ ([session.settings, this.rules.defaults]);
+    const repeat = { command: command(...given), python: python(...given) };
     const terms = { recon, kl, neg_elbo: recon + kl };
     const files = {
       [`${path}.safetensors`]: viewOf(safetensors(session)),
       [`${path}.csv`]: viewOf(new TextEncoder().encode(logCsv(session))),
     };
-    this.kept = [...this.kept, { ...about, command: repeat, files, ...terms }];
+    this.kept = [...this.kept, { ...about, ...repeat, files, ...terms }];
     this.emit({ kept: this.kept });
   }
 
