@@ -260,6 +260,17 @@ def test_controls_show_what_train_will_do(playground: Page):
     assert "?" not in page.url
 
 
+def test_only_images_in_use_are_loaded(page: Page, site: str):
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    open_chapter(page, site)
+    assert not any("/images/" in url for url in asked)
+    menu(page, "Training images").select_option("20,000")
+    expect(page.locator(".count").first).to_have_text("update 0 of 1580")
+    files = sorted(url.rpartition("/")[2] for url in asked if "/live/images/" in url)
+    assert files == ["mnist-0.js", "mnist-1.js", "mnist-test.js"]
+
+
 def test_the_address_contains_the_settings(playground: Page):
     page = playground
     page.goto(f"{page.url}?beta=4&latent_dim=2&train_images=1000&loss=l1&seed=-1#x")
