@@ -20,10 +20,10 @@ from page_images import PIECE, PIECES
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from vaelib.config import from_dict
 from vaelib.lab.contents import stored_widgets
 from vaelib.widgets import frontend
-from vaelib.widgets.panel import rules
-from vaelib.widgets.playground import DEFAULT
+from vaelib.widgets.panel import DATASETS, datasets_for, rules
 
 ROOT = Path(__file__).parents[1]
 WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
@@ -81,9 +81,9 @@ def write_state(
             parent = parent[key]
         parent[last] = {"base64": buffer["data"]}
 
-    widget = model["state"]["_anywidget_id"].rpartition(".")[2]
+    widget = kind_of(model)
     if widget == "Panel":
-        state["rules"] = page_rules()
+        state["rules"] = page_rules(state.pop("given"))
     name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -97,12 +97,20 @@ def write_state(
     return placeholder(WIDGETS[widget], name, text, loading, is_compact, follows)
 
 
-def page_rules() -> dict[str, Any]:
-    """Return what a page has to know to train by itself."""
-    found = rules(replace(DEFAULT, train_images=PIECE))
-    found["datasets"] = {name: found["datasets"][name] for name in PIECES}
+def page_rules(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page has to know to train by itself.
+
+    It begins with the settings that a Playground was given, but with one piece of the
+    images at most, and with MNIST if the page has not got the data.
+    """
+    images = min(given["train_images"] or PIECE, PIECE)
+    config = from_dict(given | dict(seed=int(given["seed"]), train_images=images))
+    if datasets_for(config)[1] not in PIECES:
+        config = replace(config, **DATASETS["mnist"])
+    found = rules(config)
+    found["datasets"] = {name: DATASETS[name] for name in PIECES}
     found["choices"] |= dict(dataset=list(PIECES))
-    return found | dict(pieces=PIECES)
+    return found | dict(pieces=PIECES, piece=PIECE)
 
 
 def translated(app: Sphinx, english: str, japanese: str) -> str:
@@ -136,9 +144,11 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
         shown = list(leaves(models, json.loads(view[1])["model_id"]))
         states = [model["state"] for model in shown]
         ours: list[nodes.raw] = []
-        for model in filter(is_ours, shown):  # an explorer follows the panel before it
-            panel = ours[0]["live"] if ours else ""
-            ours.append(write_state(app, model, follows=panel))
+        panel = ""
+        for model in filter(is_ours, shown):
+            is_panel = kind_of(model) == "Panel"
+            ours.append(write_state(app, model, follows="" if is_panel else panel))
+            panel = ours[-1]["live"] if is_panel else panel
         names = [state["description"] for state in states if state.get("description")]
         script.parent.replace(script, ours or [kernel_note(app, names)])
 
@@ -146,6 +156,11 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
 def is_ours(model: dict[str, Any]) -> bool:
     """Return whether a stored widget is one of vaelib, which page.js can start."""
     return "_anywidget_id" in model["state"]
+
+
+def kind_of(model: dict[str, Any]) -> str:
+    """Return the class of one of our stored widgets."""
+    return model["state"]["_anywidget_id"].rpartition(".")[2]
 
 
 def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
@@ -182,7 +197,7 @@ class Live(SphinxDirective):
         explorer = next(
             model
             for model in models.values()
-            if "Explorer" in model["state"].get("_anywidget_id", "")
+            if is_ours(model) and kind_of(model) == "LatentExplorer"
         )
         is_compact = "compact" in self.options
         return [write_state(self.env.app, explorer, text, is_compact)]

@@ -21,7 +21,7 @@ from vaelib.widgets import frontend
 from vaelib.widgets.explorer import POINTS
 from vaelib.widgets.panel import DATASETS
 
-PIECE = 10_000  # training images of a file, as in js/training.js
+PIECE = 10_000  # training images of a file
 PIECES = {"mnist": 6, "sprites": 2, "sprites, RGB": 2}  # files of each data set
 
 

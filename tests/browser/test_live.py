@@ -367,8 +367,9 @@ def check_buttons(page: Page) -> None:
     page.get_by_role("button", name="Keep").click()
     run = page.locator(".kept td").first
     expect(run).to_have_text("reports/playground/run-001", timeout=60_000)
-    command = page.locator(".kept code")
+    command = page.locator(".kept code").first
     expect(command).to_contain_text("--resume /")
+    expect(page.locator(".kept summary")).to_be_hidden()  # of a published page
     page.get_by_role("button", name="Reset").click()
     expect(count).to_contain_text("update 0 of")
     expect(status).to_have_text("Ready")

@@ -43,10 +43,12 @@ JOB = f"""
     {IMAGES}
     const {{ rules, messages }} = given;
     const loads = [];
-    const load = async (name) => {{
+    const load = async (name, {{ train_images }}) => {{
         loads.push(name);
         if (!given.data[name]) throw new Error(`${{name}} could not be loaded.`);
-        return imagesOf(given.data[name]);
+        const {{ train, ...others }} = imagesOf(given.data[name]);
+        const end = train_images * others.pixels || train.length;
+        return {{ ...others, train: train.subarray(0, end) }};
     }};
     return (async () => {{
         const traits = {{}};
@@ -56,7 +58,7 @@ JOB = f"""
             Object.assign(traits, changes);
             traits.explorer = {{ ...traits.explorer, ...explorer }};
         }};
-        const data = await load(rules.dataset);
+        const data = await load(rules.dataset, rules.settings);
         const job = new engine.TrainingJob(rules, data, load, emit);
         const found = [{{ ...traits, emitted }}];
         for (const message of messages) {{
@@ -149,13 +151,15 @@ def test_every_trait_is_that_of_a_playground(engine: Engine, playground: Playgro
         *[*do(*["step"] * 5), dict(set=dict(dataset="sprites, RGB")), *do("step")],
         *[dict(set=dict(dataset="sprites, RGB")), *do(*["step"] * 5)],
         *[dict(set=dict(dataset="your data", seed="5")), *do("undo", "step", "undo")],
+        *[dict(set=dict(train_images="20")), *do(*["step"] * 5, "keep")],
     ]
     found = in_the_page(engine, CONFIG, messages)
     for mine, its in zip(found, in_python(playground, messages), strict=True):
         require_same(mine, its)
     assert max(len(each["ghosts"]) for each in found) == 4
-    assert len(found[-1]["kept"]) == 2
-    assert found[-1]["loads"] == ["your data", "sprites, RGB"]
+    assert len(found[-1]["kept"]) == 3
+    assert "sprites, RGB, 20 images, " in found[-1]["kept"][-1]["label"]
+    assert found[-1]["loads"] == ["your data", "sprites, RGB", "sprites, RGB"]
     assert {bool(each["frame"]["former"]) for each in found} == {True, False}
     assert found[0]["choices"] == playground.panel.choices
 

@@ -115,6 +115,39 @@ def test_numbers_may_be_text_as_a_page_sends_them(playground: Playground):
     assert playground.panel.settings["seed"] == str(2**63 - 1)
 
 
+def test_the_number_of_training_images_is_a_control_and_is_named(
+    playground: Playground, data: ImageData
+):
+    assert playground.panel.choices["train_images"] == [1000, 10_000, 20_000, 0]
+    assert "images" not in playground.session.label
+    playground.steer(train_images="40")
+    train(playground)
+    session = playground.session
+    assert (session.config.train_images, session.steps) == (40, 5)
+    assert torch.equal(session.data.train, data.train[:40])
+    assert torch.equal(session.data.test, data.test)
+    assert session.label.startswith("your data, 40 images, bce_logits, 4 latents")
+    assert playground.panel.settings["train_images"] == 40
+    state = start(session.config, data.first(train=40))
+    for _ in updates(state, data.first(train=40), session.config):
+        pass
+    assert are_equal(session.state, state)
+
+    playground.steer(train_images=97)
+    with pytest.raises(DataError, match=r"^train_images is 97, but tensors has 96"):
+        playground.wait()
+    playground.steer(train_images=0)
+    playground.wait()
+    assert len(playground.session.data.train) == 96
+
+
+def test_many_training_images_are_named_with_commas(config: TrainConfig):
+    images = torch.zeros(10_000, 1, 2, 2, dtype=torch.uint8)
+    big = Playground(replace(config, train_images=10_000), ImageData(images, images))
+    assert big.session.label.startswith("your data, 10,000 images, ")
+    big.close()
+
+
 def test_beta_before_the_first_update_is_not_a_change(playground: Playground):
     playground.steer(beta=3.0)
     playground.wait()
@@ -129,6 +162,7 @@ def test_beta_before_the_first_update_is_not_a_change(playground: Playground):
         dict(latent_dim=2),
         dict(beta_schedule="cyclic"),
         dict(seed=7),
+        dict(train_images=40),
         dict(dataset="sprites, RGB"),
     ],
 )

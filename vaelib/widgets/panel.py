@@ -36,6 +36,7 @@ class Panel(anywidget.AnyWidget):
     _esm = frontend.module("playground")
     _css = frontend.style()
     choices = Dict().tag(sync=True)  # values of each menu
+    given = Dict().tag(sync=True)  # all settings at the start: a published page trains
     settings = Dict().tag(sync=True)  # of each control, and beta over the whole run
     frame = Dict().tag(sync=True)  # step, images per second, KL per latent, ...
     curve = Bytes().tag(sync=True)  # rows of step, reconstruction, KL, beta
@@ -90,6 +91,11 @@ def values(config: TrainConfig) -> dict[str, Any]:
     return chosen | dict(seed=str(config.seed))
 
 
+def as_json(config: TrainConfig) -> dict[str, Any]:
+    """Return all settings. The seed is text: a page would round it."""
+    return asdict(config) | dict(seed=str(config.seed))
+
+
 def limit(name: str) -> dict[str, Any]:
     """Return what js/engine/limits.js checks a control by, with numbers as text."""
     hint, limits = field_types()[name], field_of(name).metadata
@@ -111,12 +117,9 @@ def rules(config: TrainConfig) -> dict[str, Any]:
     `config` gives the first settings. The values are those of JSON.
     """
     datasets, name = datasets_for(config)
-    first, defaults = (
-        asdict(each) | dict(seed=str(each.seed)) for each in (config, TrainConfig())
-    )
     return dict(
-        settings=first,
-        defaults=defaults,
+        settings=as_json(config),
+        defaults=as_json(TrainConfig()),
         dataset=name,
         datasets=datasets,
         choices=choices(datasets, config),

@@ -27,6 +27,7 @@ from vaelib.training import (
     steps_per_epoch,
     updates,
 )
+from vaelib.widgets.panel import as_json
 
 # A point of a curve is the mean of so many updates: it must not depend on the moments
 # at which the curve is drawn.
@@ -68,7 +69,8 @@ class Session:
         c = self.config
         betas = " → ".join(f"{beta:g}" for beta in c.beta_by_step().values())
         plan = "" if c.beta_schedule == "none" else f" {c.beta_schedule}"
-        model = f"{self.name}, {c.loss}, {c.latent_dim} latents"
+        images = f", {c.train_images:,} images" if c.train_images else ""
+        model = f"{self.name}{images}, {c.loss}, {c.latent_dim} latents"
         return f"{model}, β {betas}{plan}, seed {c.seed}"
 
     @property
@@ -84,6 +86,10 @@ class Session:
         """
         kind = title(self.config.loss, self.data.binary)
         return f"{self.name}: {'density' if 'Gaussian' in kind else kind}"
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings, with the binarization that the data have."""
+        return as_json(replace(self.config, binarize=self.data.binarize))
 
     def ghost(self) -> dict[str, Any]:
         """Return the curve, to be shown beside that of another model."""

@@ -28,6 +28,7 @@ const NO_KERNEL =
 const TRAINS_HERE =
   "What you see was saved when this page was made. Press Train: your browser trains " +
   "a model of its own, without a server.";
+const SLOW = "Your browser has no WebAssembly, without which training is much slower.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
   "To train it yourself, open this chapter in JupyterLab.";
@@ -41,11 +42,13 @@ export function playground({ model, el }) {
     onButton: send,
     onChange: (settings) => model.send({ set: settings }),
   });
+  const isSlow = model.trains && typeof WebAssembly === "undefined";
   const published = model.trains ? TRAINS_HERE : PUBLISHED;
   const notice = html(
     "p",
     { className: "alone", hidden: !model.standalone },
     model.standalone ? published : NO_KERNEL,
+    isSlow ? ` ${SLOW}` : "",
   );
   const progress = html("progress", { "aria-label": "Progress" });
   const status = statusLine();

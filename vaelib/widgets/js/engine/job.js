@@ -22,11 +22,16 @@
  */
 
 import { bytesOf, viewOf } from "./bytes.js";
-import { checkedSettings, ConfigError, invalidSetting } from "./limits.js";
+import {
+  checkedSettings,
+  ConfigError,
+  controlValues,
+  invalidSetting,
+} from "./limits.js";
 import { explorerImages, explorerState } from "./packing.js";
 import { reprText } from "./python_text.js";
 import { Session } from "./session.js";
-import { command, logCsv, safetensors } from "./take_away.js";
+import { command, logCsv, python, safetensors } from "./take_away.js";
 
 /** @typedef {import("./session.js").GhostCurve} GhostCurve */
 
@@ -195,13 +200,14 @@ export class TrainingJob {
     const { recon, kl } = session.evaluate();
     const path = `run-${String(this.kept.length + 1).padStart(3, "0")}`;
     const about = { path, label: session.label, step: session.state.step };
-    const repeat = command(session.settings, this.rules.defaults);
+    const given = /** @type {const} */ ([session.settings, this.rules.defaults]);
+    const repeat = { command: command(...given), python: python(...given) };
     const terms = { recon, kl, neg_elbo: recon + kl };
     const files = {
       [`${path}.safetensors`]: viewOf(safetensors(session)),
       [`${path}.csv`]: viewOf(new TextEncoder().encode(logCsv(session))),
     };
-    this.kept = [...this.kept, { ...about, command: repeat, files, ...terms }];
+    this.kept = [...this.kept, { ...about, ...repeat, files, ...terms }];
     this.emit({ kept: this.kept });
   }
 
@@ -237,13 +243,9 @@ export class TrainingJob {
     const kl = session.meanKl();
     const running = this.updatesLeft > 0;
     const former = this.former?.session.summary ?? "";
-    const controls = Object.keys(rules.limits).map((name) => [name, settings[name]]);
+    const controls = controlValues(session.name, settings, rules.limits);
     emit({
-      settings: {
-        ...Object.fromEntries(controls),
-        seed: String(settings.seed), // a page would round it
-        ...{ dataset: session.name, plan: session.plan },
-      },
+      settings: { ...controls, plan: session.plan },
       curve: session.curve(),
       pictures: session.pictures(kl),
       frame: {

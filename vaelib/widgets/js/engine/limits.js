@@ -56,6 +56,18 @@ export function checkedSettings(settings, limits) {
 }
 
 /**
+ * Return the value of each control.
+ * @param {string} dataset
+ * @param {Record<string, any>} settings
+ * @param {Record<string, Limit>} limits
+ */
+export function controlValues(dataset, settings, limits) {
+  const values = Object.keys(limits).map((name) => [name, settings[name]]);
+  const seed = String(settings.seed); // as a number it would be rounded
+  return { ...Object.fromEntries(values), seed, dataset };
+}
+
+/**
  * Return a setting, given as a value or as text. A whole number that JavaScript would
  * round stays text.
  * @param {string} name

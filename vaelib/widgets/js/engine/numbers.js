@@ -156,6 +156,11 @@ export function twoDecimals(value) {
   return numberText(rounded.toFixed(2));
 }
 
+/** Return a whole number such as 10,000. @param {number | string} value */
+export function withCommas(value) {
+  return Number(value).toLocaleString("en-US");
+}
+
 /** Return the shortest decimal of a 32-bit float. @param {number} value */
 export function shortestDecimal(value) {
   for (let digits = 1; digits < 9; digits++) {

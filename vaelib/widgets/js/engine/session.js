@@ -15,7 +15,7 @@
 import { unitPixels, viewOf } from "./bytes.js";
 import { standardNormal } from "./draws.js";
 import { lossTitle } from "./losses.js";
-import { descending } from "./numbers.js";
+import { descending, withCommas } from "./numbers.js";
 import { floatText, shortText } from "./python_text.js";
 import { Generator } from "./random.js";
 import { betaAt, betaByStep } from "./schedules.js";
@@ -63,10 +63,11 @@ export class Session {
 
   /** Short description of the settings. */
   get label() {
-    const { beta_schedule, loss, latent_dim, seed } = this.settings;
+    const { beta_schedule, loss, latent_dim, seed, train_images } = this.settings;
     const betas = [...betaByStep(this.settings).values()].map(shortText).join(" → ");
     const plan = beta_schedule === "none" ? "" : ` ${beta_schedule}`;
-    const model = `${this.name}, ${loss}, ${latent_dim} latents`;
+    const images = train_images ? `, ${withCommas(train_images)} images` : "";
+    const model = `${this.name}${images}, ${loss}, ${latent_dim} latents`;
     return `${model}, β ${betas}${plan}, seed ${seed}`;
   }
 

@@ -14,6 +14,7 @@
  * @typedef {import("./job.js").PageImages} PageImages
  */
 
+import { binarized } from "./draws.js";
 import { TrainingJob } from "./job.js";
 import { product } from "./numbers.js";
 
@@ -27,7 +28,7 @@ export function serve(port) {
   /** @type {(answer: any) => void} */
   let receiveImages = () => {};
 
-  /** @param {string} name @param {Record<string, any>} settings */
+  /** @param {string} name @param {import("./session.js").RunSettings} settings */
   async function load(name, settings) {
     const answer = await new Promise((/** @type {(answer: any) => void} */ resolve) => {
       receiveImages = resolve;
@@ -38,7 +39,8 @@ export function serve(port) {
     const pixels = product(about.shape);
     const [all, tested] = await Promise.all([train, test].map(unzipped));
     const used = settings.train_images * pixels || all.length;
-    return { ...about, pixels, train: all.subarray(0, used), test: tested };
+    const drawn = binarized(all.subarray(0, used), tested, settings.binarize);
+    return { ...about, pixels, ...drawn };
   }
 
   /** @param {Rules} rules */

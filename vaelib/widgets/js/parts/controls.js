@@ -83,13 +83,11 @@ export function field(label, control) {
  * @param {string} label
  * @param {string[]} values
  * @param {(value: string) => void} onChange
- * @param {Record<string, string>} names of values that are shown by another one
+ * @param {(value: string) => string} nameOf how a value is shown
  */
-export function menu(label, values, onChange, names = {}) {
+export function menu(label, values, onChange, nameOf = (value) => value) {
   const select = html("select", { onchange: () => onChange(select.value) });
-  select.append(
-    ...values.map((value) => html("option", { value }, names[value] ?? value)),
-  );
+  select.append(...values.map((value) => html("option", { value }, nameOf(value))));
   return { root: field(label, select), select };
 }
 

@@ -7,6 +7,7 @@ import { div, html } from "./controls.js";
  * @typedef {object} Kept A run on the disk and its terms on the test images.
  * @property {string} path
  * @property {string} command that resumes it, or repeats it where there are files
+ * @property {string} [python] of a page: lines that repeat it
  * @property {Record<string, DataView>} [files] of a page: weights and log
  * @property {string} label
  * @property {number} step
@@ -20,13 +21,17 @@ const KEPT_COLUMNS = ["run", "settings", "updates", "recon", "KL", "recon + KL"]
 export function keptTable() {
   const heads = KEPT_COLUMNS.map((name) => html("th", { scope: "col" }, name));
   const body = html("tbody");
-  const [advice, command] = [html("span"), html("code")];
+  const [advice, command, lines] = [html("span"), html("code"), html("code")];
+  const summary = html("summary", {}, "The same in Python");
+  const inPython = html("details", {}, summary, html("pre", {}, lines));
+  /** @type {Map<string, HTMLElement>} by the paths of the runs */
+  const rows = new Map();
   const root = html(
     "section",
     { className: "kept", hidden: true, tabIndex: 0, "aria-label": "Kept runs" },
     html("h4", {}, "Kept runs: test figures, nats per image"),
     html("table", {}, html("thead", {}, html("tr", {}, ...heads)), body),
-    div("caption", advice, command),
+    div("caption", advice, command, inPython),
   );
   return {
     root,
@@ -39,19 +44,27 @@ export function keptTable() {
         ? "To repeat the last one"
         : "To go on with the last one";
       advice.textContent = `${what}, in a terminal: `;
-      const rows = runs.map(({ path, label, step, recon, kl, neg_elbo, files }) => {
-        const nats = [recon, kl, neg_elbo].map(twoDecimals);
-        const first = files ? Object.entries(files).flatMap(link) : [path];
-        const cells = [[label], [String(step)], ...nats.map((text) => [text])];
-        return html(
-          "tr",
-          {},
-          ...[first, ...cells].map((row) => html("td", {}, ...row)),
-        );
-      });
-      body.replaceChildren(...rows);
+      lines.textContent = last?.python ?? "";
+      inPython.hidden = !last?.python;
+
+      const paths = new Set(runs.map(({ path }) => path));
+      for (const [path, row] of rows) {
+        if (paths.has(path)) continue;
+        for (const { href } of row.querySelectorAll("a")) URL.revokeObjectURL(href);
+        rows.delete(path);
+      }
+      for (const run of runs) if (!rows.has(run.path)) rows.set(run.path, rowOf(run));
+      body.replaceChildren(...rows.values());
     },
   };
+}
+
+/** Return the row of a run. @param {Kept} run */
+function rowOf({ path, label, step, recon, kl, neg_elbo, files }) {
+  const nats = [recon, kl, neg_elbo].map(twoDecimals);
+  const first = files ? Object.entries(files).flatMap(link) : [path];
+  const cells = [first, [label], [String(step)], ...nats.map((text) => [text])];
+  return html("tr", {}, ...cells.map((cell) => html("td", {}, ...cell)));
 }
 
 /**

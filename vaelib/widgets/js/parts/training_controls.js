@@ -1,6 +1,6 @@
 /** Controls of the playground: buttons, menus, the schedule, the seed and beta. */
 
-import { formatNumber } from "../engine/numbers.js";
+import { formatNumber, withCommas } from "../engine/numbers.js";
 import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
 
 const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
@@ -47,20 +47,22 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   /**
    * @param {string} label
    * @param {string} name
-   * @param {Record<string, string>} [names]
+   * @param {(value: string) => string} [nameOf]
    */
-  function settingMenu(label, name, names) {
+  function settingMenu(label, name, nameOf) {
     const values = choices[name];
     const isNumber = typeof values[0] === "number";
     const choose = (/** @type {string} */ value) =>
       change({ [name]: isNumber ? Number(value) : value });
-    return menu(label, values.map(String), choose, names);
+    return menu(label, values.map(String), choose, nameOf);
   }
   const menus = {
     dataset: settingMenu("Data", "dataset"),
     loss: settingMenu("Loss", "loss"),
     latent_dim: settingMenu("Latents", "latent_dim"),
-    train_images: settingMenu("Training images", "train_images", { 0: "all" }),
+    train_images: settingMenu("Training images", "train_images", (n) =>
+      n === "0" ? "all" : withCommas(n),
+    ),
     beta_schedule: settingMenu("Schedule", "beta_schedule"),
   };
   // Python reads the text of a number, and says what is allowed if it is not.
@@ -152,12 +154,15 @@ function schedulePlot() {
   const root = div("field", present, plot);
 
   /**
-   * @param {number[]} betas 101 values at equal distances
+   * @param {number[] | undefined} betas 101 values at equal distances; none before a
+   *   page has begun to train
    * @param {number} progress share of all updates that are done
    * @param {number} epochs
    * @param {number} beta of the next update
    */
   function draw(betas, progress, epochs, beta) {
+    root.hidden = !betas;
+    if (!betas) return;
     present.textContent = `β now ${formatNumber(beta)}`;
     const high = Math.max(...betas) || 1;
     const points = betas.map((beta, i) => `${i} ${24 * (1 - beta / high)}`);

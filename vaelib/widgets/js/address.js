@@ -1,0 +1,82 @@
+/** The settings of a Playground in the address of its page: ?beta=4&latent_dim=2. */
+
+import { checkedSettings } from "./engine/limits.js";
+import { debounce } from "./parts/events.js";
+
+/** @typedef {import("./engine/job.js").Rules} Rules */
+
+const LINK_DELAY = 200; // milliseconds: browsers refuse frequent changes
+
+/**
+ * Return the rules with the settings that an address names. Those that have no control,
+ * and values that a control does not take, are ignored.
+ * @param {Rules} rules
+ * @param {string} query
+ * @returns {Rules}
+ */
+export function linkedRules(rules, query) {
+  const given = [...new URLSearchParams(query)].filter((pair) => takes(rules, ...pair));
+  const { dataset = rules.dataset, ...texts } = Object.fromEntries(given);
+  const chosen = checkedSettings(texts, rules.limits);
+  const settings = { ...rules.settings, ...rules.datasets[dataset], ...chosen };
+  return { ...rules, dataset, settings };
+}
+
+/**
+ * Return whether the control of a name takes a value; a menu takes those that it lists.
+ * @param {Rules} rules
+ * @param {string} name
+ * @param {string} text
+ */
+function takes({ choices, limits }, name, text) {
+  if (Object.hasOwn(choices, name) && !choices[name].map(String).includes(text))
+    return false;
+  if (name === "dataset") return true;
+  try {
+    return Boolean(checkedSettings({ [name]: text }, limits));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Return an address that names the settings which are not the first ones of the page;
+ * other parameters stay.
+ * @param {string} address
+ * @param {Record<string, any>} settings the value of each control
+ * @param {Record<string, any>} first those of a page without parameters
+ */
+export function linkTo(address, settings, first) {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(first))
+    if (isEqual(settings[name], value)) url.searchParams.delete(name);
+    else url.searchParams.set(name, String(settings[name]));
+  return url.href;
+}
+
+/**
+ * Return a function that receives the settings, and lets the address follow when they
+ * change.
+ * @param {Record<string, any>} first settings of a page without parameters
+ * @param {Record<string, any>} linked settings that the address names now
+ */
+export function addressFollower(first, linked) {
+  let shown = linked;
+  const replaceLater = debounce(LINK_DELAY, () => {
+    try {
+      history.replaceState(history.state, "", linkTo(location.href, shown, first));
+    } catch {
+      // Some browsers do not allow this for a page on a disk. Everything else works.
+    }
+  });
+  return (/** @type {Record<string, any>} */ settings) => {
+    const names = Object.keys(first);
+    if (!names.every((name) => isEqual(settings[name], shown[name]))) replaceLater();
+    shown = settings;
+  };
+}
+
+/** Return whether two settings are the same. @param {any} a @param {any} b */
+function isEqual(a, b) {
+  return String(a) === String(b);
+}
