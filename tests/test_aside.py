@@ -111,3 +111,23 @@ os.kill(os.getpid(), signal.SIGKILL)
     while is_running(pid(tmp_path / "copy")):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_run_of_the_command_line_is_drawn_by_copies(tmp_path: Path):
+    code = """
+from vaelib.runfiles import Run
+from vaelib.train import main
+draw = Run.draw
+
+def noted(run, epoch, data):
+    draw(run, epoch, data)
+    pid_to(f"by_{epoch}")
+
+Run.draw = noted
+pid_to("here")
+main("--dataset sprites --image-size 8 --hidden-dim 8 --epochs 2".split())
+assert len(list(Path("reports/sprites/run-001").rglob("*.png"))) == 2 * 3 + 1
+"""
+    done = executed(code, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({pid(tmp_path / name) for name in ("here", "by_0", "by_1")}) == 3

@@ -144,9 +144,12 @@ class Bar:
     def __init__(self, data: ImageData, quiet: bool) -> None:
         from tqdm import tqdm
 
+        class Silent(tqdm):
+            monitor_interval = 0  # no thread, beside which no copy could be made
+
         self.quiet, self.shown, self.bar = quiet, 0.0, None
         self.new = partial(
-            tqdm,
+            Silent,
             total=len(data.train),
             unit=" images",
             unit_scale=True,
