@@ -101,10 +101,15 @@ def page_rules(given: dict[str, Any]) -> dict[str, Any]:
     """Return what a page has to know to train by itself.
 
     It begins with the settings that a Playground was given, but with one piece of the
-    images at most, and with MNIST if the page has not got the data.
+    images at most, and with MNIST if the page has not got the data. Its products are of
+    32-bit numbers.
     """
-    images = min(given["train_images"] or PIECE, PIECE)
-    config = from_dict(given | dict(seed=int(given["seed"]), train_images=images))
+    page = dict(
+        seed=int(given["seed"]),
+        train_images=min(given["train_images"] or PIECE, PIECE),
+        matmul_precision="highest",
+    )
+    config = from_dict(given | page)
     if datasets_for(config)[1] not in PIECES:
         config = replace(config, **DATASETS["mnist"])
     found = rules(config)

@@ -72,7 +72,8 @@ def test_an_explorer_follows_the_panel_before_it(
 def test_a_page_begins_with_what_the_playground_was_given():
     config = TrainConfig(loss="mse", seed=2**63 - 1, hidden_dim=(9, 8))
     found = page_rules(json.loads(json.dumps(as_json(config))))
-    given = as_json(config) | dict(train_images=PIECE)
+    given = as_json(config)
+    given |= dict(train_images=PIECE, matmul_precision="highest")
     assert found["settings"] == given
     assert (found["dataset"], found["piece"], found["pieces"]) == (
         *("mnist", PIECE),
