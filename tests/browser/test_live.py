@@ -479,7 +479,7 @@ def shown_z(page: Page) -> set[str]:
 
 def expect_one_z(page: Page, second: Page) -> None:
     """Wait until z is the same in two tabs and, as cell 1 prints it, in Python."""
-    printed = page.locator(".jp-OutputArea-output pre").first
+    printed = page.locator(".jp-RenderedText pre").first
     z, in_python = set(), ""
     for _ in range(20):
         page.wait_for_timeout(500)  # Python receives z when it has come to rest
