@@ -48,6 +48,7 @@ PAIRS: dict[str, tuple[Any, Any]] = dict(
     optimizer=("adam", "adagrad"),
     adam_beta2=(0.98, 0.999),
     fused=(True, False),
+    matmul_precision=("medium", "highest"),
     gradient=("mean", "sum"),
     output_bias=("random", "data"),
     init=("uniform", "normal"),
