@@ -18,6 +18,7 @@ from vaelib.checkpoints import config_of
 from vaelib.data import sprites
 from vaelib.evaluation import average_terms
 from vaelib.losses import LOSSES, reconstruction
+from vaelib.model import VAE
 from vaelib.presets import PRESETS
 from vaelib.state import has_bfloat16
 from vaelib.training import draw_seed
@@ -106,6 +107,13 @@ def test_between_updates_and_in_the_test_everything_is_exact():
             assert (event.recon, event.kl) == (recon.item(), kl.sum().item())
         rng = state.rng.clone_state()  # the last is that of the test
         draw_seed(rng)
+
+
+def test_shapes_are_computed_without_numbers():
+    """On a device for which there is no autocast."""
+    x, eps = (torch.empty(2, n, device="meta") for n in (784, 3))
+    x_hat, mu, _ = VAE(latent_dim=3).to("meta")(x, eps)
+    assert (x_hat.shape, mu.shape) == (x.shape, eps.shape)
 
 
 LIMITED = """

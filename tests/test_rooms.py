@@ -31,8 +31,7 @@ ROOMS = (
     *("paper.hmc", "paper.marginal", "paper.weights"),
     *("paper.wake_sleep", "paper.em", "paper", "training"),
     # figures and files
-    *("plotting", "stills", "chapter", "files", "aside", "checkpoints"),
-    *("runfiles", "runs"),
+    *("plotting", "stills", "chapter", "files", "checkpoints", "runfiles", "runs"),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),

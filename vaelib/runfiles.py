@@ -27,7 +27,6 @@ from filelock import FileLock, Timeout
 
 import vaelib
 from vaelib import files, plotting
-from vaelib.aside import Caller, at_once
 from vaelib.checkpoints import (
     RunError,
     facts_of,
@@ -94,17 +93,13 @@ class Run:
         kinds = ("reconstructions", "samples", "traversals")
         return {kind: self.path / kind / f"epoch_{epoch:04d}.png" for kind in kinds}
 
-    def record(
-        self, end: EpochEnd, state: State, data: ImageData, aside: Caller = at_once
-    ) -> None:
-        """Add a finished epoch to the log and write its files; `aside` calls `draw`."""
+    def record(self, end: EpochEnd, state: State, data: ImageData) -> None:
+        """Add a finished epoch to the log and write its files."""
         self.rows.append(end.row)
-        self.write(end, state, data, aside)
+        self.write(end, state, data)
 
-    def write(
-        self, end: EpochEnd, state: State, data: ImageData, aside: Caller = at_once
-    ) -> None:
-        """Write checkpoint, log and pictures of an epoch, and `state.pt` last."""
+    def write(self, end: EpochEnd, state: State, data: ImageData) -> None:
+        """Write checkpoint, pictures and log of an epoch, and `state.pt` last."""
         weights = state.model.state_dict()
         saved = dict(
             config=asdict(self.config),
@@ -116,14 +111,9 @@ class Run:
             kl_per_latent=end.kl_per_latent,
         )
         files.write_tensors(self.checkpoint(end.epoch), saved)
-        self.write_log()
-        aside(lambda: self.draw(end.epoch, data))
+        self.write_pictures(end.epoch, state.model, saved, data)
+        self.write_log(data)
         self.save_state(state, data)
-
-    def draw(self, epoch: int, data: ImageData) -> None:
-        """Write the pictures of an epoch, from its checkpoint, and the curves."""
-        self.write_pictures(epoch, *load_checkpoint(self.checkpoint(epoch)), data)
-        self.write_curves(data)
 
     def save_state(self, state: State, data: ImageData) -> None:
         """Write `state.pt`, from which training resumes with the same numbers.
@@ -175,9 +165,7 @@ class Run:
             load_checkpoint(self.checkpoint(epoch))
 
         self.remove_partial_files()
-        self.write_log()
-        if self.rows:
-            self.write_curves(data)
+        self.write_log(data)
         for epoch in incomplete:
             self.write_pictures(epoch, *load_checkpoint(self.checkpoint(epoch)), data)
 
@@ -217,20 +205,19 @@ class Run:
             figure = plotting.traversals(model, mu[0], saved["kl_per_latent"])
         files.write_figure(paths["traversals"], figure)
 
-    def write_log(self) -> None:
-        """Write `curves/train_log.csv`."""
+    def write_log(self, data: ImageData) -> None:
+        """Write `curves/train_log.csv` and, if there are rows, `curves/losses.png`."""
         text = io.StringIO(newline="")
         log = csv.writer(text, lineterminator="\n")
         log.writerow(COLUMNS)
         for row in self.rows:
             log.writerow([round(row[column], 6) for column in COLUMNS])
 
-        files.write(self.path / "curves/train_log.csv", text.getvalue().encode())
-
-    def write_curves(self, data: ImageData) -> None:
-        """Write `curves/losses.png`."""
-        figure = plotting.curves(self.rows, title(self.config.loss, data.binary))
-        files.write_figure(self.path / "curves/losses.png", figure)
+        folder = self.path / "curves"
+        files.write(folder / "train_log.csv", text.getvalue().encode())
+        if self.rows:
+            figure = plotting.curves(self.rows, title(self.config.loss, data.binary))
+            files.write_figure(folder / "losses.png", figure)
 
     def write_meta(self, data: ImageData) -> None:
         """Write `run_meta.json`: settings, data set, versions and the time."""

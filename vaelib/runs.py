@@ -79,7 +79,7 @@ def claim(run: Run, data: ImageData) -> Run:
             raise taken
         try:
             run.write_meta(data)
-            run.write_log()
+            run.write_log(data)
         except OSError:
             for left in visible(run.path):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()

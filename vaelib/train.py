@@ -66,7 +66,6 @@ def train(
         is_new = not (data or resumed)
         loading = pool.submit(load_dataset, *config.data_source) if is_new else None
         from vaelib import runs
-        from vaelib.aside import Aside
         from vaelib.checkpoints import require_same_data
         from vaelib.training import EpochEnd, start, updates
 
@@ -77,7 +76,7 @@ def train(
     require_same_data(facts, data)
     state = start(config, data)
     run = resumed or runs.create(config, data)
-    with run.lock(), catch_signals() as stopped, Aside() as aside:
+    with run.lock(), catch_signals() as stopped:
         if resumed:
             run.restore(state, data)
             if config != runs.open_run(run.path).config:
@@ -87,7 +86,7 @@ def train(
         bar = Bar(data, quiet)
         for event in updates(state, data, config):
             if isinstance(event, EpochEnd):
-                run.record(event, state, data, aside)
+                run.record(event, state, data)
             bar.show(event)  # afterwards: what cannot be printed must not cost work
             if stopped.is_set():
                 run.save_state(state, data)
@@ -144,12 +143,9 @@ class Bar:
     def __init__(self, data: ImageData, quiet: bool) -> None:
         from tqdm import tqdm
 
-        class Silent(tqdm):
-            monitor_interval = 0  # no thread, beside which no copy could be made
-
         self.quiet, self.shown, self.bar = quiet, 0.0, None
         self.new = partial(
-            Silent,
+            tqdm,
             total=len(data.train),
             unit=" images",
             unit_scale=True,

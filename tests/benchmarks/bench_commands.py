@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import jupytext
 from distributed import Client
@@ -17,9 +16,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from vaelib import ImageData, TrainConfig, start, updates
-from vaelib.runfiles import Run
 from vaelib.sweeps import cluster, grids
-from vaelib.train import train
 
 
 def bench_start(folder: Path) -> list[Row]:
@@ -55,28 +52,22 @@ def updates(*given):
         os._exit(0)
 training.updates = updates
 """
-COMMAND = (
-    FIRST
-    + """
+COMMAND = """
 from vaelib.train import main
 main(["--project-dir", sys.argv[1]])
 """
-)
-NOTEBOOK = (
-    FIRST
-    + """
+NOTEBOOK = """
 from vaelib import TrainConfig, load_dataset
 from vaelib.chapter import fit
 fit(TrainConfig(), load_dataset())
 """
-)
 
 
 def bench_first(folder: Path) -> list[Row]:
     """Measure the time to the first update, after torch has been imported."""
     rows = []
     for where, code in (("vaelib train", COMMAND), ("a notebook", NOTEBOOK)):
-        command = [sys.executable, "-c", code, str(folder)]
+        command = [sys.executable, "-c", FIRST + code, str(folder)]
         seconds = median(
             float(subprocess.check_output(command, text=True)) for _ in range(5)
         )
@@ -94,27 +85,6 @@ def bench_first(folder: Path) -> list[Row]:
     (seconds,) = found.values()
     what = "from a task to its first update, a sweep's worker"
     return [*rows, Row(what, f"{seconds:.2f} s", goal="at most 0.4 s")]
-
-
-def bench_pictures(folder: Path) -> list[Row]:
-    """Measure what drawing adds to an epoch; the other files are written in both."""
-    config = TrainConfig(project_dir=str(folder / "reports"))
-    run = train(config, DATA, quiet=True)  # and the first import of everything
-
-    def drawn() -> float:
-        return timed(lambda: train(config, DATA, quiet=True))
-
-    def plain() -> float:
-        with patch.object(Run, "draw"):
-            return drawn()
-
-    at_once = timed(lambda: run.draw(0, DATA))
-    pairs = [drawn() - plain() for _ in range(5)]
-    # The end of the run waits for the pictures of the last epoch.
-    cost = (median(pairs) - at_once) / (config.epochs - 1)
-    what = "what pictures add to an epoch but the last; plain: drawn at once"
-    figures = f"{cost:.2f} s", f"{at_once:.2f} s", ""
-    return [Row(what, *figures, "at most 0.05 s")]
 
 
 MEMORY = """

@@ -208,7 +208,7 @@ def test_the_log_is_that_of_a_run(engine: Engine, tmp_path: Path):
         for i, each in enumerate(values)
     ]
     run = Run(tmp_path, CONFIG, rows=[end.row for end in ends])
-    run.write_log()
+    run.write_log(random_images())
     given = [dict(epoch=i, **each) for i, each in enumerate(values)]
     code = "return engine.logCsv({ ends: given.ends });"
     text = engine(code, "take_away", ends=given)
