@@ -214,6 +214,16 @@ def use_theme(page: Page, name: str) -> None:
     page.locator(f"body[data-jp-theme-light={is_light}]").wait_for(state="attached")
 
 
+IS_BESIDE = """
+([listing, wanted]) => {
+    const cell = document.querySelector(`.jp-CodeCell:has(${listing})`);
+    const equation = document.querySelector("#eq-kw-2");
+    const {left} = cell.getBoundingClientRect();
+    return left + 1 > equation.getBoundingClientRect().right === wanted;
+}
+"""
+
+
 def test_an_equation_stands_beside_its_code(page: Page, lab):
     """The code has the colours of cells."""
     visit(page, lab, "02_the_lower_bound")
@@ -223,7 +233,7 @@ def test_an_equation_stands_beside_its_code(page: Page, lab):
     listing = ".jp-RenderedMySTMarkdown .myst-code"
     for width, is_beside in ((1440, True), (800, False)):
         page.set_viewport_size({"width": width, "height": 24000})
-        page.wait_for_timeout(300)
+        page.wait_for_function(IS_BESIDE, arg=[listing, is_beside])
         equation = box(page, "#eq-kw-2")
         cell = box(page, f".jp-CodeCell:has({listing})")
         after = box(page, f".jp-CodeCell:has({listing}) + .jp-Cell")
