@@ -2,7 +2,8 @@
 
 `make paper` calls `python book/experiments.py book/experiments.toml WORK OUT`, which
 trains one run on each core. It may be stopped at any time: each run goes on from its
-last point. Points are 1, 2 and 5 times 10,000 images, 100,000 images and so on.
+last point, and one that the tables in OUT have to its end is not trained again. Points
+are 1, 2 and 5 times 10,000 images, 100,000 images and so on.
 
 Of the step sizes 0.01, 0.02 and 0.1 a run takes the one with the best training bound
 after 100,000 images: "based on performance on the training set in the first few
@@ -50,6 +51,7 @@ FACTS = dict(
     machine=f"{platform.machine()} (1 of {os.cpu_count()} cores)",
 )
 VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
+MEASURED = ("train", "test", "seconds")
 
 
 def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
@@ -146,20 +148,45 @@ def first_bound(config: TrainConfig, data: ImageData, images: int) -> float:
     return mean(bounds[-steps // 10 :])
 
 
-def table(folder: Path, figure: str) -> bytes:
-    """Return the rows of all runs of a figure as CSV."""
-    rows = []
-    for file in sorted(folder.glob(f"{figure}-*.pt")):
-        rows += files.read_tensors(file)["rows"]
-    rows.sort(key=lambda row: [row[name] for name in (*VARYING, "images")])
+def table(folder: Path, figure: str, file: Path) -> bytes:
+    """Return the rows of all runs of a figure as CSV.
+
+    A run that `file`, the table so far, has further than `folder` keeps its rows.
+    """
+    runs = rows_of(file)
+    for saved in folder.glob(f"{figure}-*.pt"):
+        rows = files.read_tensors(saved)["rows"]
+        if rows[-1]["images"] >= images_of(runs, key := key_of(rows[-1])):
+            runs[key] = [
+                row | {name: round(row[name], 3) for name in MEASURED} for row in rows
+            ]
     text = io.StringIO()
-    names = [*VARYING, "images", "train", "test", "seconds", *FACTS]
+    names = [*VARYING, "images", *MEASURED, *FACTS]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        short = {name: round(row[name], 3) for name in ("train", "test", "seconds")}
-        writer.writerow(row | short)
+    for key in sorted(runs):
+        writer.writerows(runs[key])
     return text.getvalue().encode()
+
+
+def rows_of(file: Path) -> dict[tuple, list[dict]]:
+    """Return the rows of a table for each of its runs; none where there is no file."""
+    runs: dict[tuple, list[dict]] = {}
+    if file.exists():
+        for row in csv.DictReader(io.StringIO(file.read_text("utf-8"))):
+            runs.setdefault(key_of(row), []).append(row)
+    return runs
+
+
+def key_of(row: dict) -> tuple:
+    """Return what tells a run from the others of its figure."""
+    method, *numbers = (row[name] for name in VARYING[:-1])
+    return method, *map(int, numbers)
+
+
+def images_of(runs: dict[tuple, list[dict]], key: tuple) -> int:
+    """Return the number of images that a run of a table was trained on."""
+    return int(runs[key][-1]["images"]) if key in runs else 0
 
 
 def follow_parent() -> None:
@@ -194,14 +221,17 @@ def command(args: argparse.Namespace) -> int:
             except DataError as error:  # of the Frey faces, which are not ours to give
                 print(f"{figure} is left out: {error}", flush=True)
                 continue
+            out = args.out / f"{figure}.csv"
+            known = rows_of(out)
             futures = [
-                pool.submit(train, figure, config, min(images, args.images), file)
+                pool.submit(train, figure, config, end, args.work / f"{name}.pt")
                 for config, images in runs
-                for file in [args.work / f"{name_of(figure, config)}.pt"]
+                for name, end in [(name_of(figure, config), min(images, args.images))]
+                if images_of(known, key_of(asdict(config))) < end
             ]
             for future in as_completed(futures):
                 print(f"{future.result().stem} is done", flush=True)
-                files.write(args.out / f"{figure}.csv", table(args.work, figure))
+                files.write(out, table(args.work, figure, out))
     return 0
 
 

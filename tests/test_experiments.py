@@ -41,7 +41,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(folder: Path, figure: str) -> list[dict[str, str]]:
     """Return the rows of the table of a figure."""
-    return list(csv.DictReader(io.StringIO(experiments.table(folder, figure).decode())))
+    table = experiments.table(folder, figure, folder / f"{figure}.csv")
+    return list(csv.DictReader(io.StringIO(table.decode())))
 
 
 def tiny(folder: Path) -> list[tuple[TrainConfig, int]]:
@@ -87,6 +88,20 @@ def test_a_run_that_was_stopped_ends_with_the_same_rows(tmp_path: Path):
         ]
         assert float(one[-1]["train"]) > float(one[0]["train"])
         assert float(one[0]["lr"]) in experiments.STEP_SIZES
+
+
+def test_the_table_keeps_what_was_trained_further(tmp_path: Path):
+    (config, _), *_ = tiny(tmp_path)
+    file, table = tmp_path / "fig2-a.pt", tmp_path / "fig2.csv"
+    experiments.train("fig2", config, 700, file)
+    table.write_bytes(first := experiments.table(tmp_path, "fig2", table))
+    file.unlink()
+    experiments.train("fig2", config, 300, file)
+    assert experiments.table(tmp_path, "fig2", table) == first
+    file.unlink()
+    assert experiments.table(tmp_path, "fig2", table) == first
+    experiments.train("fig2", config, 2500, file)
+    assert [row["images"] for row in rows(tmp_path, "fig2")] == ["300", "700", "2500"]
 
 
 def test_the_step_size_is_the_one_that_learns_fastest(tmp_path: Path):
@@ -143,6 +158,9 @@ def test_the_command_writes_the_table(tmp_path: Path):
     assert not alive, "a worker trains on without its main process"
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.count("is done") == 2
+    for trained in (tmp_path / "work").glob("*.pt"):
+        trained.unlink()
+    assert subprocess.check_output(command) == b"", "runs of the table are not repeated"
     table = list(csv.DictReader((out / "fig2.csv").open()))
     assert {row["method"] for row in table} == {"aevb", "wake_sleep"}
     assert {row["vaelib"] for row in table} == {vaelib.__version__}
