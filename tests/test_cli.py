@@ -87,6 +87,30 @@ def test_help_is_quick_and_needs_no_torch(argv: list[str]) -> None:
     assert (__version__ if "--version" in argv else "usage: vaelib") in text
 
 
+FIRST_UPDATE = """
+import sys
+from vaelib import packed, train
+
+begin, before = packed.begin, []
+
+def early():
+    before.append("torch" in sys.modules)
+    begin()
+
+def show(bar, update):
+    sys.exit(f"{update.step} {before} {packed.begun} {'matplotlib' in sys.modules}")
+
+packed.begin, train.Bar.show = early, show
+train.main(["--project-dir", sys.argv[1]])
+"""
+
+
+def test_the_first_update_waits_for_torch_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FIRST_UPDATE, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stderr.strip() == "1 [False] {} False"
+
+
 def test_every_setting_is_a_flag_with_its_default(cli: Cli) -> None:
     text = cli("train", "--help").out
     for field in fields(TrainConfig):

@@ -25,19 +25,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vaelib.data
+from vaelib import packed
 from vaelib.checks import ConfigError
 from vaelib.data import (
-    MNIST_FILES,
     DataError,
     ImageData,
     binarized,
     draw_binary,
     load_dataset,
-    mnist_bytes,
     pixels,
     read_idx,
     sprites,
 )
+from vaelib.packed import MNIST_FILES, mnist_bytes
 from vaelib.sprites import FACTORS, SHAPES, render
 
 MNIST_MD5 = {
@@ -75,6 +75,14 @@ def one_sentence(error: pytest.ExceptionInfo[Any]) -> str:
 @pytest.mark.parametrize("name", MNIST_MD5)
 def test_mnist_is_the_original_bytes(name: str) -> None:
     assert hashlib.md5(mnist_bytes(name)).hexdigest() == MNIST_MD5[name]
+
+
+def test_mnist_may_be_unpacked_before_it_is_asked_for() -> None:
+    packed.begin()
+    assert set(packed.begun) == set(MNIST_MD5)
+    for name, md5 in MNIST_MD5.items():
+        assert hashlib.md5(mnist_bytes(name)).hexdigest() == md5
+    assert packed.begun == {}, "the bytes of MNIST stay in memory"
 
 
 def test_mnist_has_its_shapes_and_labels(mnist: ImageData) -> None:

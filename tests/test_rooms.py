@@ -24,7 +24,7 @@ ROOMS = (
     *("schedules", "memory"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
-    *("image_folder", "data"),
+    *("image_folder", "packed", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state"),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import lzma
 import os
 import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
-from importlib.resources import files
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -24,6 +22,7 @@ from vaelib.image_folder import folder
 from vaelib.images import DataError, ImageData, binarized
 from vaelib.images import draw_binary as draw_binary
 from vaelib.images import pixels as pixels
+from vaelib.packed import MNIST_FILES, mnist_bytes
 from vaelib.sprites import FACTORS, SHAPES, draw_sprites
 
 BINARIZE = ("none", "fixed", "dynamic")
@@ -45,12 +44,6 @@ FREY_TEST = 400  # images; the paper does not say which, and ours are the last o
 SILENCE = 30  # seconds after which a server that sends nothing is given up
 LONGEST = 600  # seconds that the download of a file may take
 OFFLINE = "mnist, sprites and folder:PATH need no download"
-MNIST_FILES = (
-    "train-images-idx3-ubyte",
-    "t10k-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def load_dataset(
@@ -137,18 +130,6 @@ def mnist() -> ImageData:
         labels=(labels[0], labels[1]),
         classes=tuple("0123456789"),
     )
-
-
-def mnist_bytes(name: str) -> bytes:
-    """Return one of the four original files of MNIST, stored in compressed pieces."""
-    folder = files("vaelib") / "mnist"
-    pieces = sorted(f.name for f in folder.iterdir() if f.name.startswith(name))
-
-    def unpacked(piece: str) -> bytes:
-        return lzma.decompress((folder / piece).read_bytes())
-
-    with ThreadPoolExecutor() as pool:  # lzma releases the GIL: all cores unpack
-        return b"".join(pool.map(unpacked, pieces))
 
 
 def read_idx(raw: bytes) -> Tensor:

@@ -10,13 +10,15 @@ import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 
 import vaelib
 from vaelib.checks import invalid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Some network drives and pipes cannot be told to store what was written.
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)

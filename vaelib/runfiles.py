@@ -26,7 +26,7 @@ import torch
 from filelock import FileLock, Timeout
 
 import vaelib
-from vaelib import files, plotting
+from vaelib import files
 from vaelib.checkpoints import (
     RunError,
     facts_of,
@@ -183,6 +183,8 @@ class Run:
         `saved`: content of its checkpoint, with `noise` (64, J) for the samples and
         `kl_per_latent` (J,) for the order of the traversals.
         """
+        from vaelib import plotting  # with matplotlib, after the first epoch
+
         device = next(model.parameters()).device
         images = data.test[:16].to(device)
         x = pixels(images)
@@ -216,6 +218,8 @@ class Run:
         folder = self.path / "curves"
         files.write(folder / "train_log.csv", text.getvalue().encode())
         if self.rows:
+            from vaelib import plotting
+
             figure = plotting.curves(self.rows, title(self.config.loss, data.binary))
             files.write_figure(folder / "losses.png", figure)
 

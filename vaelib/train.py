@@ -10,13 +10,13 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vaelib import config as configs
+from vaelib import packed
 from vaelib.checks import one_line
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.errors import Interrupted, exit_status
@@ -59,18 +59,12 @@ def train(
     if not data:
         # Before the images are loaded or drawn, whatever the device is.
         check_memory(config, on_gpu=True)
-    from vaelib.data import load_dataset
+    if not (data or resumed) and config.dataset == "mnist":
+        packed.begin()
+    from vaelib import runs
+    from vaelib.checkpoints import require_same_data
+    from vaelib.training import EpochEnd, start, updates
 
-    # Decompressing the images releases the interpreter lock: import meanwhile.
-    with ThreadPoolExecutor(1) as pool:
-        is_new = not (data or resumed)
-        loading = pool.submit(load_dataset, *config.data_source) if is_new else None
-        from vaelib import runs
-        from vaelib.checkpoints import require_same_data
-        from vaelib.training import EpochEnd, start, updates
-
-        if loading:
-            data = loading.result()
     facts = resumed.facts if resumed else {}
     data = data or runs.load_data(config, facts)
     require_same_data(facts, data)

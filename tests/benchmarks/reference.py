@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vaelib.data import mnist_bytes
+from vaelib.packed import mnist_bytes
 
 
 def import_torchvision() -> None:
