@@ -294,7 +294,7 @@ def bench_page(folder: Path) -> list[Row]:
     with real.chromium() as browser:
         assert browser, NO_BROWSER
         page = browser.new_page(viewport={"width": 1300, "height": 900})
-        page.goto((out / "notebooks" / "15_playground.html").as_uri())
+        page.goto((out / "_build/html/notebooks/15_playground.html").as_uri())
         place = page.locator("[data-widget=playground]").first
         place.scroll_into_view_if_needed()
         place.and_(page.locator("[data-ready]")).wait_for()

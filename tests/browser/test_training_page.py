@@ -128,6 +128,9 @@ def test_the_page_trains_and_its_command_repeats_it(
     for name in ("beta", "recon", "kl", "train_recon", "train_kl"):
         assert float(ours[name]) == pytest.approx(theirs[name], rel=0.01), name
 
+    heads = page.locator(".kept th")
+    expect(heads.first).to_be_visible()
+    assert heads.all_inner_texts()[-3:] == ["recon", "KL", "recon + KL"]
     page.locator(".kept summary").click()
     monkeypatch.setattr("vaelib.train.train", lambda config: config)
     names: dict[str, TrainConfig] = {}
