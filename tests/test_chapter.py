@@ -7,6 +7,8 @@ import base64
 import inspect
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,12 @@ from vaelib import TrainConfig, chapter, load_dataset, losses, plotting, trainin
 from vaelib.chapter import subplots
 from vaelib.model import VAE
 from vaelib.stills import png
+
+
+def test_unused_objects_are_not_looked_for_among_those_of_libraries():
+    code = "import gc, vaelib.chapter as _; print(len(gc.get_objects()))"
+    left = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert int(left) < 20_000  # instead of some 200,000
 
 
 def test_source_is_that_of_the_library_with_short_docstrings():
