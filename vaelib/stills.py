@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 from abc import abstractmethod
 from base64 import b64encode
@@ -15,10 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-
-# Python's search for unused objects took 0.2 s each time, among hundreds of thousands
-# of torch, matplotlib and ipywidgets, while a figure waits. Those are used to the end.
-gc.freeze()
 
 NOTE = "Run this cell (Shift + Enter) to move it."
 MOST_BYTES = 40_000  # of a picture: every notebook stores one for each widget
