@@ -179,3 +179,16 @@ def test_a_chain_in_one_of_two_modes_finds_half_of_the_evidence():
     expected = scalar.log_evidence(x) - math.log(2)
     assert error.max() < 0.2
     assert found.mean().item() == pytest.approx(expected, abs=0.02)
+
+
+def test_a_posterior_much_narrower_than_others_is_estimated_too():
+    """With one step size for all, its chain stayed, and no Gaussian could be fitted."""
+    widths = torch.ones(200, 1, dtype=torch.float64)
+    widths[7] = 1e-3
+
+    def log_joint(z: Tensor) -> Tensor:
+        return Normal(0.0, widths).log_prob(z).sum(1)
+
+    found, error = marginal.estimate(log_joint, widths * noise(200, 3), rng())
+    assert found.abs().max() < 1
+    assert (found / error).abs()[7] < 4.5

@@ -127,6 +127,22 @@ def warm_up(
     return z, step
 
 
+def warm_up_each(
+    log_joint: LogJoint, z: Tensor, rng: torch.Generator, transitions: int, n: int = 10
+) -> tuple[Tensor, Tensor]:
+    """Return z (B, J) as `warm_up` does, and a step size for each chain, (B, 1).
+
+    Posteriors that are much narrower than others refuse nearly all steps of a common
+    size, and their chains stay where they are.
+    """
+    step = torch.full_like(z[:, :1], 0.1)
+    for t in range(1, transitions + 1):
+        each = jittered(step, 0.1, z, rng)
+        z, accept = transition(log_joint, z, each, n, rng)
+        step = step * torch.exp(t**-0.6 * (accept[:, None] - TARGET))  # as `tuned`
+    return z, step
+
+
 def sample(
     log_joint: LogJoint,
     z: Tensor,

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from vaelib.bounds import importance_weighted_bound
-from vaelib.paper.hmc import LogJoint, effective_draws, sample, warm_up
+from vaelib.paper.hmc import LogJoint, effective_draws, sample, warm_up_each
 
 
 def fit_gaussian(z: Tensor) -> MultivariateNormal:
@@ -95,11 +95,12 @@ def estimate(
     """Return log p(x) of each image, (B,), and its standard error, by App. D.
 
     (1) From z (B, J), such as draws of the encoder, chains of `n` leapfrog steps make
-    `draws` draws, after `warmup` transitions that tune the step size. (2) A Gaussian is
-    fitted to them. (3) As many new draws give the ratios. The defaults of `draws` and
-    `n` are those of Fig 3. The error does not tell of a mode that a chain never visits.
+    `draws` draws, after `warmup` transitions that tune the step size of each chain. (2)
+    A Gaussian is fitted to them. (3) As many new draws give the ratios. The defaults of
+    `draws` and `n` are those of Fig 3. The error does not tell of a mode that a chain
+    never visits.
     """
-    z, step = warm_up(log_joint, z, rng, warmup, n)
+    z, step = warm_up_each(log_joint, z, rng, warmup, n)
     fitted, _ = sample(log_joint, z, rng, draws, step, n, thin=thin)
     new, _ = sample(log_joint, fitted[-1], rng, draws, step, n, thin=thin)
     log_r = log_ratios(fit_gaussian(fitted), log_joint, new)
