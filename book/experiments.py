@@ -30,27 +30,21 @@ from statistics import mean
 
 import torch
 
-from vaelib import TrainConfig, Update, __version__, files, load_dataset, start, updates
-from vaelib.data import DataError, ImageData, draw_binary, pixels
-from vaelib.errors import exit_status
-from vaelib.evaluation import average_terms
-from vaelib.losses import reconstruction
-from vaelib.model import VAE
-from vaelib.paper import hmc, marginal
+from vaelib import TrainConfig, Update, __version__, files, start, updates
+from vaelib.data import DataError, ImageData
+from vaelib.errors import error_message, exit_status
+from vaelib.paper.experiments import MEASURES, VARYING, dataset
 from vaelib.presets import PRESETS
 from vaelib.sweeps import grid
 
 STEP_SIZES = (0.01, 0.02, 0.1)
 FIRST = 100_000  # images after which the step size is chosen
 POINTS = [n * 10**k for k in range(4, 8) for n in (1, 2, 5)]  # images, 10^4 to 5 x 10^7
-# Images of each split on which a point is measured; those of Fig 3 are as in App. D.
-IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
 FACTS = dict(
     vaelib=__version__,
     torch=str(torch.__version__),
     machine=f"{platform.machine()} (1 of {os.cpu_count()} cores)",
 )
-VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
 MEASURED = ("train", "test", "seconds")
 
 
@@ -63,44 +57,6 @@ def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
         runs = grid(**(PRESETS["paper"] | table))
         found[figure] = [(run, images[run.method]) for run in runs]
     return found
-
-
-@torch.no_grad()
-def bounds(model: VAE, config: TrainConfig, data: ImageData) -> list[float]:
-    """Return the mean bound on images of the training and of the test split."""
-    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
-    splits = samples(data, IMAGES["fig2"], rng)
-    terms = [average_terms(model, nats, images, rng) for images in splits]
-    return [-(recon + kl.sum()).item() for recon, kl in terms]
-
-
-def likelihoods(model: VAE, config: TrainConfig, data: ImageData) -> list[float]:
-    """Return the mean log p(x) of images of both splits, by App. D."""
-    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
-    means = []
-    for images in samples(data, IMAGES["fig3"], rng):
-        x = pixels(images)
-        with torch.no_grad():
-            mu, _ = model.encode(x)
-        log_joint = hmc.log_joint_of(model, nats, x)
-        log_p, _ = marginal.estimate(log_joint, mu, rng)
-        means.append(log_p.mean().item())
-    return means
-
-
-def samples(data: ImageData, n: int, rng: torch.Generator) -> list[torch.Tensor]:
-    """Return the first `n` images of each split; training images are drawn once."""
-    train, is_drawn = data.train[:n], data.binarize == "dynamic"
-    return [draw_binary(train, rng) if is_drawn else train, data.test[:n]]
-
-
-MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
-
-
-def dataset(config: TrainConfig, figure: str) -> ImageData:
-    """Return the data of a run. Fig 3 tests on a part only, also after each epoch."""
-    data = load_dataset(*config.data_source)
-    return data.first(test=IMAGES["fig3"]) if figure == "fig3" else data
 
 
 def train(figure: str, config: TrainConfig, images: float, file: Path) -> Path:
@@ -211,7 +167,7 @@ def command(args: argparse.Namespace) -> int:
     """Train what is left, and write the tables."""
     figures = read(args.file)
     args.work.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
+    context, failed = multiprocessing.get_context("spawn"), list[BaseException]()
     with ProcessPoolExecutor(args.workers, context, follow_parent) as pool:
         for figure, runs in figures.items():
             if args.only and figure not in args.only:
@@ -230,8 +186,16 @@ def command(args: argparse.Namespace) -> int:
                 if images_of(known, key_of(asdict(config))) < end
             ]
             for future in as_completed(futures):
+                if error := future.exception():  # the other runs go on
+                    print(
+                        f"a run of {figure} failed: {error_message(error)}", flush=True
+                    )
+                    failed.append(error)
+                    continue
                 print(f"{future.result().stem} is done", flush=True)
                 files.write(out, table(args.work, figure, out))
+    if failed:
+        raise failed[0]
     return 0
 
 

@@ -194,13 +194,6 @@ from `book/inventory.toml`.
 """
 
 
-PLANNED = """
-:::{dropdown} Planned
-| paper | what it says |
-|---|---|
-"""
-
-
 def section(chapter: str, mark: str) -> str:
     """Return the last heading before `mark`, a target or a tag, in a chapter."""
     before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(mark)[0]
@@ -208,17 +201,8 @@ def section(chapter: str, mark: str) -> str:
 
 
 def paper_to_code() -> str:
-    """Return the page paper-to-code.md: a table with a row for each item.
-
-    The items that are planned are in a table of their own, which is folded.
-    """
-    done = [row(item) for item in inventory()["item"] if "chapter" in item]
-    planned = [
-        f"| {item['name']} | {item['says']} |\n"
-        for item in inventory()["item"]
-        if "chapter" not in item
-    ]
-    return HEAD + "".join(done) + PLANNED + "".join(planned) + ":::\n"
+    """Return the page paper-to-code.md: a table with a row for each item."""
+    return HEAD + "".join(row(item) for item in inventory()["item"])
 
 
 def row(item: dict[str, Any]) -> str:

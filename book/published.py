@@ -244,7 +244,6 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
     checks = {
         item.get("check"): f"notebooks/{item['chapter']}"
         for item in notebooks.inventory()["item"]
-        if "chapter" in item
     }
     for literal in list(tree.findall(nodes.literal)):
         if len(literal.astext()) <= SHORT:

@@ -37,14 +37,13 @@ NOTEBOOKS = notebooks.names()
 CHAPTERS = [name for name in NOTEBOOKS if name[0].isdigit()]
 TRANSLATED = [name for name in NOTEBOOKS if "/" in name]
 INVENTORY = notebooks.inventory()
-DONE = [item for item in INVENTORY["item"] if "chapter" in item]
-CHECKED = [item for item in DONE if "check" in item]
+ITEMS = INVENTORY["item"]
+CHECKED = [item for item in ITEMS if "check" in item]
 
-# The items of the paper that are in a chapter, and those of later chapters.
-PAPER = {"Fig 1", "Fig 5", "Alg 1", "Alg 2", "App B", "App A, Fig 4"}
+# The items of the paper.
+PAPER = {"Fig 1", "Fig 2", "Fig 3", "Fig 5", "Alg 1", "Alg 2", "App B", "App A, Fig 4"}
 PAPER |= {"sec. 2.2", "sec. 2.4", "(11), App C.1", "(12), App C.2", "App D", "App E"}
 PAPER |= {f"({number})" for number in range(1, 25) if number not in (11, 12)}
-LATER = {"Fig 2", "Fig 3"}
 
 SANITIZE = configparser.RawConfigParser()
 SANITIZE.read(ROOT / "tests" / "sanitize.cfg")
@@ -289,12 +288,10 @@ def test_translation_has_the_code_of_its_chapter(name: str):
 
 
 def test_inventory_names_every_item_of_the_paper():
-    names = [item["name"] for item in INVENTORY["item"] if item.get("kind") != "ours"]
+    names = [item["name"] for item in ITEMS if item.get("kind") != "ours"]
     assert len(names) == len(set(names))
-    assert set(names) == PAPER | LATER
-    later = {item["name"] for item in INVENTORY["item"] if "chapter" not in item}
-    assert later == LATER
-    assert {item["name"] for item in DONE if "check" not in item} == {"Fig 1", "(15)"}
+    assert set(names) == PAPER
+    assert {item["name"] for item in ITEMS if "check" not in item} == {"Fig 1", "(15)"}
 
 
 EQUATION = re.compile(r"\\begin\{equation\*\}\n(.*?)\\end\{equation\*\}", re.S)
@@ -302,7 +299,7 @@ TAG = re.compile(r"\\tag\{(.*?)\}")
 NUMBER = re.compile(r"\((\d+)\)")  # at the start of the name of an item
 
 
-@pytest.mark.parametrize("item", DONE, ids=lambda item: item["name"])
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["name"])
 def test_item_has_its_target_and_number(item: dict[str, Any]):
     before, target, after = markdown(item["chapter"]).partition(
         f"({item['target']})=\n"
@@ -316,7 +313,7 @@ def test_item_has_its_target_and_number(item: dict[str, Any]):
 
 
 def test_every_numbered_equation_is_in_the_inventory():
-    numbers = [(item["chapter"], NUMBER.match(item["name"])) for item in DONE]
+    numbers = [(item["chapter"], NUMBER.match(item["name"])) for item in ITEMS]
     expected = {(chapter, number[1]) for chapter, number in numbers if number}
     assert expected == {
         (chapter, number)

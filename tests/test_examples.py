@@ -24,6 +24,7 @@ NAMES = [
     pytest.param("vaelib.sweeps.sweep", marks=SLOW),  # starts processes of Dask
     "vaelib.sweeps.grid",
     "vaelib.sweeps.compare.results",
+    "vaelib.paper.experiments.results",
     "vaelib.widgets.LatentExplorer",
     "vaelib.widgets.Playground",
 ]

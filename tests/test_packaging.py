@@ -163,6 +163,9 @@ def test_the_wheel_contains_the_package_and_its_data(wheel: Path) -> None:
     chapters = [file.relative_to(folder).as_posix() for file in texts]
     assert {"00_quick_start.md", "questions.md", "ja/00_quick_start.md"} <= {*chapters}
     here |= {f"vaelib/lab/chapters/{name}" for name in chapters}
+    tables = [file for file in tracked() if ROOT / "book/results" in file.parents]
+    assert {"fig2.csv", "fig3.csv"} <= {file.name for file in tables}
+    here |= {f"vaelib/paper/results/{file.name}" for file in tables}
     assert here <= names
     data = ["mnist/README.md", "vaelib.mplstyle", "mnist/train-images-idx3-ubyte.0.xz"]
     assert {f"vaelib/{name}" for name in data} <= here
@@ -207,6 +210,10 @@ def test_the_wheel_works_in_an_empty_environment(
     file, sizes = run(str(python), "-c", code).splitlines()
     assert Path(file).parent == package
     assert sizes == "60000 10000"
+
+    code = "from vaelib.paper.experiments import results"
+    counts = run(str(python), "-c", f"{code}; print(len(results('fig2')))")
+    assert int(counts) == text_of("book/results/fig2.csv").count("\n") - 1
 
     flags = ["--epochs", "1", "--image-size", "8", "--hidden-dim", "8"]
     flags += ["--device", "cpu", "--dataset", f"folder:{pictures}"]

@@ -29,9 +29,18 @@ ROOMS = (
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state"),
     *("paper.hmc", "paper.marginal", "paper.weights"),
-    *("paper.wake_sleep", "paper.em", "paper", "training"),
+    *("paper.wake_sleep", "paper.em", "paper.experiments", "paper", "training"),
     # figures and files
-    *("plotting", "stills", "chapter", "files", "checkpoints", "runfiles", "runs"),
+    *(
+        "plotting",
+        "paper.figures",
+        "stills",
+        "chapter",
+        "files",
+        "checkpoints",
+        "runfiles",
+        "runs",
+    ),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),

@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -29,6 +30,8 @@ GAP = 2  # white pixels between the images of a mosaic
 MOST_DOTS = 2_500_000
 MOST_TRAVERSED = 20  # latents that a figure traverses: those with the largest KL
 STYLE = Path(__file__).with_name("vaelib.mplstyle")
+CYCLE = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
+COLOURS: list[str] = CYCLE.by_key()["color"]
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import torch
-from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,12 +14,10 @@ from matplotlib.lines import Line2D
 from vaelib.config import TrainConfig, field_types
 from vaelib.evaluation import posteriors
 from vaelib.model import standard_normal
-from vaelib.plotting import STYLE, decoded, sheet, styled, thinned
+from vaelib.plotting import COLOURS, decoded, sheet, styled, thinned
 from vaelib.sweeps.grids import format_value
 from vaelib.sweeps.results import Result, kinds, varying_fields
 
-CYCLE = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
-COLOURS: list[str] = CYCLE.by_key()["color"]
 MOST_RUNS = 100  # rows of a contact sheet
 # Line style and the filling of the markers belong together: they show one setting.
 LINES = (("-", "full"), ("--", "none"), (":", "left"), ("-.", "bottom"))

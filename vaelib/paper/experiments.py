@@ -1,0 +1,155 @@
+"""The runs of Figs 2 and 3: what is measured, on which images, and what was found.
+
+`make paper` trains them, for hours, and writes a table for each figure. A chapter draws
+the table, and repeats the beginning of some runs with the functions of this module.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+import torch
+
+from vaelib.checks import ConfigError
+from vaelib.config import TrainConfig
+from vaelib.data import load_dataset
+from vaelib.evaluation import average_terms
+from vaelib.images import ImageData, draw_binary, pixels
+from vaelib.losses import reconstruction
+from vaelib.model import VAE
+from vaelib.paper import hmc, marginal
+
+# Images of each split on which a point is measured; those of Fig 3 are as in App. D.
+IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
+# The settings that vary within a figure: the first columns of its table.
+VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
+# The tables, where a wheel installs them, and where a copy of the repository has them.
+INSTALLED = Path(__file__).parent / "results"
+REPOSITORY = Path(__file__).parents[2] / "book" / "results"
+
+
+def results(figure: str) -> list[dict[str, Any]]:
+    """Return the table of a figure: a row for each run and number of training images.
+
+    `figure` is "fig2" or "fig3". A row has the settings that vary (`method`,
+    `latent_dim`, `train_images`, where 0 is all, `seed`, `lr`), the number of `images`
+    that the run was trained on so far, what was measured then on images of both splits
+    (`train` and `test`, in nats per image: the bound for Fig 2, log p(x) for Fig 3),
+    the `seconds` of training, and the versions and machine that did it. Raises
+    ConfigError if there is no such table.
+
+    Example:
+
+    >>> from vaelib.paper.experiments import results
+    >>> row = results("fig2")[0]
+    >>> row["method"], row["latent_dim"], row["seed"], row["images"]
+    ('aevb', 3, 1, 10000)
+    """
+    folder = INSTALLED if INSTALLED.is_dir() else REPOSITORY
+    file = folder / f"{figure}.csv"
+    if not file.is_file():
+        found = sorted(each.stem for each in folder.glob("*.csv"))
+        raise ConfigError(
+            f"there is no table {figure!r}, only {', '.join(found) or 'none'}: "
+            "make paper writes them."
+        )
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{name: number(text) for name, text in row.items()} for row in rows]
+
+
+def number(text: str) -> int | float | str:
+    """Return the number that a text is, or the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def select(rows: Iterable[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table with given settings, such as `method="aevb"`."""
+    wanted = settings.items()
+    return [row for row in rows if all(row[name] == value for name, value in wanted)]
+
+
+class Point(NamedTuple):
+    """Mean, lowest and highest result of some runs after a number of images."""
+
+    images: int
+    mean: float
+    low: float
+    high: float
+
+
+def over_seeds(rows: Iterable[dict[str, Any]], split: str) -> list[Point]:
+    """Return the points of runs that differ in their seed, by the number of images.
+
+    `split` is "train" or "test". Only points that all of the runs have reached count,
+    so that every mean is one of the same runs.
+    """
+    found: dict[int, dict[int, float]] = {}
+    for row in rows:
+        found.setdefault(row["images"], {})[row["seed"]] = row[split]
+    most = max(map(len, found.values()), default=0)
+    every = ((images, found[images].values()) for images in sorted(found))
+    return [
+        Point(images, mean(values), min(values), max(values))
+        for images, values in every
+        if len(values) == most
+    ]
+
+
+def dataset(config: TrainConfig, figure: str) -> ImageData:
+    """Return the data of a run. Fig 3 tests on a part only, also after each epoch."""
+    data = load_dataset(*config.data_source)
+    return data.first(test=IMAGES["fig3"]) if figure == "fig3" else data
+
+
+def samples(data: ImageData, n: int, rng: torch.Generator) -> list[torch.Tensor]:
+    """Return the first `n` images of each split; training images are drawn once."""
+    train, is_drawn = data.train[:n], data.binarize == "dynamic"
+    return [draw_binary(train, rng) if is_drawn else train, data.test[:n]]
+
+
+@torch.no_grad()
+def bounds(
+    model: VAE, config: TrainConfig, data: ImageData, n: int = IMAGES["fig2"]
+) -> list[float]:
+    """Return the mean bound on `n` images of the training and of the test split."""
+    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
+    splits = samples(data, n, rng)
+    terms = [average_terms(model, nats, images, rng) for images in splits]
+    return [-(recon + kl.sum()).item() for recon, kl in terms]
+
+
+def likelihoods(
+    model: VAE,
+    config: TrainConfig,
+    data: ImageData,
+    n: int = IMAGES["fig3"],
+    **chains: Any,
+) -> list[float]:
+    """Return the mean log p(x) of `n` images of both splits, by App. D.
+
+    The chains start at the means of the encoder. `chains` are settings of
+    `marginal.estimate`, such as `warmup`, for other lengths than those of the table.
+    """
+    nats, rng = reconstruction(config.loss, config.sigma), torch.Generator()
+    means = []
+    for images in samples(data, n, rng):
+        x = pixels(images)
+        with torch.no_grad():
+            mu, _ = model.encode(x)
+        log_joint = hmc.log_joint_of(model, nats, x)
+        log_p, _ = marginal.estimate(log_joint, mu, rng, **chains)
+        means.append(log_p.mean().item())
+    return means
+
+
+MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
