@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 import vaelib
 from vaelib import TrainConfig, load_dataset
@@ -264,12 +264,24 @@ def test_controls_show_what_train_will_do(playground: Page):
 
 
 def test_only_images_in_use_are_loaded(page: Page, site: str):
+    """Until they are there, the controls show what was chosen."""
     asked: list[str] = []
+    waiting: list[Route] = []
     page.on("request", lambda sent: asked.append(sent.url))
+    page.route("**/images/*", lambda route: waiting.append(route))
     open_chapter(page, site)
     assert not any("/images/" in url for url in asked)
     menu(page, "Training images").select_option("20,000")
+    expect(page.locator(".status").first).to_have_text("Loading the images …")
+    menu(page, "Latents").select_option("2")
+    page.wait_for_timeout(700)  # a control shows its own value for 500 milliseconds
+    chosen = ["mnist", "20000", "bce_logits", "2", "none"]
+    assert [menu(page, label).input_value() for label in MENUS] == chosen
+    for route in waiting:
+        route.continue_()
     expect(page.locator(".count").first).to_have_text("update 0 of 1580")
+    for label, value in zip(MENUS, chosen, strict=True):
+        expect(menu(page, label)).to_have_value(value)
     files = sorted(url.rpartition("/")[2] for url in asked if "/live/images/" in url)
     assert files == ["mnist-0.js", "mnist-1.js", "mnist-test.js"]
 
@@ -389,6 +401,19 @@ def test_a_worker_that_cannot_run_is_ended(page: Page, site: str):
     page.get_by_role("button", name="Train").first.click()
     wait_for_update(page, 2)
     assert page.evaluate("workers") == [1, 1]
+
+
+def test_what_was_chosen_is_trained_after_an_error(page: Page, site: str):
+    page.route("**/images/*", lambda route: route.abort())
+    open_chapter(page, site)
+    menu(page, "Data").select_option("sprites")
+    expect(page.locator(".status").first).to_contain_text("could not be loaded")
+    assert menu(page, "Data").input_value() == "sprites"
+    page.unroute("**/images/*")
+    page.get_by_role("button", name="Step").first.click()
+    expect(page.locator(".count").first).to_contain_text("update 1 of")
+    page.wait_for_timeout(600)
+    assert menu(page, "Data").input_value() == "sprites"
 
 
 @pytest.mark.parametrize(

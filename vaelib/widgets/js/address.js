@@ -16,8 +16,17 @@ const LINK_DELAY = 200; // milliseconds: browsers refuse frequent changes
  */
 export function linkedRules(rules, query) {
   const given = [...new URLSearchParams(query)].filter((pair) => takes(rules, ...pair));
-  const { dataset = rules.dataset, ...texts } = Object.fromEntries(given);
-  const chosen = checkedSettings(texts, rules.limits);
+  return changedRules(rules, Object.fromEntries(given));
+}
+
+/**
+ * Return the rules with other settings. Throws ConfigError if one is not valid.
+ * @param {Rules} rules
+ * @param {Record<string, any>} given
+ * @returns {Rules}
+ */
+export function changedRules(rules, { dataset = rules.dataset, ...given }) {
+  const chosen = checkedSettings(given, rules.limits);
   const settings = { ...rules.settings, ...rules.datasets[dataset], ...chosen };
   return { ...rules, dataset, settings };
 }

@@ -181,6 +181,7 @@ export function playground({ model, el }) {
 
   const events = subscriptions(model);
   events.on("change:frame", answered);
+  events.on("change:settings", draw);
   events.on("change:ghosts", draw);
   events.on("change:kept", drawKept);
   events.on("msg:custom", (content) => {

@@ -3,7 +3,7 @@
  * notebook has a kernel. Engine and images are loaded when training is asked for.
  */
 
-import { addressFollower, linkedRules } from "./address.js";
+import { addressFollower, changedRules, linkedRules } from "./address.js";
 import { controlValues } from "./engine/limits.js";
 import { load, pageModel } from "./state.js";
 
@@ -47,10 +47,8 @@ export function followingModel(state, panel) {
  * @returns {Model}
  */
 export function trainingModel({ rules: given, ...state }, name) {
-  const rules = linkedRules(given, location.search);
-  const [first, settings] = [given, rules].map((each) =>
-    controlValues(each.dataset, each.settings, each.limits),
-  );
+  let rules = linkedRules(given, location.search);
+  const [first, settings] = [given, rules].map(shownValues);
   const followAddress = addressFollower(first, settings);
   const model = pageModel({ ...state, choices: rules.choices, settings });
   /** @type {Promise<EnginePort> | undefined} */
@@ -58,6 +56,21 @@ export function trainingModel({ rules: given, ...state }, name) {
 
   /** @param {Record<string, unknown>} more */
   const note = (more) => model.set("frame", { ...model.get("frame"), ...more });
+
+  /**
+   * Show changed settings at once: the engine answers when it has their images, and is
+   * given them if it has not begun.
+   * @param {Record<string, any>} changes
+   */
+  function showChange(changes) {
+    const { plan, ...shown } = model.get("settings");
+    try {
+      rules = changedRules(rules, { ...shown, ...changes });
+    } catch {
+      return; // the engine says what is allowed
+    }
+    model.set("settings", { plan, ...shownValues(rules) });
+  }
 
   /** @param {{ name: string, count: number }} asked */
   async function images({ name: dataset, count }) {
@@ -110,6 +123,7 @@ export function trainingModel({ rules: given, ...state }, name) {
     trains: true,
     async send(message) {
       if (message.do === "hello") return model.emit("msg:custom", { here: true });
+      if (message.set) showChange(message.set);
       try {
         opened ??= load("engine").then(openPort).then(listen);
         (await opened).postMessage(message);
@@ -118,6 +132,11 @@ export function trainingModel({ rules: given, ...state }, name) {
       }
     },
   };
+}
+
+/** Return the value of each control. @param {import("./engine/job.js").Rules} rules */
+function shownValues({ dataset, settings, limits }) {
+  return controlValues(dataset, settings, limits);
 }
 
 /**
