@@ -50,12 +50,19 @@ JOB = f"""
         const end = train_images * others.pixels || train.length;
         return {{ ...others, train: train.subarray(0, end) }};
     }};
+    const sizeOf = (value) => // bytes of its arrays
+        ArrayBuffer.isView(value) ? value.byteLength
+        : typeof value !== "object" ? 0
+        : Object.values(value ?? {{}}).reduce((sum, inner) => sum + sizeOf(inner), 0);
     return (async () => {{
         const traits = {{}};
         let emitted = [];
-        const emit = ({{ explorer, ...changes }}) => {{
+        let sent = 0;
+        const emit = ({{ explorer, keep, ...changes }}) => {{
             emitted.push(...Object.keys(changes), ...(explorer ? ["explorer"] : []));
+            sent += sizeOf({{ explorer, keep, ...changes }});
             Object.assign(traits, changes);
+            if (keep) traits.kept = [...traits.kept, keep];
             traits.explorer = {{ ...traits.explorer, ...explorer }};
         }};
         const data = await load(rules.dataset, rules.settings);
@@ -63,9 +70,10 @@ JOB = f"""
         const found = [{{ ...traits, emitted }}];
         for (const message of messages) {{
             emitted = [];
+            sent = 0;
             job.receive(message);
             while (job.isBusy) await job.turn();
-            found.push({{ ...traits, emitted, loads: [...loads] }});
+            found.push({{ ...traits, emitted, sent, loads: [...loads] }});
         }}
         return found;
     }})();
@@ -177,6 +185,16 @@ def test_models_of_the_same_label_are_told_apart(
     for mine, its in zip(found, in_python(playground, messages), strict=True):
         require_same(mine, its)
     assert len(found[-1]["ghosts"]) == 1
+
+
+def test_a_kept_run_is_sent_once(engine: Engine):
+    found = in_the_page(engine, CONFIG, do("step", "keep", "keep", "keep"))
+    assert [len(each["kept"]) for each in found] == [0, 0, 1, 2, 3]
+    paths = [run["path"] for run in found[-1]["kept"]]
+    assert paths == ["run-001", "run-002", "run-003"]
+    step, *keeps = (each["sent"] for each in found[1:])
+    assert keeps == [keeps[0]] * 3
+    assert keeps[0] > step
 
 
 REFUSED = [

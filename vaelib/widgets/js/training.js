@@ -101,7 +101,7 @@ export function trainingModel({ rules: given, ...state }, name) {
   /** @param {EnginePort} port */
   function listen(port) {
     port.onmessage = async ({
-      data: { load: asked, error, explorer, here, ...changes },
+      data: { load: asked, error, explorer, keep, here, ...changes },
     }) => {
       if (asked) {
         const answer = await images(asked).catch(({ message }) => ({ error: message }));
@@ -110,6 +110,7 @@ export function trainingModel({ rules: given, ...state }, name) {
       if (error) fail(error);
       for (const [trait, value] of Object.entries(changes)) model.set(trait, value);
       if (changes.settings) followAddress(changes.settings);
+      if (keep) model.set("kept", [...model.get("kept"), keep]);
       if (explorer) showInExplorer(explorer);
     };
     port.postMessage({ rules });

@@ -17,8 +17,8 @@
  *   Load Return the images of the menu's data, or throw an error.
  *
  * @typedef {(changes: Record<string, any>) => void} Emit Receive new values of the
- *   traits of Panel, {explorer: those of LatentExplorer}, or {here: true}, the answer
- *   to "hello".
+ *   traits of Panel, {explorer: those of LatentExplorer}, {keep: a run to add to those
+ *   that are kept}, or {here: true}, the answer to "hello".
  */
 
 import { bytesOf, viewOf } from "./bytes.js";
@@ -64,8 +64,7 @@ export class TrainingJob {
     this.message = "";
     /** @type {GhostCurve[]} */
     this.ghosts = [];
-    /** @type {Record<string, any>[]} */
-    this.kept = [];
+    this.kept = 0; // runs that were sent to the page
     /** @type {{ session: Session, settings: RunSettings } | null} */
     this.former = null; // what undo brings back
 
@@ -194,11 +193,11 @@ export class TrainingJob {
     this.startClock();
   }
 
-  /** Add the model, and its terms on the test images, to the list of kept ones. */
+  /** Send the model, and its terms on the test images, for the list of kept ones. */
   keep() {
     const { session } = this;
     const { recon, kl } = session.evaluate();
-    const path = `run-${String(this.kept.length + 1).padStart(3, "0")}`;
+    const path = `run-${String(++this.kept).padStart(3, "0")}`;
     const about = { path, label: session.label, step: session.state.step };
     const given = /** @type {const} */ ([session.settings, this.rules.defaults]);
     const repeat = { command: command(...given), python: python(...given) };
@@ -207,8 +206,7 @@ export class TrainingJob {
       [`${path}.safetensors`]: viewOf(safetensors(session)),
       [`${path}.csv`]: viewOf(new TextEncoder().encode(logCsv(session))),
     };
-    this.kept = [...this.kept, { ...about, ...repeat, files, ...terms }];
-    this.emit({ kept: this.kept });
+    this.emit({ keep: { ...about, ...repeat, files, ...terms } });
   }
 
   // What is shown
