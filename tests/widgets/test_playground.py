@@ -358,10 +358,16 @@ def test_a_loss_that_is_not_finite_is_shown_until_a_reset(
         message = diverging.panel.frame["message"]
         assert "the loss is not finite at step" in message
         train(diverging)  # without effect
+    diverging.steer(beta=0)
+    diverging.wait()
+    assert diverging.panel.frame["message"] == message
     diverging.reset()
     diverging.step()
     diverging.wait()
     assert diverging.panel.frame["message"] == ""
+    diverging.undo()
+    diverging.wait()
+    assert diverging.panel.frame["message"] == message
     diverging.close()
 
 

@@ -277,14 +277,14 @@ class Playground(Still, VBox):
         session, now, running = self.session, time.monotonic(), self.updates_left > 0
         kl = session.mean_kl()
         shown = dict(dataset=self.dataset, plan=session.plan)
-        progress = dict(running=running, rate=self.rate(now), message=self.message)
+        progress = dict(running=running, rate=self.rate(now), kl=kl.tolist())
         former = self.former[0].summary if self.former else ""
+        texts = dict(message=self.message or session.failure, former=former)
         with self.panel.hold_sync():
             self.panel.settings = values(self.config) | shown
             self.panel.curve = session.curve()
             self.panel.pictures = session.pictures(kl)
-            more = dict(kl=kl.tolist(), former=former)
-            self.panel.frame = session.status() | progress | more
+            self.panel.frame = session.status() | progress | texts
         shown = time.monotonic()
         self.refresh_due = shown + max(REFRESH_PERIOD, 2 * (shown - now))
         if not running or now >= self.weights_due:

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from vaelib.config import TrainConfig
 from vaelib.data import ImageData, pixels
+from vaelib.errors import error_message
 from vaelib.losses import kl_per_latent, title
 from vaelib.model import standard_normal
 from vaelib.plotting import decoded, thinned, traversal
 from vaelib.runs import create
 from vaelib.training import (
+    Diverged,
     EpochEnd,
     Update,
     measure,
@@ -53,6 +55,7 @@ class Session:
         self.update_schedule()
         self.events = updates(self.state, data, config, lambda step: self.beta(step))
         self.finished = False  # True if no update can follow
+        self.failure = ""  # why, if the last epoch is not over
 
         # Rows of step, reconstruction, KL and beta: since the last point, and points.
         self.recent: list[tuple[float, ...]] = []
@@ -117,7 +120,7 @@ class Session:
         Raises Diverged if the loss is not finite; then no update can follow.
         """
         self.finished = True  # unless this update succeeds
-        update = next(self.events)
+        update = self.next_event()
         assert isinstance(update, Update)
         self.recent.append((update.step, update.recon, update.kl, update.beta))
         if len(self.recent) == UPDATES_PER_POINT:
@@ -125,10 +128,18 @@ class Session:
             self.recent.clear()
 
         if update.step % self.steps == 0:
-            end = next(self.events)
+            end = self.next_event()
             assert isinstance(end, EpochEnd)
             self.ends.append(end)
         self.finished = self.state.epoch == self.config.epochs
+
+    def next_event(self) -> Update | EpochEnd:
+        """Return the next event of the training, or record why there is none."""
+        try:
+            return next(self.events)
+        except Diverged as error:
+            self.failure = error_message(error)
+            raise
 
     def keep(self) -> dict[str, Any]:
         """Write the model as a run, from which training can be resumed.

@@ -236,7 +236,8 @@ export class TrainingJob {
 
   /** Bring the page up to date with the last update. */
   refresh() {
-    const { session, settings, message, rules, emit } = this;
+    const { session, settings, rules, emit } = this;
+    const message = this.message || session.failure;
     const now = performance.now();
     const kl = session.meanKl();
     const running = this.updatesLeft > 0;

@@ -21,6 +21,9 @@ import { kernelModule, TILE_COLUMNS } from "./kernels.js";
 const DEPTH = 256; // rows of B at a time: what is packed stays in the first cache
 const PAGE = 2 ** 16; // bytes, the unit of WebAssembly's memory
 
+/** @type {WebAssembly.Module | undefined} */
+let compiledKernels; // the same for each memory
+
 /** Memory for arrays. With 0 bytes it only measures: its arrays are empty. */
 export class Arena {
   /** @param {number} bytes @param {boolean} useWasm */
@@ -123,7 +126,7 @@ export function copyMatrix(to, from, rows, columns) {
  */
 function compileKernels(pages) {
   try {
-    const module = new WebAssembly.Module(kernelModule());
+    const module = (compiledKernels ??= new WebAssembly.Module(kernelModule()));
     const memory = new WebAssembly.Memory({ initial: pages });
     const { exports } = new WebAssembly.Instance(module, { host: { memory } });
     return { memory, kernels: /** @type {any} */ (exports) };

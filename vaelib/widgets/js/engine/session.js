@@ -47,6 +47,7 @@ export class Session {
     this.events = updates(this.state, data, settings, beta)[Symbol.iterator]();
     this.plan = this.betaPlan();
     this.finished = false; // true if no update can follow
+    this.failure = ""; // why, if the last epoch is not over
 
     // Rows of step, reconstruction, KL and beta: since the last point, and points.
     /** @type {number[][]} */
@@ -122,7 +123,7 @@ export class Session {
    */
   advance() {
     this.finished = true; // unless this update succeeds
-    const { step, recon, kl, beta } = this.events.next().value;
+    const { step, recon, kl, beta } = this.nextEvent();
     this.recent.push([step, recon, kl, beta]);
     if (this.recent.length === UPDATES_PER_POINT) {
       const means = [1, 2, 3].map((column) => {
@@ -132,8 +133,18 @@ export class Session {
       this.points.push([step, ...means]);
       this.recent = [];
     }
-    if (step % this.steps === 0) this.ends.push(this.events.next().value);
+    if (step % this.steps === 0) this.ends.push(this.nextEvent());
     this.finished = this.state.epoch === this.settings.epochs;
+  }
+
+  /** Return the next event of the training, or record why there is none. */
+  nextEvent() {
+    try {
+      return this.events.next().value;
+    } catch (error) {
+      this.failure = /** @type {Error} */ (error).message;
+      throw error;
+    }
   }
 
   /** Return the terms on all test images, without a change of the training. */

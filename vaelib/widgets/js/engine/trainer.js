@@ -115,7 +115,7 @@ export function* updates(state, data, settings, beta) {
       vae.backward(betaNow);
       adam.step(learningRate(settings, state.step, steps));
       state.step++;
-      if (!Number.isFinite(recon + kl)) throw new Diverged(state.step);
+      requireFinite(recon, kl, state.step);
       sums.recon += recon;
       sums.kl += kl;
       yield {
@@ -158,8 +158,18 @@ export function testTerms({ vae, generator, step }, { test, pixels }, settings) 
     first += count;
   }
   const kl = kl_per_latent.reduce((a, b) => a + b);
-  if (!Number.isFinite(recon + kl)) throw new Diverged(step);
+  requireFinite(recon, kl, step);
   return { recon, kl, kl_per_latent };
+}
+
+/**
+ * Throw Diverged if a term is not finite as a number of 32 bits, which torch has.
+ * @param {number} recon
+ * @param {number} kl
+ * @param {number} step
+ */
+function requireFinite(recon, kl, step) {
+  if (!Number.isFinite(Math.fround(recon) + Math.fround(kl))) throw new Diverged(step);
 }
 
 /**
