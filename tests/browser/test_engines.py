@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,36 @@ def test_another_model_can_be_chosen(engine: Engine, book: Path):
     terms = "document.querySelector('.zoo .figures').textContent"
     wanted = "Gaussian, fixed sigma"
     engine.run(until(f"{terms}.includes('{wanted}')"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_the_page_trains_and_offers_its_command(
+    engine: Engine, book: Path, scheme: str
+):
+    """Also from a disk, where a page of WebKit can read no Blob."""
+    engine.resize(1280, 800)
+    with served(book, engines.Recording) as site:
+        base = site if scheme == "http" else book.as_uri()
+        engine.open(f"{base}/notebooks/15_playground.html?train_images=1000")
+        engine.run(SHOW_ALL)
+        click(engine, "Train")
+        count = "Number(/update (\\d+) of 80/.exec(document.body.innerText)?.[1])"
+        engine.run(until(f"{count} >= 8"))
+        click(engine, "Keep")
+        command = "document.querySelector('.kept code').textContent"
+        engine.run(until(command))
+        errors = engine.errors() if scheme == "http" else []
+    shown = engine.run(f"return {command};")
+    assert re.match("vaelib train .*--train-images 1000", shown)
+    assert errors == []
+
+
+def click(engine: Engine, name: str) -> None:
+    """Click on the button of a name."""
+    buttons = "[...document.querySelectorAll('.controls button')]"
+    found = f"{buttons}.find((button) => button.textContent === '{name}')"
+    x, y, width = place(engine, found)
+    engine.drag((x + width / 2, y))
 
 
 def until(condition: str) -> str:
