@@ -5,8 +5,10 @@ Neither a kernel nor a server is needed. `page.js` is `vaelib/widgets/js/page.js
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -84,6 +86,8 @@ def write_state(
     widget = kind_of(model)
     if widget == "Panel":
         state["rules"] = page_rules(state.pop("given"))
+        if is_compact:
+            state["pictures"] = without_traversals(**state)
     name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +120,16 @@ def page_rules(given: dict[str, Any]) -> dict[str, Any]:
     found["datasets"] = {name: DATASETS[name] for name in PIECES}
     found["choices"] |= dict(dataset=list(PIECES))
     return found | dict(pieces=PIECES, piece=PIECE)
+
+
+def without_traversals(
+    pictures: dict[str, str], frame: dict[str, Any], **others: Any
+) -> dict[str, str]:
+    """Return the pictures that a compact Playground shows: most bytes are others."""
+    reconstructed, samples, *_ = frame["sheet"]
+    shown = (reconstructed + samples) * math.prod(frame["shape"])
+    images = base64.b64decode(pictures["base64"])[:shown]
+    return dict(base64=base64.b64encode(images).decode())
 
 
 def translated(app: Sphinx, english: str, japanese: str) -> str:
@@ -183,11 +197,12 @@ class Live(SphinxDirective):
     """Directive `{live} zoo`, or `{live} CHAPTER`: the chapter's first stored explorer.
 
     The content of the directive is shown to readers without JavaScript. The option
-    `compact` folds the plane and the strips of an explorer.
+    `training` takes the chapter's Playground. The option `compact` folds the plane and
+    the strips of an explorer, and leaves out most of a Playground.
     """
 
     has_content = True
-    option_spec: ClassVar = {"compact": directives.flag}
+    option_spec: ClassVar = {"compact": directives.flag, "training": directives.flag}
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
@@ -199,10 +214,11 @@ class Live(SphinxDirective):
         notebook = ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(notebook))
         models = stored_widgets(json.loads(notebook.read_text("utf-8")))
-        explorer = next(
+        wanted = "Panel" if "training" in self.options else "LatentExplorer"
+        widget = next(
             model
             for model in models.values()
-            if is_ours(model) and kind_of(model) == "LatentExplorer"
+            if is_ours(model) and kind_of(model) == wanted
         )
         is_compact = "compact" in self.options
-        return [write_state(self.env.app, explorer, text, is_compact)]
+        return [write_state(self.env.app, widget, text, is_compact)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from playwright.sync_api import Locator, Page, Route, expect
+from test_book import compressed_size
 
 import vaelib
 from vaelib import TrainConfig, load_dataset
@@ -414,6 +415,31 @@ def test_what_was_chosen_is_trained_after_an_error(page: Page, site: str):
     expect(page.locator(".count").first).to_contain_text("update 1 of")
     page.wait_for_timeout(600)
     assert menu(page, "Data").input_value() == "sprites"
+
+
+def test_the_landing_page_trains(
+    page: Page, book: Path, site: str, complaints: list[str]
+):
+    """Until Train is pressed it is at most 30 kB heavier than without a Playground."""
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    open_chapter(page, site, "book/intro.html")
+    page.wait_for_load_state("networkidle")
+    assert not any("engine.js" in url or "/images/" in url for url in asked)
+    place = page.locator("[data-widget=playground]")
+    state = place.get_attribute("data-state")
+    assert compressed_size(book / f"_static/live/{state}.js") < 25_000
+    sheets = place.locator(".sheets canvas")
+    greys = "canvas => canvas.toDataURL()"
+    before = [sheet.evaluate(greys) for sheet in sheets.all()]
+    assert len(set(before)) == 2
+    place.get_by_role("button", name="Train").click()
+    wait_for_update(page, 20)
+    place.get_by_role("button", name="Pause").click()
+    expect(place.locator(".status")).to_have_text("Paused")
+    after = [sheet.evaluate(greys) for sheet in sheets.all()]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert complaints == []
 
 
 @pytest.mark.parametrize(

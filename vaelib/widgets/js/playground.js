@@ -25,25 +25,27 @@ const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. Run this cell to go on.";
+const SAVED = "What you see was saved when this page was made.";
 const TRAINS_HERE =
-  "What you see was saved when this page was made. Press Train: your browser trains " +
-  "a model of its own, without a server.";
+  "Press Train: your browser trains a model of its own, without a server.";
 const SLOW = "Your browser has no WebAssembly, without which training is much slower.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
   "To train it yourself, open this chapter in JupyterLab.";
 
-/** @param {{ model: Model, el: HTMLElement }} view */
-export function playground({ model, el }) {
+/** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */
+export function playground({ model, el, isCompact = false }) {
   /** @param {string} action */
   const send = (action) => model.send({ do: action });
-  const controls = trainingControls(model.get("choices"), {
+  const actions = {
     onTrain: () => send(model.get("frame").running ? "pause" : "train"),
     onButton: send,
-    onChange: (settings) => model.send({ set: settings }),
-  });
+    onChange: (/** @type {object} */ settings) => model.send({ set: settings }),
+  };
+  const controls = trainingControls(model.get("choices"), actions, isCompact);
   const isSlow = model.trains && typeof WebAssembly === "undefined";
-  const published = model.trains ? TRAINS_HERE : PUBLISHED;
+  const trainsHere = isCompact ? SAVED : `${SAVED} ${TRAINS_HERE}`;
+  const published = model.trains ? trainsHere : PUBLISHED;
   const notice = html(
     "p",
     { className: "alone", hidden: !model.standalone },
@@ -62,14 +64,17 @@ export function playground({ model, el }) {
   const traversals = titledSheet("Traversals about the first image", rowsCaption);
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const kept = keptTable();
-  const shown = div(
-    "vaelib",
-    notice,
-    div("bar state", progress, status.root, count, saveButton("playground")),
-    div("charts", html("div", {}, terms.root, betas.root), bars.root),
-    div("sheets", ...sheets),
-    kept.root,
-  );
+  const state = div("bar state", progress, status.root, count);
+  const shown = div("vaelib", notice, state);
+  if (isCompact) {
+    shown.classList.add("compact");
+    shown.append(div("charts", div("sheets", ...sheets.slice(0, 2)), terms.root));
+  } else {
+    state.append(saveButton("playground"));
+    const curves = html("div", {}, terms.root, betas.root);
+    const charts = div("charts", curves, bars.root);
+    shown.append(charts, div("sheets", ...sheets), kept.root);
+  }
   const root = div("playground", div("vaelib controls", controls.root), shown);
   el.append(root);
 
@@ -129,9 +134,11 @@ export function playground({ model, el }) {
     const decoded = bytesOf(model.get("pictures"));
     const means = imagesOf(decoded, 0, testImages, size);
     const drawn = imagesOf(decoded, testImages, sampleCount, size);
-    const moved = imagesOf(decoded, testImages + sampleCount, rows * steps, size);
     paintSheet(reconstructions.canvas, [...originals, ...means], testImages, shape);
     paintSheet(samples.canvas, drawn, SAMPLE_COLUMNS, shape);
+    if (isCompact) return; // a page may have stored no others
+
+    const moved = imagesOf(decoded, testImages + sampleCount, rows * steps, size);
     paintSheet(traversals.canvas, moved, steps, shape);
 
     const latents = descending(kl).slice(0, rows);

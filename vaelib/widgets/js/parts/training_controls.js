@@ -16,8 +16,10 @@ const HOLD = 500; // milliseconds in which a control ignores older settings from
 /**
  * @param {Record<string, any[]>} choices values of each menu
  * @param {TrainingActions} actions
+ * @param {boolean} [isCompact] whether only the most important controls are shown
  */
-export function trainingControls(choices, { onTrain, onButton, onChange }) {
+export function trainingControls(choices, actions, isCompact = false) {
+  const { onTrain, onButton, onChange } = actions;
   let lastChange = 0; // when the user last changed a control
   /** @type {any} */
   let latest = {}; // settings that training uses
@@ -35,14 +37,10 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
     noUndo: "No model has been replaced yet",
     keep: "Keep this model, with its test figures",
   };
+  const step = button("Step", () => onButton("step"), { title: hints.step });
+  const reset = button("Reset", () => onButton("reset"), { title: hints.reset });
   const undo = button("Undo", () => onButton("undo"));
-  const buttons = [
-    trainButton,
-    button("Step", () => onButton("step"), { title: hints.step }),
-    button("Reset", () => onButton("reset"), { title: hints.reset }),
-    undo,
-    button("Keep", () => onButton("keep"), { title: hints.keep }),
-  ];
+  const keep = button("Keep", () => onButton("keep"), { title: hints.keep });
 
   /**
    * @param {string} label
@@ -77,18 +75,20 @@ export function trainingControls(choices, { onTrain, onButton, onChange }) {
   const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
-  const roots = [menus.dataset, menus.train_images, menus.loss, menus.latent_dim].map(
-    ({ root }) => root,
-  );
-  const plan = div("field", menus.beta_schedule.root, schedule.root);
-  const root = html(
-    "fieldset",
-    { disabled: true },
-    html("legend", {}, "Controls"),
-    div("bar", ...buttons),
-    div("bar", ...roots, plan, field("Seed", seed)),
-    beta.root,
-  );
+  const { dataset, loss, latent_dim, train_images, beta_schedule } = menus;
+  const plan = div("field", beta_schedule.root, schedule.root);
+  const bars = isCompact
+    ? [div("bar", trainButton, reset, dataset.root, latent_dim.root)]
+    : [
+        div("bar", trainButton, step, reset, undo, keep),
+        div(
+          "bar",
+          ...[dataset, train_images, loss, latent_dim].map(({ root }) => root),
+          ...[plan, field("Seed", seed)],
+        ),
+      ];
+  const legend = html("legend", {}, "Controls");
+  const root = html("fieldset", { disabled: true }, legend, ...bars, beta.root);
 
   /** Show the settings that training uses. @param {any} settings */
   function showSettings(settings) {
