@@ -136,10 +136,12 @@ def test_the_page_trains_and_offers_its_command(
     with served(book, engines.Recording) as site:
         base = site if scheme == "http" else book.as_uri()
         engine.open(f"{base}/notebooks/15_playground.html?train_images=1000")
-        engine.run(SHOW_ALL)
+        playground = "document.querySelector('[data-widget=playground]')"
+        place(engine, playground)
+        engine.run(until(f"{playground}.dataset.ready !== undefined"))
         click(engine, "Train")
         count = "Number(/update (\\d+) of 80/.exec(document.body.innerText)?.[1])"
-        engine.run(until(f"{count} >= 8"))
+        engine.run(until(f"{count} >= 3"))
         click(engine, "Keep")
         command = "document.querySelector('.kept code').textContent"
         engine.run(until(command))
