@@ -243,6 +243,18 @@ def test_an_explorer_that_comes_late_shows_what_was_trained(page: Page, site: st
     page.wait_for_function(f"old => {decoded} === old", arg=late)
 
 
+@pytest.mark.parametrize("width", [390, 1300])
+def test_controls_stay_in_sight_below_the_header(page: Page, site: str, width: int):
+    page.set_viewport_size({"width": width, "height": 700})
+    open_chapter(page, site)
+    page.locator(".sheets").first.evaluate("e => e.scrollIntoView({ block: 'end' })")
+    header, controls = (
+        page.locator(place).first.evaluate("e => e.getBoundingClientRect().toJSON()")
+        for place in (".bd-header-article", ".controls")
+    )
+    assert 0 < header["bottom"] == controls["top"]
+
+
 def test_controls_show_what_train_will_do(playground: Page):
     page = playground
     images = menu(page, "Training images")
