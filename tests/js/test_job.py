@@ -319,6 +319,33 @@ def test_the_explorer_follows(engine: Engine, playground: Playground):
     assert any(found[2]["codes"]["active"])
 
 
+def test_nothing_waits_for_the_test_after_an_epoch(engine: Engine):
+    code = f"""
+        {IMAGES}
+        return (async () => {{
+            const job = new engine.TrainingJob(
+                given.rules, imagesOf(given.data), null, () => {{}}
+            );
+            job.receive({{ do: "train" }});
+            let turns = 0;
+            while (!job.session.isTesting) {{ await job.turn(); turns++; }}
+            job.receive({{ do: "pause" }});
+            job.receive({{ set: {{ beta: "4" }} }});
+            await job.turn();
+            const during = [job.session.isTesting, job.settings.beta, job.isBusy];
+            while (job.isBusy) {{ await job.turn(); turns++; }}
+            const {{ ends: [end], state }} = job.session;
+            return {{ during, turns, end: [end.step, end.beta], step: state.step }};
+        }})();
+    """
+    given = dict(rules=rules(CONFIG), data=for_page(DATA["your data"]))
+    found = engine(code, "job", **given)
+    steps = found["step"]
+    assert found["during"] == [True, 4, True]
+    assert found["end"] == [steps, CONFIG.beta]
+    assert found["turns"] > steps
+
+
 def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine):
     code = f"""
         {IMAGES}
@@ -340,7 +367,8 @@ def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine)
                 times = {{ frame: [], explorer: [] }};
                 for (let i = 0; i < count; i++) {{
                     emitted.length = 0;
-                    await job.turn();
+                    do await job.turn();
+                    while (job.session.isTesting);
                     for (const changes of emitted)
                         for (const name in times)
                             if (changes[name]) times[name].push(now - 1000);

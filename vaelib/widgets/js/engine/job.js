@@ -75,9 +75,9 @@ export class TrainingJob {
     this.refresh();
   }
 
-  /** Whether there are commands to execute, or updates to make. */
+  /** Whether there are commands to execute, or updates to make, or a test to finish. */
   get isBusy() {
-    return this.commands.length > 0 || this.updatesLeft > 0;
+    return this.commands.length > 0 || this.updatesLeft > 0 || this.session.isTesting;
   }
 
   /**
@@ -101,18 +101,25 @@ export class TrainingJob {
     else if (settings) this.commands.push(() => this.applySettings({ ...settings }));
   }
 
-  /** Execute the waiting commands and make one update; refresh the page if due. */
+  /**
+   * Execute the waiting commands, and make one update or test one mini-batch; refresh
+   * the page if due.
+   */
   async turn() {
     try {
       while (this.commands.length) {
         this.refreshDue = 0; // the effect of a command is shown at once
         await this.commands.shift()?.();
       }
-      if (this.updatesLeft) {
-        this.session.advance();
-        this.updatesLeft = this.session.finished ? 0 : this.updatesLeft - 1;
+      const { session } = this;
+      if (session.isTesting) {
+        session.turn();
+      } else if (this.updatesLeft) {
+        session.turn();
+        this.updatesLeft--;
       }
-      if (!this.updatesLeft || performance.now() >= this.refreshDue) this.refresh();
+      if (session.finished) this.updatesLeft = 0;
+      if (!this.isBusy || performance.now() >= this.refreshDue) this.refresh();
     } catch (error) {
       this.fail(/** @type {Error} */ (error));
     }

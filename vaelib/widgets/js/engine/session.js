@@ -19,7 +19,7 @@ import { descending, withCommas } from "./numbers.js";
 import { floatText, shortText } from "./python_text.js";
 import { Generator } from "./random.js";
 import { betaAt, betaByStep } from "./schedules.js";
-import { startRun, stepsPerEpoch, testTerms, updates } from "./trainer.js";
+import { startRun, stepsPerEpoch, testTerms, turns } from "./trainer.js";
 
 // As in session.py.
 const UPDATES_PER_POINT = 5;
@@ -44,9 +44,10 @@ export class Session {
     this.steps = stepsPerEpoch(settings, data);
     this.state = startRun(settings, data, useWasm);
     const beta = (/** @type {number} */ step) => this.beta(step);
-    this.events = updates(this.state, data, settings, beta)[Symbol.iterator]();
+    this.events = turns(this.state, data, settings, beta);
     this.plan = this.betaPlan();
     this.finished = false; // true if no update can follow
+    this.isTesting = false; // true between the last update of an epoch and its end
     this.failure = ""; // why, if the last epoch is not over
 
     // Rows of step, reconstruction, KL and beta: since the last point, and points.
@@ -117,30 +118,49 @@ export class Session {
     this.plan = this.betaPlan();
   }
 
-  /**
-   * Make one update, and the evaluation if it is the last one of its epoch. Throws
-   * Diverged if the loss is not finite; then no update can follow.
-   */
+  /** Make one update, and the evaluation if it is the last one of its epoch. */
   advance() {
-    this.finished = true; // unless this update succeeds
-    const { step, recon, kl, beta } = this.nextEvent();
-    this.recent.push([step, recon, kl, beta]);
-    if (this.recent.length === UPDATES_PER_POINT) {
-      const means = [1, 2, 3].map((column) => {
-        const sum = this.recent.reduce((total, row) => total + row[column], 0);
-        return sum / UPDATES_PER_POINT;
-      });
-      this.points.push([step, ...means]);
-      this.recent = [];
-    }
-    if (step % this.steps === 0) this.ends.push(this.nextEvent());
+    do this.turn();
+    while (this.isTesting);
+  }
+
+  /**
+   * Make one update, or evaluate one mini-batch of the test that follows an epoch.
+   * Throws Diverged if the loss is not finite; then no update can follow.
+   */
+  turn() {
+    this.finished = true; // unless this turn succeeds
+    this.isTesting = false;
+    const event = this.nextEvent();
+    if (event.kind === "update") this.record(event);
+    if (event.kind === "epoch") this.ends.push(event);
+    this.isTesting = event.kind !== "epoch" && this.state.step % this.steps === 0;
     this.finished = this.state.epoch === this.settings.epochs;
   }
 
-  /** Return the next event of the training, or record why there is none. */
+  /**
+   * Add an update to the curves.
+   * @param {import("./trainer.js").Update} update
+   */
+  record({ step, recon, kl, beta }) {
+    this.recent.push([step, recon, kl, beta]);
+    if (this.recent.length < UPDATES_PER_POINT) return;
+    const means = [1, 2, 3].map((column) => {
+      const sum = this.recent.reduce((total, row) => total + row[column], 0);
+      return sum / UPDATES_PER_POINT;
+    });
+    this.points.push([step, ...means]);
+    this.recent = [];
+  }
+
+  /**
+   * Return the next event of the training, or record why there is none.
+   * @returns {import("./trainer.js").Update | import("./trainer.js").Test
+   *   | import("./trainer.js").EpochEnd}
+   */
   nextEvent() {
     try {
-      return this.events.next().value;
+      return /** @type {any} */ (this.events.next().value);
     } catch (error) {
       this.failure = /** @type {Error} */ (error).message;
       throw error;
@@ -149,6 +169,7 @@ export class Session {
 
   /** Return the terms on all test images, without a change of the training. */
   evaluate() {
+    while (this.isTesting) this.turn();
     const last = this.ends[this.ends.length - 1];
     if (last?.step === this.state.step) return last;
     const generator = new Generator(this.settings.seed);

@@ -17,7 +17,7 @@
  * @typedef {object} State Everything that the next update depends on.
  * @property {TrainableVae} vae
  * @property {Adam} adam
- * @property {Generator} generator
+ * @property {Random} generator
  * @property {number} epoch number of finished epochs
  * @property {number} step number of updates
  *
@@ -43,11 +43,15 @@
  * @property {number} seconds
  * @property {number[]} kl_per_latent
  * @property {Float32Array} noise standard normal z for samples, (64, J)
+ *
+ * @typedef {{ kind: "test" }} Test A mini-batch of test images that is done.
+ *
+ * @typedef {{ recon: number, kl: number, kl_per_latent: number[] }} TestTerms
  */
 
 import { Adam } from "./adam.js";
 import { epochDraws, standardNormal, testDraws } from "./draws.js";
-import { Generator } from "./random.js";
+import { Generator as Random } from "./random.js";
 import { betaAt, learningRate } from "./schedules.js";
 import { initialise, meanImage } from "./start.js";
 import { TrainableVae } from "./vae.js";
@@ -71,7 +75,7 @@ export class Diverged extends Error {
  * @returns {State}
  */
 export function startRun(settings, { train, pixels }, useWasm = true) {
-  const generator = new Generator(settings.seed);
+  const generator = new Random(settings.seed);
   const vae = new TrainableVae(settings, pixels, settings.batch_size, useWasm);
   initialise(vae.parameters, generator, settings, meanImage(train, pixels));
   const tensors = Object.values(vae.parameters);
@@ -99,6 +103,20 @@ export function stepsPerEpoch({ batch_size }, { train, pixels }) {
  * @returns {Iterable<Update | EpochEnd>}
  */
 export function* updates(state, data, settings, beta) {
+  for (const event of turns(state, data, settings, beta))
+    if (event.kind !== "test") yield event;
+}
+
+/**
+ * Train as `updates` does; yield after every mini-batch of the test too, so that
+ * nothing has to wait for the whole test.
+ * @param {State} state changed in place
+ * @param {Images} data
+ * @param {Settings} settings
+ * @param {(step: number) => number} [beta]
+ * @returns {Generator<Update | Test | EpochEnd, void>}
+ */
+export function* turns(state, data, settings, beta) {
   const { vae, adam, generator } = state;
   const { train, pixels } = data;
   const [n, steps] = [train.length / pixels, stepsPerEpoch(settings, data)];
@@ -125,7 +143,7 @@ export function* updates(state, data, settings, beta) {
       };
     }
     generator.int64(); // seed of the DataLoader's workers, which is not used
-    const end = testTerms(state, data, settings);
+    const end = yield* test(state, data, settings);
     const noise = standardNormal(generator, SHEET, settings.latent_dim);
     yield {
       kind: "epoch",
@@ -143,7 +161,22 @@ export function* updates(state, data, settings, beta) {
  * @param {Images} data
  * @param {Settings} settings
  */
-export function testTerms({ vae, generator, step }, { test, pixels }, settings) {
+export function testTerms(state, data, settings) {
+  const batches = test(state, data, settings);
+  for (;;) {
+    const { done, value } = batches.next();
+    if (done) return value;
+  }
+}
+
+/**
+ * Compute the terms as `testTerms` does; yield after each mini-batch.
+ * @param {State} state
+ * @param {Images} data
+ * @param {Settings} settings
+ * @returns {Generator<Test, TestTerms>}
+ */
+function* test({ vae, generator, step }, { test, pixels }, settings) {
   const n = test.length / pixels;
   const x = new Float32Array(settings.batch_size * pixels);
   const kl_per_latent = new Array(settings.latent_dim).fill(0);
@@ -156,6 +189,7 @@ export function testTerms({ vae, generator, step }, { test, pixels }, settings) 
     recon += terms.recon / n;
     terms.klPerLatent.forEach((value, j) => (kl_per_latent[j] += value / n));
     first += count;
+    yield { kind: "test" };
   }
   const kl = kl_per_latent.reduce((a, b) => a + b);
   requireFinite(recon, kl, step);
