@@ -25,9 +25,9 @@ const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
 const NO_KERNEL =
   "No kernel is running this: what you see was saved. Run this cell to go on.";
-const SAVED = "What you see was saved when this page was made.";
 const TRAINS_HERE =
-  "Press Train: your browser trains a model of its own, without a server.";
+  "What you see was saved when this page was made. Press Train: your browser trains " +
+  "a model of its own, without a server.";
 const SLOW = "Your browser has no WebAssembly, without which training is much slower.";
 const PUBLISHED =
   "A published page has no kernel: what you see was saved. " +
@@ -44,8 +44,7 @@ export function playground({ model, el, isCompact = false }) {
   };
   const controls = trainingControls(model.get("choices"), actions, isCompact);
   const isSlow = model.trains && typeof WebAssembly === "undefined";
-  const trainsHere = isCompact ? SAVED : `${SAVED} ${TRAINS_HERE}`;
-  const published = model.trains ? trainsHere : PUBLISHED;
+  const published = model.trains ? TRAINS_HERE : PUBLISHED;
   const notice = html(
     "p",
     { className: "alone", hidden: !model.standalone },
