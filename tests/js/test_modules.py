@@ -25,6 +25,15 @@ def test_a_widget_is_one_module_without_imports(
     node("--check", tmp_path / "one.mjs")
 
 
+def test_what_is_imported_keeps_its_name():
+    """In one module there are no imports that could give it another."""
+    imports = re.findall(
+        r"^import [^;]*;", "".join(f.read_text("utf-8") for f in JS.rglob("*.js")), re.M
+    )
+    assert len(imports) > 50
+    assert [each for each in imports if " as " in each] == []
+
+
 def test_a_published_page_is_one_classic_script(
     node: Callable[..., str], tmp_path: Path
 ):

@@ -17,7 +17,7 @@
  * @typedef {object} State Everything that the next update depends on.
  * @property {TrainableVae} vae
  * @property {Adam} adam
- * @property {Random} generator
+ * @property {Generator} generator
  * @property {number} epoch number of finished epochs
  * @property {number} step number of updates
  *
@@ -51,7 +51,7 @@
 
 import { Adam } from "./adam.js";
 import { epochDraws, standardNormal, testDraws } from "./draws.js";
-import { Generator as Random } from "./random.js";
+import { Generator } from "./random.js";
 import { betaAt, learningRate } from "./schedules.js";
 import { initialise, meanImage } from "./start.js";
 import { TrainableVae } from "./vae.js";
@@ -75,7 +75,7 @@ export class Diverged extends Error {
  * @returns {State}
  */
 export function startRun(settings, { train, pixels }, useWasm = true) {
-  const generator = new Random(settings.seed);
+  const generator = new Generator(settings.seed);
   const vae = new TrainableVae(settings, pixels, settings.batch_size, useWasm);
   initialise(vae.parameters, generator, settings, meanImage(train, pixels));
   const tensors = Object.values(vae.parameters);
@@ -114,7 +114,7 @@ export function* updates(state, data, settings, beta) {
  * @param {Images} data
  * @param {Settings} settings
  * @param {(step: number) => number} [beta]
- * @returns {Generator<Update | Test | EpochEnd, void>}
+ * @returns {IteratorObject<Update | Test | EpochEnd, void>}
  */
 export function* turns(state, data, settings, beta) {
   const { vae, adam, generator } = state;
@@ -174,7 +174,7 @@ export function testTerms(state, data, settings) {
  * @param {State} state
  * @param {Images} data
  * @param {Settings} settings
- * @returns {Generator<Test, TestTerms>}
+ * @returns {IteratorObject<Test, TestTerms>}
  */
 function* test({ vae, generator, step }, { test, pixels }, settings) {
   const n = test.length / pixels;
