@@ -86,7 +86,7 @@ paper: .venv/train.stamp  ## the runs of the paper's Figs 2 and 3, hours of trai
 picture: .venv/dev.stamp  ## photograph the explorer in Chromium, for the README
 	$(BIN)/python book/picture.py
 
-bench: .venv/dev.stamp  ## speed against a plain loop; 15 minutes on a quiet machine
+bench: .venv/dev.stamp  ## speed against a plain loop, on a quiet machine; over 30 min
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 lint: .venv/dev.stamp lint-js

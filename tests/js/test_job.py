@@ -328,7 +328,10 @@ def test_nothing_waits_for_the_test_after_an_epoch(engine: Engine):
             );
             job.receive({{ do: "train" }});
             let turns = 0;
-            while (!job.session.isTesting) {{ await job.turn(); turns++; }}
+            while (job.isBusy && !job.session.isTesting) {{
+                await job.turn();
+                turns++;
+            }}
             job.receive({{ do: "pause" }});
             job.receive({{ set: {{ beta: "4" }} }});
             await job.turn();
