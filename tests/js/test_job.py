@@ -393,6 +393,7 @@ def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine)
             found.goesOn = job.isBusy;
             job.receive({{ set: {{ beta: "4" }} }});
             found.atOnce = (await turns(1)).frame.length;
+            found.first = emitted[0];
 
             const {{ pictures }} = job.session;
             job.session.pictures = (kl) => {{
@@ -422,6 +423,8 @@ def test_hello_is_answered_at_once_and_nothing_is_sent_too_often(engine: Engine)
     assert found["rates"] == [1000, 1000, 0, 0, 0]
     assert found["goesOn"]
     assert found["atOnce"] == 1
+    assert list(found["first"]) == ["settings"]  # before the update and its pictures
+    assert found["first"]["settings"]["plan"][-1] == 4
     # What takes 100 milliseconds to show is shown 200 milliseconds later again.
     assert set(np.diff(found["slow"])) == {300}
     assert not any(found[name] for name in ("reset", "undo", "pause"))

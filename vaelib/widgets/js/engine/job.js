@@ -166,6 +166,7 @@ export class TrainingJob {
     } else {
       [this.settings, this.message] = [settings, ""];
       this.session.changeBeta(settings.beta);
+      this.emit({ settings: this.shownSettings() }); // pictures follow an update
     }
   }
 
@@ -241,17 +242,23 @@ export class TrainingJob {
     return { fixed: session.testImages(), explorer };
   }
 
+  /** Return the values of the controls, and beta over the whole run. */
+  shownSettings() {
+    const { session, settings, rules } = this;
+    const controls = controlValues(session.name, settings, rules.limits);
+    return { ...controls, plan: session.plan };
+  }
+
   /** Bring the page up to date with the last update. */
   refresh() {
-    const { session, settings, rules, emit } = this;
+    const { session, emit } = this;
     const message = this.message || session.failure;
     const now = performance.now();
     const kl = session.meanKl();
     const running = this.updatesLeft > 0;
     const former = this.former?.session.summary ?? "";
-    const controls = controlValues(session.name, settings, rules.limits);
     emit({
-      settings: { ...controls, plan: session.plan },
+      settings: this.shownSettings(),
       curve: session.curve(),
       pictures: session.pictures(kl),
       frame: {
