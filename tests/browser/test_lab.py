@@ -108,11 +108,14 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     assert complaints == []
 
 
+# JavaScript: whether the notebook has unsaved changes.
+UNSAVED = "jupyterapp.shell.currentWidget.context.model.dirty"
+
+
 def save(page: Page) -> None:
     """Save the notebook, and wait for the end."""
     real.command(page, "docmanager:save")
-    saved = "() => !jupyterapp.shell.currentWidget.context.model.dirty"
-    page.wait_for_function(saved, timeout=30_000)
+    page.wait_for_function(f"!{UNSAVED}", timeout=30_000)
 
 
 CELLS = [
@@ -144,12 +147,16 @@ def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[
     explorer.wait_for(timeout=60_000)
     figure.wait_for(timeout=60_000)
     expect(page.get_by_text("model not found")).to_have_count(0)
+    assert not page.evaluate(UNSAVED)  # although widgets were made
     out = explorer.locator("canvas.out")
     before = out.evaluate("canvas => canvas.toDataURL()")
     explorer.locator(".latent input").first.press("PageUp")
     assert out.evaluate("canvas => canvas.toDataURL()") != before
     save(page)  # JupyterLab saves by itself, too
     assert json.loads(file.read_text("utf-8")) == json.loads(saved)
+    cell = "jupyterapp.shell.currentWidget.content.model.cells.get(0).sharedModel"
+    page.evaluate(f"{cell}.setSource('another')")
+    assert page.evaluate(UNSAVED)
     assert complaints == []
 
 

@@ -512,6 +512,15 @@ def test_no_thread_is_left_behind_by_cells_and_kernels(
     expect(status).to_have_text("Paused", timeout=20_000)
     expect(second.locator(".status")).to_have_text("Paused", timeout=20_000)
     expect_one_z(page, second)
+
+    # A drawing is followed in the second tab, too, also by other weights
+    image, same_image = (tab.locator("canvas.draw") for tab in (page, second))
+    drag(page, image, (60, 40), (60, 90))
+    expect(second.locator("figure.x .caption")).to_have_text("your drawing")
+    second.get_by_role("button", name="Step").click()
+    wait_for_update(page, update_count(second))
+    expect_one_z(page, second)
+    assert pixels(image) == pixels(same_image)
     second.close()
     train.click()
     expect(status).to_have_text("Training")

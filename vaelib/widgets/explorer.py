@@ -60,8 +60,8 @@ class LatentExplorer(Still, anywidget.AnyWidget):
     test = Dict().tag(sync=True)
     codes = Dict().tag(sync=True)
     z = List(Float()).tag(sync=True)
-    # The test image that z follows as the weights change, and its mean. A z from
-    # elsewhere is another point: then no image is followed.
+    # The test image or drawing that z follows as the weights change, and its mean. A z
+    # from elsewhere is another point: then no image is followed.
     followed = Dict().tag(sync=True)
 
     def __init__(

@@ -41,11 +41,7 @@ export function explorer({ model, el, isCompact = false }) {
 
   let testImage = -1; // the one on the left; -1 for a drawing or no image
 
-  const image = drawingCanvas(() => {
-    testImage = -1;
-    caption.textContent = words`your drawing`;
-    encode(true);
-  });
+  const image = drawingCanvas(() => showDrawing(image.pixels));
   const caption = html("output", { className: "caption" });
   const decoded = pictureCanvas(words`Image decoded from z`, "out");
   const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
@@ -138,11 +134,13 @@ export function explorer({ model, el, isCompact = false }) {
     traversal.setLatent(j);
   }
 
-  // When z has come to rest, Python receives it, and whether it is the mean of a test
-  // image. Other views show the same, and go on following that image.
+  // When z has come to rest, Python receives it, and the image if z is its mean.
+  // Other views show the same, and go on following that image.
   const sendLater = debounce(REST, () => {
-    const isFollowed = followsMean && testImage >= 0;
-    model.set("followed", isFollowed ? { image: testImage, mean: [...z] } : {});
+    const drawing = Array.from(image.pixels, (value) => Math.round(255 * value));
+    const followed = testImage >= 0 ? { image: testImage } : { drawing };
+    const isFollowed = followsMean && posterior;
+    model.set("followed", isFollowed ? { ...followed, mean: [...z] } : {});
     model.set("z", [...z]);
     model.save_changes();
   });
@@ -154,6 +152,12 @@ export function explorer({ model, el, isCompact = false }) {
     testImage = -1;
     image.set(pixels, network.shape);
     caption.textContent = text;
+  }
+
+  /** Set a drawing as the image. @param {Float32Array} pixels */
+  function showDrawing(pixels) {
+    setImage(pixels, words`your drawing`);
+    encode(true);
   }
 
   /** Encode the image, and move z to its mean on request. @param {boolean} follows */
@@ -257,10 +261,13 @@ export function explorer({ model, el, isCompact = false }) {
   /** Go to the z of Python, or of another view, and follow the image it follows. */
   function showZ() {
     const point = Float32Array.from(model.get("z"));
-    const { image, mean } = model.get("followed") ?? {};
-    if (test.images && String(mean) === String(model.get("z"))) {
-      if (!followsMean || image !== testImage) showTestImage(image);
-    } else if (!point.length && posterior) moveTo(posterior.mu, true);
+    const { image, drawing, mean } = model.get("followed") ?? {};
+    const isFollowed = String(mean) === String(model.get("z"));
+    if (isFollowed && followsMean && isNear(point)) return;
+    if (isFollowed && drawing?.length === network.pixels)
+      showDrawing(unitPixels(Uint8Array.from(drawing)));
+    else if (isFollowed && test.images && image >= 0) showTestImage(image);
+    else if (!point.length && posterior) moveTo(posterior.mu, true);
     else if (point.length === z.length && !isNear(point)) moveTo(point);
   }
 

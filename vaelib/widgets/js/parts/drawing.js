@@ -42,7 +42,7 @@ export function drawingCanvas(onInk) {
     for (let i = 0; i < height; i++)
       for (let j = 0; j < width; j++) {
         const distance = Math.hypot(j + 0.5 - x, i + 0.5 - y);
-        const ink = clamp(radius + 0.5 - distance, 0, 1);
+        const ink = Math.round(255 * clamp(radius + 0.5 - distance, 0, 1)) / 255;
         for (let c = 0; c < channels && ink > 0; c++) {
           const k = (c * height + i) * width + j;
           pixels[k] = Math.max(pixels[k], ink);
