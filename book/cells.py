@@ -17,7 +17,6 @@ SHORT = 4  # lines of code that are not folded above a figure
 CHAPTER = re.compile(r"notebooks/(ja/)?0?(\d+)_")
 # Labels of axes, in brackets after a title
 AXES = re.compile(r" ?\[(?:[^][]|\[[^][]*\])*\](?=; |$)")
-EXERCISE = re.compile(r"\d\.")
 # Labels of folded code in English and in Japanese
 IMPORTS = (
     ("Show the imports", "Hide the imports"),
@@ -44,11 +43,10 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
             if VIEW in data:  # the page shows the widget, not the picture of it
                 data.pop("image/png", None)
         figures = [data for data in shown_by(cell) if "image/png" in data]
-        if "solution" in tags:
-            tags.remove("hide-cell")  # fold_solutions folds the words as well
-        elif cell is code[0]:
+        is_long = "".join(cell["source"]).count("\n") >= SHORT
+        if cell is code[0]:
             hide(cell, *IMPORTS[is_japanese(docname)])
-        elif figures and "".join(cell["source"]).count("\n") >= SHORT:
+        elif figures and is_long and "solution" not in tags:
             hide(cell, *FIGURE[is_japanese(docname)])
         for data in figures:
             caption(cell, "".join(data["text/plain"]), docname, next(numbers))
@@ -92,34 +90,15 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
 
 
 def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
-    """Fold the code and the words of each solution under one heading."""
+    """Turn each section "Solution" into a part of the page that the reader unfolds."""
     opening = '<details class="solution"><summary>Solution</summary>'
-    for section in tree.findall(nodes.section):
-        parts, is_open = [], False
-        for node in section:
-            assert isinstance(node, nodes.Element)
-            begins = "tag_solution" in node["classes"]
-            if is_open and (is_exercise(node) or isinstance(node, nodes.section)):
-                parts.append(nodes.raw("", "</details>", format="html"))
-                is_open = False
-            if begins and not is_open:
-                parts.append(nodes.raw("", opening, format="html"))
-                is_open = True
-            parts.append(node)
-        if is_open:
-            parts.append(nodes.raw("", "</details>", format="html"))
-        section[:] = parts
-
-
-def is_exercise(node: nodes.Node) -> bool:
-    """Return whether a paragraph begins with the number of an exercise."""
-    number = node.next_node(nodes.strong)
-    return bool(
-        isinstance(node, nodes.paragraph)
-        and number
-        and EXERCISE.fullmatch(number.astext())
-        and node.astext().startswith(number.astext())
-    )
+    for section in list(tree.findall(nodes.section)):
+        title, *parts = section
+        if title.astext() == "Solution":
+            start, end = (
+                nodes.raw("", tag, format="html") for tag in (opening, "</details>")
+            )
+            section.replace_self([start, *parts, end])
 
 
 def name_checks(app: Sphinx, tree: nodes.document) -> None:

@@ -60,8 +60,6 @@ def steady(notebook: Any) -> Any:
     """Return the notebook with numbered ids and without versions of the machine."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03}"
-        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
-            cell.metadata.collapsed = True  # JupyterLab's second word for the same
     notebook.metadata = {
         key: notebook.metadata[key]
         for key in ("kernelspec", "widgets")

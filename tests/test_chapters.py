@@ -193,9 +193,10 @@ def test_has_the_form_of_a_chapter(chapter: str):
     assert "**After this chapter you can**" in text
     assert "$$" not in text, "jupyterlab-myst numbers these by itself"
     exercises = text.partition("\n## Exercises\n")[2]
-    numbers = re.findall(r"^\*\*(\d)\.\*\*", exercises, re.M)
+    number = int(chapter[:2])
+    numbers = re.findall(rf"^### Exercise {number}\.(\d)$", exercises, re.M)
     assert numbers == ["1", "2", "3", "4"][: max(3, len(numbers))]
-    assert sum("solution" in tags_of(cell) for cell in cells(chapter)) >= 3
+    assert exercises.count("\n#### Solution\n") == len(numbers)
     references = text.partition("\n## References\n")[2].partition(WAY_ON)[0]
     references = references.strip().split("\n- ")
     references = ["- " + reference.removeprefix("- ") for reference in references]
@@ -208,13 +209,17 @@ def test_has_the_form_of_a_chapter(chapter: str):
 
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
-def test_solutions_are_folded_in_both_front_ends(chapter: str):
+def test_code_and_words_of_solutions_are_folded(chapter: str):
+    """Each exercise is a question, then a folded heading; all else is below it."""
+    found, folded = [], False
     for cell in cells(chapter):
-        tags = tags_of(cell)
-        assert ("solution" in tags) == ("hide-cell" in tags)
-        if "solution" in tags:
-            hidden = {"source_hidden": True, "outputs_hidden": True}
-            assert cell.metadata.jupyter == hidden
+        is_heading = cell.source == "#### Solution"
+        assert cell.metadata.get("jp-MarkdownHeadingCollapsed", False) == is_heading
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            folded = is_heading
+        found += re.findall("^### Exercise|^#### Solution", cell.source, re.M)
+        assert ("solution" in tags_of(cell)) == (cell.cell_type == "code" and folded)
+    assert found == ["### Exercise", "#### Solution"] * (len(found) // 2)
 
 
 EXCUSES = {"nbval-ignore-output", "nbval-skip", "raises-exception"}

@@ -105,6 +105,14 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
         timeout=20_000,
     )
     expect(page.locator(".widget-readout").first).to_have_text("0.25")
+
+    # All cells are run, and solutions are shown only when the reader asks.
+    references = page.locator(".jp-MarkdownCell", has_text="References")
+    references.last.scroll_into_view_if_needed()
+    solution = page.locator(".jp-CodeCell", has_text="linear = Scalar(")
+    expect(solution).to_be_hidden()
+    page.locator(".jp-showHiddenCellsButton").first.click()
+    expect(solution).to_be_visible()
     assert complaints == []
 
 
