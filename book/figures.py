@@ -129,15 +129,8 @@ def packed(explorer: Explorer) -> dict[str, Any]:
     return dict(
         layout=asdict(form),
         controls=[
-            dict(
-                name=name,
-                label=label_of(name),
-                values=given,
-                texts=texts_of(given),
-                first=given.index(first[name]),
-                isMenu=hasattr(explorer.controls[name], "options"),
-            )
-            for name, given in values.items()
+            told(name, control, values[name])
+            for name, control in explorer.controls.items()
         ],
         colours={name: on_dark(name) for name in sorted(used)},
         shared="".join(shared.values()),
@@ -145,6 +138,19 @@ def packed(explorer: Explorer) -> dict[str, Any]:
             [form.panel_of[i], *parts[i, k].stored(count)] for i, k in sorted(parts)
         ],
         says=said.stored(count),
+    )
+
+
+def told(name: str, control: Any, values: list[Any]) -> dict[str, Any]:
+    """Return what a page has to know of a control."""
+    is_menu = hasattr(control, "options")
+    return dict(
+        name=name,
+        label=label_of(name),
+        values=values,
+        texts=[str(value) for value in values] if is_menu else texts_of(values),
+        first=values.index(control.value),
+        isMenu=is_menu,
     )
 
 
@@ -158,9 +164,7 @@ def label_of(name: str) -> str:
 
 
 def texts_of(values: list[Any]) -> list[str]:
-    """Return the values of a control as texts, numbers with equally many decimals."""
-    if not all(isinstance(value, int | float) for value in values):
-        return [str(value) for value in values]
+    """Return the values of a slider as texts, with equally many decimals."""
     digits = max(len(f"{value:g}".partition(".")[2]) for value in values)
     return [f"{value:.{digits}f}".replace("-", "−") for value in values]
 
