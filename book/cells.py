@@ -61,10 +61,10 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def put_controls(code: list[dict[str, Any]], docname: str) -> dict[int, str]:
-    """Name in each view of a figure with controls its file; fold its call away.
+    """Put the name of its file into each view of a figure with controls.
 
-    Returns what the figure before it, which gets the controls, shows in all frames: the
-    docstring of its function, by the id of the cell.
+    The call of `explore` is left out. Returns the captions of the figures that get the
+    controls, by the id of the cell before the call.
     """
     chapter = docname.removeprefix("notebooks/").removeprefix("ja/")
     says = {}

@@ -105,9 +105,8 @@ class Versions:
 
 
 def packed(explorer: Explorer) -> dict[str, Any]:
-    """Return all frames of a figure."""
+    """Return all frames of a figure, and what a page needs to move them."""
     values = values_of(explorer)
-
     first = {name: control.value for name, control in explorer.controls.items()}
     ends = {name: [given[0], given[-1]] for name, given in values.items()}
     form = layout([figure_at(explorer.draw, at) for at in (first, *states(ends))])

@@ -62,15 +62,14 @@ def layout(figures: list[Figure]) -> Layout:
         spans.append([(box.x0 * points, box.x1 * points) for box in boxes])
     lefts, rights = np.min(spans, 0)[:, 0], np.max(spans, 0)[:, 1]
 
-    cuts, panel_of, right = [0.0], [0] * len(places), np.inf
+    cuts, panel_of, right = [0.0], [0] * len(places), rights[lefts.argmin()]
     for axes in np.argsort(lefts).tolist():
-        if lefts[axes] >= right:  # beside all those before it
+        if lefts[axes] >= right:  # to the right of all before it
             cuts.append(float(lefts[axes] + right) / 2)
         panel_of[axes] = len(cuts) - 1
-        right = rights[axes] if right == np.inf else max(right, rights[axes])
-    width, height = (
-        round(72 * float(side), 1) for side in figures[0].get_size_inches()
-    )
+        right = max(right, rights[axes])
+    sides = figures[0].get_size_inches()
+    width, height = (round(72 * float(side), 1) for side in sides)
     cuts = [round(cut, 1) for cut in [*cuts, width]]
     panels = [[a, round(b - a, 1)] for a, b in pairwise(cuts)]
     bounds = [[float(side) for side in place.bounds] for place in places]
