@@ -121,7 +121,7 @@ class Client(NotebookClient):
             given = self.chapter, code_hash(self.nb.cells, cell_index)
             code = f"__import__('figures').write(Out[max(Out)], *{given})"
             kernel: Any = self.kc
-            reply = await kernel.execute_interactive(code, silent=True)
+            reply = await kernel.execute_interactive(code, silent=True, timeout=1800)
             assert reply["content"]["status"] == "ok", reply["content"]
         models = {name: dict(state=s) for name, s in self.widget_state.items()}
         for name in shown_widgets([cell], models):
