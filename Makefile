@@ -18,7 +18,7 @@ OUT ?= book
 JUPYTER_BOOK := $(BIN)/jupyter-book build . --all -W -n --keep-going \
 	--config book/_config.yml --toc book/_toc.yml
 BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* \
-	book/_templates/* book/_templates/static/* \
+	book/_templates/* book/_templates/static/* book/figures/* \
 	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.* vaelib/*/*.* \
 	vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js)
 ARGS ?=

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from docutils import nodes
+from figures import file_of
 from language import is_japanese
 from sphinx.application import Sphinx
 
+from notebooks import EXPLORED
 from vaelib.lab.contents import VIEW
 
 SHORT = 4  # lines of code that are not folded above a figure
@@ -37,6 +40,7 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
         return
     notebook, numbers = json.loads(source[0]), count(1)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    says = put_controls(code, docname)
     for cell in code:
         tags = cell["metadata"].setdefault("tags", [])
         for data in shown_by(cell):
@@ -49,8 +53,38 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
         elif figures and is_long and "solution" not in tags:
             hide(cell, *FIGURE[is_japanese(docname)])
         for data in figures:
-            caption(cell, "".join(data["text/plain"]), docname, next(numbers))
+            text = says.get(id(cell), "".join(data["text/plain"]))
+            caption(cell, text, docname, next(numbers))
     source[0] = json.dumps(notebook)
+
+
+def put_controls(code: list[dict[str, Any]], docname: str) -> dict[int, str]:
+    """Put the name of its file into each view of a figure with controls.
+
+    The call of `explore` is left out. Returns the captions of the figures that get the
+    controls, by the id of the cell before the call.
+    """
+    chapter = docname.removeprefix("notebooks/").removeprefix("ja/")
+    says = {}
+    for before, cell in pairwise(code):
+        called = EXPLORED.search("".join(cell["source"]))
+        if called:
+            for data in shown_by(cell):
+                data[VIEW]["figure"] = file_of(chapter, called[1]).name
+            cell["metadata"]["tags"].append("remove-input")
+            functions = ast.walk(ast.parse("".join(before["source"])))
+            says |= {
+                id(before): first_line(function)
+                for function in functions
+                if isinstance(function, ast.FunctionDef) and function.name == called[1]
+            }
+    return says
+
+
+def first_line(function: ast.FunctionDef) -> str:
+    """Return what a function draws, as a caption: its docstring without "Draw"."""
+    text = (ast.get_docstring(function) or "").partition("\n")[0].removesuffix(".")
+    return re.sub(r"^Draw (a|\w\w|)", lambda found: found[1].capitalize(), text)
 
 
 def shown_by(cell: dict[str, Any]) -> list[dict[str, Any]]:

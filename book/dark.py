@@ -52,15 +52,20 @@ def pictures_in(grey: np.ndarray) -> Iterator[Box]:
         )
 
 
-def darkened(figure: Image.Image) -> Image.Image:
-    """Return a figure for dark pages: lightness is turned, hues and pictures stay."""
-    light = np.asarray(figure.convert("RGB")).astype(np.int32)
-    most, least = light.max(2, keepdims=True), light.min(2, keepdims=True)
+def turned(light: np.ndarray) -> np.ndarray:
+    """Return colours (..., 3) for dark pages: lightness is turned, hues stay."""
+    most, least = light.max(-1, keepdims=True), light.min(-1, keepdims=True)
     dark = light + 255 - most - least
     # Colours that would be hard to see get half the lightness, pale areas do not.
     colourful = np.clip((most - least - PALE) / PALE, 0, 1)
     dark += (colourful * np.maximum(most + least - 255, 0) / 2).astype(np.int32)
-    dark = GROUND + dark * (TEXT - GROUND) // 255
+    return GROUND + dark * (TEXT - GROUND) // 255
+
+
+def darkened(figure: Image.Image) -> Image.Image:
+    """Return a figure for dark pages: lightness is turned, hues and pictures stay."""
+    light = np.asarray(figure.convert("RGB")).astype(np.int32)
+    dark = turned(light)
     for box in pictures_in(np.asarray(figure.convert("L"))):
         dark[box] = light[box]
     return Image.fromarray(dark.astype(np.uint8))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import figures
 from docutils import nodes
 from docutils.parsers.rst import directives
 from language import is_japanese
@@ -66,11 +67,7 @@ def write_state(
     is_compact: bool = False,
     follows: str = "",
 ) -> nodes.raw:
-    """Write the state of a stored widget into _static/live, and return its placeholder.
-
-    The file is a script, because a page opened from a disk can load no other data. Its
-    name is a hash of its content.
-    """
+    """Write the state of a stored widget into _static/live; return its placeholder."""
     state = {
         name: value
         for name, value in model["state"].items()
@@ -88,17 +85,24 @@ def write_state(
         state["rules"] = page_rules(state.pop("given"))
         if is_compact:
             state["pictures"] = without_traversals(**state)
-    name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
-    file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    script = frontend.state(name, state)
-    file.write_text(script, "utf-8")
-
-    size = f"{len(script) / 1e6:.1f} MB"
+    name, length = write_script(app, state)
+    size = f"{length / 1e6:.1f} MB"
     loading = translated(
         app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
     )
     return placeholder(WIDGETS[widget], name, text, loading, is_compact, follows)
+
+
+def write_script(app: Sphinx, state: dict[str, Any]) -> tuple[str, int]:
+    """Write the state of a widget into _static/live; return its name and its length.
+
+    The file is a script, because a page opened from a disk can load no other data. Its
+    name is a hash of its content.
+    """
+    name = hashlib.sha256(frontend.state("", state).encode()).hexdigest()[:16]
+    file = Path(app.outdir) / "_static" / "live" / f"{name}.js"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return name, file.write_text(frontend.state(name, state), "utf-8")
 
 
 def page_rules(given: dict[str, Any]) -> dict[str, Any]:
@@ -156,20 +160,41 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
     _, stored = scripts.pop("ipywidgets_state", (None, {"body": "{}"}))
     models = json.loads(stored["body"]).get("state", {})
 
-    for script in list(tree.findall(nodes.raw)):
-        view = VIEW.search(script.astext())
+    figure = None
+    for script in list(tree.findall()):
+        if isinstance(script, nodes.figure):
+            figure = script
+        view = isinstance(script, nodes.raw) and VIEW.search(script.astext())
         if not view:
             continue
-        shown = list(leaves(models, json.loads(view[1])["model_id"]))
-        states = [model["state"] for model in shown]
+        found = json.loads(view[1])
+        if "figure" in found:
+            assert figure, "a figure with controls is shown without them before"
+            figure.insert(-1, write_frames(app, figures.FOLDER / found["figure"]))
+            script.parent.remove(script)
+            continue
+        shown = list(leaves(models, found["model_id"]))
         ours: list[nodes.raw] = []
         panel = ""
         for model in filter(is_ours, shown):
             is_panel = kind_of(model) == "Panel"
             ours.append(write_state(app, model, follows="" if is_panel else panel))
             panel = ours[-1]["live"] if is_panel else panel
-        names = [state["description"] for state in states if state.get("description")]
-        script.parent.replace(script, ours or [kernel_note(app, names)])
+        script.parent.replace(script, ours)
+
+
+def write_frames(app: Sphinx, file: Path) -> nodes.raw:
+    """Write the frames of a figure into _static/live, and return their place.
+
+    It is put between picture and caption, and has room for the controls.
+    """
+    rows = len(figures.read(file)["controls"])
+    name, _ = write_script(app, dict(frames=file.read_bytes()))
+    html = (
+        f'<div class="live" data-widget="figure" data-state="{name}" '
+        f'style="--rows: {rows}"></div>'
+    )
+    return nodes.raw("", html, format="html", live=name)
 
 
 def is_ours(model: dict[str, Any]) -> bool:
@@ -180,17 +205,6 @@ def is_ours(model: dict[str, Any]) -> bool:
 def kind_of(model: dict[str, Any]) -> str:
     """Return the class of one of our stored widgets."""
     return model["state"]["_anywidget_id"].rpartition(".")[2]
-
-
-def kernel_note(app: Sphinx, sliders: list[str]) -> nodes.paragraph:
-    """Return a line that names sliders that work in JupyterLab only."""
-    text = translated(
-        app, "With sliders in JupyterLab", "JupyterLab ではスライダーで動きます"
-    )
-    uri = app.builder.get_relative_uri(app.env.docname, "book/run-it")
-    link = nodes.reference("", text, refuri=uri, internal=True)
-    names = nodes.Text(f": {', '.join(sliders)}")
-    return nodes.paragraph("", "", link, names, classes=["with-kernel"])
 
 
 class Live(SphinxDirective):

@@ -8,6 +8,7 @@ such as random ids and times, is removed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -87,16 +88,39 @@ def keep_shown_widgets(notebook: Any) -> None:
         model.get("buffers", []).sort(key=lambda buffer: buffer["path"])
 
 
+# A cell that shows a figure with controls
+EXPLORED = re.compile(r"^explore\(\s*(\w+)", re.M)
+
+
+def code_hash(cells: list[Any], index: int) -> str:
+    """Return the hash of the code that makes a figure: that of all cells up to it."""
+    code = [cell for cell in cells[: index + 1] if cell["cell_type"] == "code"]
+    text = "\n\n".join("".join(cell["source"]) for cell in code)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class Client(NotebookClient):
     """Client that stores each widget as its own cell left it, whatever follows."""
 
-    def __init__(self, notebook: Any, **settings: Any) -> None:
+    def __init__(self, chapter: str, notebook: Any, **settings: Any) -> None:
         super().__init__(notebook, **settings)
+        self.chapter = chapter
         self.kept: dict[str, tuple[Any, Any]] = {}
 
-    async def async_execute_cell(self, cell: Any, *args: Any, **kwargs: Any) -> Any:
-        """Execute a cell, and copy the state of the widgets that it shows."""
-        done = await super().async_execute_cell(cell, *args, **kwargs)
+    async def async_execute_cell(
+        self, cell: Any, cell_index: int, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Execute a cell, and copy the state of the widgets that it shows.
+
+        If it explores a figure, the kernel draws its frames for the book.
+        """
+        done = await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        if EXPLORED.search(cell.source) and "/" not in self.chapter:
+            given = self.chapter, code_hash(self.nb.cells, cell_index)
+            code = f"__import__('figures').write(Out[max(Out)], *{given})"
+            kernel: Any = self.kc
+            reply = await kernel.execute_interactive(code, silent=True, timeout=1800)
+            assert reply["content"]["status"] == "ok", reply["content"]
         models = {name: dict(state=s) for name, s in self.widget_state.items()}
         for name in shown_widgets([cell], models):
             both = self.widget_state[name], self.widget_buffers.get(name)
@@ -121,13 +145,15 @@ def run(chapter: str) -> None:
     for cell in notebook.cells:
         cell.source = with_questions(cell.source)
     client = Client(
+        chapter,
         notebook,
         timeout=300,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
     )
-    client.execute(cwd=str(FOLDER))
+    path = os.pathsep.join(filter(None, (str(BOOK), os.environ.get("PYTHONPATH"))))
+    client.execute(cwd=str(FOLDER), env=os.environ | dict(PYTHONPATH=path))
     notebook = steady(notebook)
     nbformat.write(notebook, FOLDER / f"{chapter}.ipynb")
     (FOLDER / f"{chapter}.md").write_text(text_of(notebook), encoding="utf-8")

@@ -240,7 +240,7 @@ def test_outputs_that_are_not_compared_come_from_near(chapter: str):
 def test_figure_with_a_slider_is_shown_as_a_plain_figure_before(chapter: str):
     seen = ""
     for cell in code_cells(chapter):
-        for drawn in re.findall(r"^explore\((\w+)", cell.source, re.M):
+        for drawn in notebooks.EXPLORED.findall(cell.source):
             assert "live" in tags_of(cell)
             assert re.search(rf"^{drawn}\(", seen, re.M), f"{drawn} is not shown before"
         seen += cell.source + "\n"

@@ -109,8 +109,14 @@ def fit(config: TrainConfig, data: ImageData) -> tuple[VAE, list[dict[str, float
 class Explorer(Still, VBox):
     """Widget of one figure below its controls; it is redrawn when a control changes."""
 
-    def __init__(self, draw: Callable[..., Figure], **controls: Any) -> None:
+    def __init__(
+        self,
+        draw: Callable[..., Figure],
+        on_page: dict[str, Any] | None = None,
+        **controls: Any,
+    ) -> None:
         self.draw, self.drawn, self.shown = draw, Figure(), ""
+        self.on_page = on_page or {}
         layout = dict(align_self="flex-start", max_width="100%")  # not stretched
         self.image = Image(format="png", layout=layout)
         self.note = Label(style=dict(text_color="var(--jp-error-color1, #b00020)"))
@@ -157,11 +163,16 @@ class Explorer(Still, VBox):
         return f"Explorer({self.draw.__name__}, {', '.join(self.controls)})"
 
 
-def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
+def explore(
+    draw: Callable[..., Figure], on_page: dict[str, Any] | None = None, **controls: Any
+) -> Explorer:
     """Return the figure that `draw` makes, with a control for some of its arguments.
 
     A control is (low, high, step) for a slider, a list for a menu, or any ipywidget. It
     starts at the default of the argument.
+
+    The published book has no Python: it shows a frame for each position of the
+    controls. `on_page` names a larger step, or a list of values, for some of them.
 
     Example:
 
@@ -173,7 +184,7 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> Explorer:
     >>> explore(line, slope=(0.0, 5.0, 0.5))
     Explorer(line, slope)
     """
-    return Explorer(draw, **controls)
+    return Explorer(draw, on_page, **controls)
 
 
 def text(value: Any) -> str:

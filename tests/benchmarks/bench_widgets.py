@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import subprocess
 import sys
 import time
@@ -286,14 +288,55 @@ FRAMES = """() => new Promise((resolve) => {
 })"""
 
 
+# JavaScript: the milliseconds from each move of the sliders of a figure to its picture.
+MOVE_FRAMES = """async (place) => {
+  const times = [];
+  for (const slider of place.querySelectorAll("input"))
+    for (let i = 0; i < 20; i++) {
+      slider.value = i % (Number(slider.max) + 1);
+      const began = performance.now();
+      slider.dispatchEvent(new Event("input"));
+      await new Promise(requestAnimationFrame);
+      await new Promise((resolve) => setTimeout(resolve)); // after it is painted
+      times.push(performance.now() - began);
+    }
+  return times;
+}"""
+
+
+def frames_rows(page: Any, html: Path) -> list[Row]:
+    """Measure the figures with sliders of the published book, opened from a disk."""
+    times, weights = [], []
+    for chapter in sorted(html.glob("notebooks/[0-9]*.html")):
+        text = chapter.read_text("utf-8")
+        states = re.findall(r'data-widget="figure" data-state="(\w+)"', text)
+        weights += [
+            len(gzip.compress((html / f"_static/live/{state}.js").read_bytes()))
+            for state in states
+        ]
+        page.goto(chapter.as_uri())
+        for place in page.locator('[data-widget="figure"]').all()[: len(states)]:
+            place.scroll_into_view_if_needed()
+            place.and_(page.locator("[data-ready]")).wait_for()
+            times += place.evaluate(MOVE_FRAMES)
+    what = f"page, slider to the picture of a figure, p95 of {len(times)} moves"
+    what += f" (median {median(times):.0f} ms)"
+    heaviest = f"{max(weights) / 1000:.0f} kB"
+    return [
+        Row(what, f"{p95(times):.0f} ms", goal="at most 50 ms"),
+        Row("page, the heaviest figure with sliders", heaviest, goal="at most 400 kB"),
+    ]
+
+
 def bench_page(folder: Path) -> list[Row]:
-    """Measure the training of the published Playground, opened from a disk."""
+    """Measure figures and training of the published book, opened from a disk."""
     real, out = import_real(), folder / "book"
     command = ["make", "book", f"OUT={out}", "ZOO=tests/zoo.toml"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with real.chromium() as browser:
         assert browser, NO_BROWSER
         page = browser.new_page(viewport={"width": 1300, "height": 900})
+        figures = frames_rows(page, out / "_build/html")
         page.goto((out / "_build/html/notebooks/15_playground.html").as_uri())
         place = page.locator("[data-widget=playground]").first
         place.scroll_into_view_if_needed()
@@ -317,6 +360,7 @@ def bench_page(folder: Path) -> list[Row]:
     early, late = (f"{size:.0f} MiB" for size in memory)
     what_memory = "page, memory after 10 minutes of training, against 1 minute"
     return [
+        *figures,
         *rows,
         Row(what, f"{p95(times):.0f} ms", goal="at most 20 ms"),
         Row(what_memory, late, early, f"{memory[0] / memory[1]:.2f}"),

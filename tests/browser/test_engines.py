@@ -116,6 +116,28 @@ def test_widgets_react_to_the_mouse(engine: Engine, book: Path):
             assert len(seen) == 3, page
 
 
+def test_figures_follow_their_sliders(engine: Engine, book: Path):
+    """From a disk: the frames are unpacked, and each drag shows another."""
+    engine.resize(1280, 800)
+    for page in ("02_the_lower_bound", "08_the_latent_space"):
+        engine.open((book / f"notebooks/{page}.html").as_uri())
+        engine.run(SHOW_ALL)
+        figure = "document.querySelector('[data-widget=figure]')"
+        shown = f"{FRAMES} return {figure}.querySelector('.panels').innerHTML;"
+        x, y, width = place(engine, f"{figure}.querySelector('input')")
+        seen = {engine.run(shown)}
+        for start, end in ((0.1, 0.2), (0.2, 0.8)):
+            engine.drag((x + start * width, y), (x + end * width, y))
+            seen.add(engine.run(shown))
+        assert len(seen) == 3, page
+        colour = engine.run(f"""
+            document.documentElement.dataset.theme = "dark";
+            {FRAMES}
+            return getComputedStyle({figure}.querySelector("svg")).fill;
+        """)
+        assert colour == "rgb(226, 226, 226)", "letters on a dark page"
+
+
 def test_another_model_can_be_chosen(engine: Engine, book: Path):
     engine.open((book / "book/models.html").as_uri())
     engine.run(SHOW_ALL)

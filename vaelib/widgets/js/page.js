@@ -4,6 +4,7 @@
  */
 
 import { explorer } from "./explorer.js";
+import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
 import { load, pageModel } from "./state.js";
@@ -15,7 +16,7 @@ import { zoo } from "./zoo.js";
 /** @typedef {{ model: Model, el: HTMLElement, isCompact: boolean }} View */
 
 /** @type {Record<string, (view: View) => unknown>} */
-const WIDGETS = { explorer, playground, zoo };
+const WIDGETS = { explorer, figure: liveFigure, playground, zoo };
 
 /**
  * Return the model of a widget. A panel with rules trains in the page, and an explorer

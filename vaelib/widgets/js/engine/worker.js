@@ -17,6 +17,7 @@
 import { binarized } from "./draws.js";
 import { TrainingJob } from "./job.js";
 import { product } from "./numbers.js";
+import { unzipped } from "./unzip.js";
 
 /** @param {Port} port */
 export function serve(port) {
@@ -90,32 +91,4 @@ function messages() {
     };
     port2.postMessage(0);
   });
-}
-
-/**
- * Return the bytes of some gzip files, one after the other. No Blob is read: on a page
- * from a disk, WebKit refuses it.
- * @param {DataView[]} pieces
- */
-async function unzipped(pieces) {
-  const parts = await Promise.all(pieces.map(unzippedPiece));
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let start = 0;
-  for (const part of parts) {
-    bytes.set(part, start);
-    start += part.length;
-  }
-  return bytes;
-}
-
-/** Return the bytes of a gzip file. @param {DataView} piece */
-async function unzippedPiece(piece) {
-  const { readable, writable } = new DecompressionStream("gzip");
-  const writer = writable.getWriter();
-  const [bytes] = await Promise.all([
-    new Response(readable).arrayBuffer(),
-    writer.write(/** @type {any} */ (piece)),
-    writer.close(),
-  ]);
-  return new Uint8Array(bytes);
 }
