@@ -110,12 +110,12 @@ def test_runs_of_burda_et_al_go_on_from_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Stopped within an epoch too, and with the likelihood by more draws at the end."""
-    monkeypatch.setattr(vaelib.paper.experiments, "DRAWS", 6)
-    monkeypatch.setattr(vaelib.paper.experiments, "FEWER_DRAWS", 2)
+    monkeypatch.setattr(vaelib.paper.experiments, "AS_IN_TABLE_1", (6, 900))
+    monkeypatch.setattr(vaelib.paper.experiments, "ON_THE_WAY", (2, 100))
     file = tmp_path / "runs.toml"
     file.write_text(SMALL)
     figures = experiments.read(file)
-    for config, images in figures["iwae"]:
+    for config, _ in figures["iwae"]:
         for stops in ([4000], [500, 2600, 4000]):
             saved = experiments.file_of(tmp_path / str(len(stops)), "iwae", config)
             saved.parent.mkdir(exist_ok=True)
@@ -127,7 +127,8 @@ def test_runs_of_burda_et_al_go_on_from_each_other(
         ]
     assert [row["images"] for row in one[:4]] == ["500", "750", "2500", "4000"]
     assert [row["draws"] for row in one[:4]] == ["2", "2", "2", "6"]
-    assert images == 4000
+    assert [row["tested"] for row in one[2:4]] == ["100", "900"]
+    assert {images for _, images in figures["iwae"]} == {4000}
 
     config, images = figures[experiments.SWITCHED][0]
     first, needed = experiments.first_stage(config, figures)

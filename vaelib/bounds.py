@@ -54,7 +54,7 @@ def log_weights_at(
     bound keeps its mean.
 
     Sources: Roeder et al. 2017 (arXiv:1703.09194); Tucker et al. 2019
-    (arXiv:1810.04152), equation (8).
+    (arXiv:1810.04152).
     """
     if estimator != "standard":
         mu, logvar = mu.detach(), logvar.detach()

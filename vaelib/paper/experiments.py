@@ -31,9 +31,9 @@ IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
 VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
 MEASURED = ("train", "test")
 VARYING_IWAE = ("objective", "samples", "estimator", "epochs", "seed", "lr")
-MEASURED_IWAE = ("nll", "draws", "active")
-# For each x: at the end of a run as in Table 1, and on the way.
-DRAWS, FEWER_DRAWS = 5000, 100
+MEASURED_IWAE = ("nll", "draws", "tested", "active")
+# Draws for each x, and number of test images: at the end of a run, and on the way.
+AS_IN_TABLE_1, ON_THE_WAY = (5000, 10_000), (200, 1000)
 # The tables, where a wheel installs them, and where a copy of the repository has them.
 INSTALLED = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[2] / "book" / "results"
@@ -51,8 +51,8 @@ def results(figure: str) -> list[dict[str, Any]]:
     In "iwae", Table 1 of Burda et al., and "iwae_switched", where training goes on from
     a run of "iwae", the settings are `objective`, `samples`, `estimator`, `epochs` and
     `seed`.
-    Measured are `nll`, -log p(x) of the test images by so many `draws`, and the number
-    of `active` units. Raises ConfigError if there is no such table.
+    Measured are `nll`, -log p(x) by so many `draws`, on the first `tested` test images,
+    and the number of `active` units. Raises ConfigError if there is no such table.
 
     Example:
 
@@ -165,12 +165,15 @@ def likelihoods(
 
 
 def nll(
-    model: VAE, config: TrainConfig, data: ImageData, draws: int = DRAWS
+    model: VAE, config: TrainConfig, data: ImageData, draws: int, n: int
 ) -> list[float]:
-    """Return the mean -log p(x) of the test images, `draws`, and the active units."""
+    """Return the mean -log p(x) of the first `n` test images, by so many `draws`.
+
+    Also `draws`, `n`, and the number of active units on all test images.
+    """
     nats = reconstruction(config.loss, config.sigma)
-    mean = mean_nll(model, nats, data.test, torch.Generator(), draws)
-    return [mean, draws, active_units(model, data.test)]
+    mean = mean_nll(model, nats, data.test[:n], torch.Generator(), draws)
+    return [mean, draws, n, active_units(model, data.test)]
 
 
 MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
@@ -193,7 +196,7 @@ def measure(
 ) -> dict[str, float]:
     """Return the measured columns of a row; `is_end`: the run ends here."""
     if is_iwae(figure):
-        values = nll(model, config, data, DRAWS if is_end else FEWER_DRAWS)
+        values = nll(model, config, data, *(AS_IN_TABLE_1 if is_end else ON_THE_WAY))
     else:
         values = MEASURES[figure](model, config, data)
     return dict(zip(columns(figure)[1], values, strict=True))
