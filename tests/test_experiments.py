@@ -114,7 +114,7 @@ def test_runs_of_burda_et_al_go_on_from_each_other(
     monkeypatch.setattr(vaelib.paper.experiments, "ON_THE_WAY", (2, 100))
     file = tmp_path / "runs.toml"
     file.write_text(SMALL)
-    figures = experiments.read(file)
+    figures, one = experiments.read(file), list[dict[str, str]]()
     for config, _ in figures["iwae"]:
         for stops in ([4000], [500, 2600, 4000]):
             saved = experiments.file_of(tmp_path / str(len(stops)), "iwae", config)

@@ -830,7 +830,8 @@ def test_the_row_of_an_epoch_has_the_bound():
             log_w, _ = with_draws(state.model, x, eps, iwae(), beta)
             bound = log_w.view(50, 20, -1).exp().mean(1).log().mean(1)
         assert abs(-row[name] - bound.mean()) < 4.5 * bound.std()
-    assert set(trained(settings(epochs=1))[1][-1].row) == {*row} - {"neg_iwae"}
+    plain = ends_of(trained(settings(epochs=1))[1])[-1].row
+    assert set(plain) == {*row} - {"neg_iwae"}
 
 
 @pytest.mark.parametrize("given", [dict(samples=3), dict(objective="iwae", samples=3)])

@@ -88,17 +88,17 @@ def update_function(
         recon = nats(x_hat, x).sum() / config.samples
         return torch.stack((recon, kl_divergence(mu, logvar).sum()))
 
-    if config.uses_weights:
-        terms = partial(weighted_terms, state.model, config, nats, is_fast)
-    compiled = torch.compile(terms, dynamic=False) if config.compile else terms
+    weighted = partial(weighted_terms, state.model, config, nats, is_fast)
+    chosen = weighted if config.uses_weights else terms
+    compiled = torch.compile(chosen, dynamic=False) if config.compile else chosen
 
     def update(x: Tensor, eps: Tensor, beta: float, *_: object) -> Tensor:
         state.optimizer.zero_grad()
         given = (x, eps, x.new_tensor(beta)) if config.uses_weights else (x, eps)
         # The last mini-batch may be smaller, and is not worth a compilation of its own.
-        sums = compiled(*given) if len(x) == config.batch_size else terms(*given)
-        recon, kl, *weighted = sums
-        objective = weighted[0] if weighted else recon + beta * kl
+        sums = compiled(*given) if len(x) == config.batch_size else chosen(*given)
+        recon, kl, *minimised = sums
+        objective = minimised[0] if minimised else recon + beta * kl
         factor = scale if config.gradient == "sum" else scale / len(x)
         (objective * factor).backward()
         state.optimizer.step()

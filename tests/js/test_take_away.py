@@ -205,7 +205,7 @@ def test_the_log_is_that_of_a_run(engine: Engine, tmp_path: Path):
     values[0] |= dict(beta=1.0, kl=1e-7, recon=0.1 + 0.2, seconds=123456789.0)
     none = torch.zeros(0)
     ends = [
-        EpochEnd(epoch=i, step=i, kl_per_latent=none, noise=none, **each)
+        EpochEnd(epoch=i, step=i, kl_per_latent=none, noise=none, more={}, **each)
         for i, each in enumerate(values)
     ]
     run = Run(tmp_path, CONFIG, rows=[end.row for end in ends])
