@@ -53,8 +53,13 @@ SIZES = [name for name, hint in field_types().items() if get_origin(hint) is tup
 
 
 def made(name: str, value: Any) -> TrainConfig:
-    """Return a config of sprites, whose shape is free, with one field given."""
+    """Return a config of sprites, whose shape is free, with one field given.
+
+    An estimator comes with the objective that has all of them.
+    """
     given: dict[str, Any] = {"dataset": "sprites", name: value}
+    if name == "estimator":
+        given["objective"] = "iwae"
     return TrainConfig(**given)
 
 
