@@ -25,17 +25,15 @@ def log_normal(
     return -0.5 * ((z - mu).square() * torch.exp(-logvar) + logvar + LOG_2PI).sum(-1)
 
 
-def log_weights(
-    model: VAE, nats: Nats, x: Tensor, eps: Tensor, beta: float = 1.0
-) -> Tensor:
+def log_weights(model: VAE, nats: Nats, x: Tensor, eps: Tensor) -> Tensor:
     """Return log p(x|z) + log p(z) - log q(z|x) at L draws z for each image, in nats.
 
-    `x`: images (B, D); `eps`: noise (L, B, J). Returns (L, B). `beta` weighs the
-    difference of the last two terms.
+    `x`: images (B, D); `eps`: noise (L, B, J). Returns (L, B).
     """
     mu, logvar = model.encode(x)
     z = model.reparameterize(mu, logvar, eps)
-    return log_weights_at(z, mu, logvar, nats(model.decode(z), x), beta)
+    log_p_x_given_z = -nats(model.decode(z), x)
+    return log_p_x_given_z + log_normal(z) - log_normal(z, mu, logvar)
 
 
 def log_weights_at(

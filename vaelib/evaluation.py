@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from vaelib.bounds import Nats, importance_weighted_bound, log_weights
+from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
 from vaelib.images import pixels
 from vaelib.losses import kl_per_latent
 from vaelib.model import VAE, single, standard_normal
@@ -113,7 +113,10 @@ def importance_nll(
         while done < samples:
             k = min(samples - done, most // size)
             eps = standard_normal(k, len(x), model.latent_dim, rng=rng).to(device)
-            log_w = log_weights(model, nats, x, eps, beta)
+            mu, logvar = model.encode(x)
+            z = model.reparameterize(mu, logvar, eps)
+            recon = nats(model.decode(z), x)
+            log_w = log_weights_at(z, mu, logvar, recon, beta)
             bound = importance_weighted_bound(log_w)
             log_sum = torch.logaddexp(log_sum, bound + math.log(k))
             done += k
