@@ -1,4 +1,4 @@
-"""Run the experiments of Figs 2 and 3, and write their tables to book/results.
+"""Run the experiments of Figs 2 and 3, and of Burda et al., into book/results.
 
 `make paper` calls `python book/experiments.py book/experiments.toml WORK OUT`, which
 trains one run on each core. It may be stopped at any time: each run goes on from its
@@ -7,7 +7,7 @@ are 1, 2 and 5 times 10,000 images, 100,000 images and so on.
 
 Of the step sizes 0.01, 0.02 and 0.1 a run takes the one with the best training bound
 after 100,000 images: "based on performance on the training set in the first few
-iterations", sec. 5.
+iterations", sec. 5. The runs of Burda et al. have a learning rate of their own.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from statistics import mean
 
 import torch
 
-from vaelib import TrainConfig, Update, __version__, files, start, updates
+from vaelib import EpochEnd, TrainConfig, Update, __version__, files, start, updates
 from vaelib.data import DataError, ImageData
 from vaelib.errors import error_message, exit_status
-from vaelib.paper.experiments import MEASURES, VARYING, dataset
+from vaelib.paper.experiments import columns, dataset, is_iwae, measure, number
 from vaelib.presets import PRESETS
 from vaelib.sweeps import grid
 
@@ -45,7 +45,8 @@ FACTS = dict(
     torch=str(torch.__version__),
     machine=f"{platform.machine()} (1 of {os.cpu_count()} cores)",
 )
-MEASURED = ("train", "test", "seconds")
+SWITCHED = "iwae_switched"
+MNIST_IMAGES = 60_000
 
 
 def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
@@ -53,45 +54,80 @@ def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
     tables = tomllib.loads(file.read_text("utf-8"))
     found = {}
     for figure, table in tables.items():
+        if is_iwae(figure):
+            runs = grid(**(PRESETS["iwae"] | table), zipped=True)
+            n = {run: run.train_images or MNIST_IMAGES for run in runs}
+            found[figure] = [(run, run.epochs * n[run]) for run in runs]
+            continue
         images = table.pop("images")
         runs = grid(**(PRESETS["paper"] | table))
         found[figure] = [(run, images[run.method]) for run in runs]
     return found
 
 
-def train(figure: str, config: TrainConfig, images: float, file: Path) -> Path:
-    """Train until `images`, measure at each point, and keep all of it in `file`."""
+def first_stage(
+    config: TrainConfig, figures: dict[str, list[tuple[TrainConfig, int]]]
+) -> tuple[TrainConfig, int]:
+    """Return the run of table iwae from which a run of iwae_switched goes on.
+
+    It has the objective of the other run of its table.
+    """
+    switched, runs = figures[SWITCHED], figures["iwae"]
+    other = next(run for run, _ in switched if run.objective != config.objective)
+    wanted = other.objective, other.samples
+    return next(each for each in runs if (each[0].objective, each[0].samples) == wanted)
+
+
+def train(
+    figure: str,
+    config: TrainConfig,
+    images: float,
+    file: Path,
+    first: tuple[TrainConfig, int, Path] | None = None,
+) -> Path:
+    """Train until `images`, measure at each point, and keep all of it in `file`.
+
+    `first`: a run of table iwae, its number of images and its file. It is trained, if
+    it is not yet, and this run goes on from its weights.
+    """
     torch.set_num_threads(1)
     data = dataset(config, figure)
-    rows, seconds, seen = [], 0.0, 0
+    rows, seconds, seen, lr = [], 0.0, 0, config.lr
     saved = files.read_tensors(file) if file.exists() else None
     if saved:
-        rows = saved["rows"]
-        lr, seconds, seen = (rows[-1][name] for name in ("lr", "seconds", "images"))
-    else:
+        rows, seconds, seen, lr = (saved[n] for n in ("rows", "seconds", "seen", "lr"))
+    elif not is_iwae(figure):
         trials = {lr: replace(config, lr=lr) for lr in STEP_SIZES}
         few = min(FIRST, int(images))
         lr = max(trials, key=lambda lr: first_bound(trials[lr], data, few))
-    # The end of a run is the same for all, since no schedule depends on it.
-    config = replace(config, lr=lr, epochs=ceil(POINTS[-1] / len(data.train)))
+    # The end of a run is the same for all, unless its schedule depends on it.
+    epochs = config.epochs if is_iwae(figure) else ceil(POINTS[-1] / len(data.train))
+    config = replace(config, lr=lr, epochs=epochs)
     state = start(config, data)
     if saved:
         state.load_state_dict(saved["state"])
+    elif first:
+        weights = files.read_tensors(train("iwae", *first))["state"]["model"]
+        state.model.load_state_dict(weights)
 
-    todo = [point for point in POINTS if seen < point <= images]
+    end = epochs * len(data.train)
+    todo = [point for point in sorted({*POINTS, end}) if seen < point <= images]
     events, began = updates(state, data, config), time.perf_counter()
     while todo:
         event = next(events)
-        seen += event.images if isinstance(event, Update) else 0
-        if seen < todo[0]:
+        seen += 0 if isinstance(event, EpochEnd) else event.images
+        is_point = seen >= todo[0]
+        if not is_point and not isinstance(event, EpochEnd):
             continue
         seconds += time.perf_counter() - began
-        train, test = MEASURES[figure](state.model, config, data)
-        row = {name: asdict(config)[name] for name in VARYING} | FACTS
-        rows.append(row | dict(images=seen, train=train, test=test, seconds=seconds))
-        files.write_tensors(file, dict(state=state.state_dict(), rows=rows))
+        if is_point:
+            found = measure(figure, state.model, config, data, seen == end)
+            row = {name: asdict(config)[name] for name in columns(figure)[0]} | FACTS
+            rows.append(row | dict(images=seen, seconds=seconds) | found)
+            todo.pop(0)
+        now = dict(rows=rows, seconds=seconds, seen=seen, lr=lr)
+        files.write_tensors(file, dict(state=state.state_dict()) | now)
         began = time.perf_counter()
-        todo.pop(0)
     return file
 
 
@@ -109,15 +145,18 @@ def table(folder: Path, figure: str, file: Path) -> bytes:
 
     A run that `file`, the table so far, has further than `folder` keeps its rows.
     """
-    runs = rows_of(file)
+    runs, (settings, found) = rows_of(figure, file), columns(figure)
+    measured = (*found, "seconds")
     for saved in folder.glob(f"{figure}-*.pt"):
         rows = files.read_tensors(saved)["rows"]
-        if rows[-1]["images"] >= images_of(runs, key := key_of(rows[-1])):
+        if not rows:
+            continue
+        if rows[-1]["images"] >= images_of(runs, key := key_of(figure, rows[-1])):
             runs[key] = [
-                row | {name: round(row[name], 3) for name in MEASURED} for row in rows
+                row | {name: round(row[name], 3) for name in measured} for row in rows
             ]
     text = io.StringIO()
-    names = [*VARYING, "images", *MEASURED, *FACTS]
+    names = [*settings, "images", *measured, *FACTS]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for key in sorted(runs):
@@ -125,19 +164,18 @@ def table(folder: Path, figure: str, file: Path) -> bytes:
     return text.getvalue().encode()
 
 
-def rows_of(file: Path) -> dict[tuple, list[dict]]:
+def rows_of(figure: str, file: Path) -> dict[tuple, list[dict]]:
     """Return the rows of a table for each of its runs; none where there is no file."""
     runs: dict[tuple, list[dict]] = {}
     if file.exists():
         for row in csv.DictReader(io.StringIO(file.read_text("utf-8"))):
-            runs.setdefault(key_of(row), []).append(row)
+            runs.setdefault(key_of(figure, row), []).append(row)
     return runs
 
 
-def key_of(row: dict) -> tuple:
+def key_of(figure: str, row: dict) -> tuple:
     """Return what tells a run from the others of its figure."""
-    method, *numbers = (row[name] for name in VARYING[:-1])
-    return method, *map(int, numbers)
+    return tuple(number(str(row[name])) for name in columns(figure)[0][:-1])
 
 
 def images_of(runs: dict[tuple, list[dict]], key: tuple) -> int:
@@ -157,10 +195,10 @@ def follow_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def name_of(figure: str, config: TrainConfig) -> str:
-    """Return the name of the file of a run."""
-    values = [f"{name}={getattr(config, name)}" for name in VARYING[:-1]]
-    return f"{figure}-{'-'.join(values)}"
+def file_of(folder: Path, figure: str, config: TrainConfig) -> Path:
+    """Return the file of a run."""
+    values = [f"{name}={getattr(config, name)}" for name in columns(figure)[0][:-1]]
+    return folder / f"{figure}-{'-'.join(values)}.pt"
 
 
 def command(args: argparse.Namespace) -> int:
@@ -178,13 +216,16 @@ def command(args: argparse.Namespace) -> int:
                 print(f"{figure} is left out: {error}", flush=True)
                 continue
             out = args.out / f"{figure}.csv"
-            known = rows_of(out)
-            futures = [
-                pool.submit(train, figure, config, end, args.work / f"{name}.pt")
-                for config, images in runs
-                for name, end in [(name_of(figure, config), min(images, args.images))]
-                if images_of(known, key_of(asdict(config))) < end
-            ]
+            known, futures = rows_of(figure, out), []
+            for config, images in runs:
+                end, first = min(images, args.images), None
+                if images_of(known, key_of(figure, asdict(config))) >= end:
+                    continue
+                if figure == SWITCHED:
+                    before, needed = first_stage(config, figures)
+                    first = before, needed, file_of(args.work, "iwae", before)
+                file = file_of(args.work, figure, config)
+                futures.append(pool.submit(train, figure, config, end, file, first))
             for future in as_completed(futures):
                 if error := future.exception():  # the other runs go on
                     print(
@@ -205,7 +246,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="the runs, a TOML file")
     parser.add_argument("work", type=Path, help="a folder for what is trained")
     parser.add_argument("out", type=Path, help="the folder for the tables")
-    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="fig2 or fig3")
+    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="fig2, fig3, iwae")
     parser.add_argument(
         "--images", type=float, default=1e9, help="stop each run here (default: never)"
     )

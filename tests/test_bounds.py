@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from vaelib import bounds, losses
+from vaelib.exact import Scalar
 from vaelib.model import VAE
 
 D, J, SIGMA = 5, 2, 0.6
@@ -213,3 +214,166 @@ def test_log_normal_keeps_precision(dtype: torch.dtype):
     assert log_p.dtype == log_q.dtype == dtype
     expected = Normal(1.0, math.exp(-1)).log_prob(z).sum(-1)
     torch.testing.assert_close(log_q, expected)
+
+
+# The importance-weighted bound as an objective, on a scalar model with a wrong q
+
+X, MU, LOGVAR = 2.0, 1.1, -1.5
+KS = [1, 2, 5, 50]
+
+
+def scalar(slope: float = 1.0) -> Scalar:
+    """Return the model x = slope * sinh(z) + noise."""
+    return Scalar(lambda z: slope * torch.sinh(z), 0.5)
+
+
+def by_difference(f, at: float, step: float = 1e-4) -> float:
+    """Return the derivative of f by a central difference."""
+    return (f(at + step) - f(at - step)) / (2 * step)
+
+
+def exact_gradient(k: int) -> list[float]:
+    """Return the derivatives of the bound with respect to mu, logvar and the slope."""
+
+    def bound(mu: float, logvar: float, slope: float) -> float:
+        return scalar(slope).importance_weighted_bound(X, mu, logvar, k)
+
+    return [
+        by_difference(lambda v: bound(v, LOGVAR, 1.0), MU),
+        by_difference(lambda v: bound(MU, v, 1.0), LOGVAR),
+        by_difference(lambda v: bound(MU, LOGVAR, v), 1.0),
+    ]
+
+
+def drawn(
+    k: int, n: int, estimator: str = "standard", beta: float = 1.0, seed: int = 3
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return log weights (k, n), bounds (n,), and the gradient of each bound, (n,)."""
+    given = (MU, LOGVAR, 1.0)
+    leaves = [torch.full((n, 1), v, dtype=torch.float64) for v in given]
+    mu, logvar, slope = (v.requires_grad_() for v in leaves)
+    z = VAE.reparameterize(mu, logvar, noise(k, n, 1, seed=seed))
+    recon = -bounds.log_normal(X - slope * torch.sinh(z), 0.0, 2 * math.log(0.5))
+    log_w = bounds.log_weights_at(z, mu, logvar, recon, beta, estimator)
+    bound = bounds.importance_weighted_bound(log_w)
+    found = torch.autograd.grad(bound.sum(), leaves)
+    return log_w.detach(), bound.detach(), [g[:, 0] for g in found]
+
+
+def is_mean(values: Tensor, exact: float) -> bool:
+    """Return whether a number is the mean of values, within 4.5 standard errors."""
+    return abs(values.mean() - exact) < 4.5 * values.std() / len(values) ** 0.5
+
+
+def test_one_draw_gives_the_bound():
+    expected = scalar().bound(X, MU, LOGVAR)
+    found = scalar().importance_weighted_bound(X, MU, LOGVAR, 1)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_draws_by_quadrature_over_both():
+    model = Scalar(torch.sinh, 0.5, torch.linspace(-9, 9, 1501, dtype=torch.float64))
+    log_w = model.log_joint(X, model.z) - model.log_q(MU, LOGVAR)
+    both = torch.logaddexp(log_w[:, None], log_w) - math.log(2)
+    weight = model.log_q(MU, LOGVAR).exp()
+    inner = torch.trapezoid(weight * both, model.z)
+    expected = torch.trapezoid(weight * inner, model.z).item()
+    found = scalar().importance_weighted_bound(X, MU, LOGVAR, 2)
+    assert found == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("k", KS)
+def test_the_bound_with_k_draws_has_the_mean_of_quadrature(k: int):
+    _, bound, _ = drawn(k, 100_000)
+    assert is_mean(bound, scalar().importance_weighted_bound(X, MU, LOGVAR, k))
+    assert bound.std() / len(bound) ** 0.5 < 0.02
+
+
+def test_the_exact_bound_rises_to_the_evidence():
+    values = [scalar().importance_weighted_bound(X, MU, LOGVAR, k) for k in KS]
+    assert values == sorted(values)
+    assert values[-1] < scalar().log_evidence(X) < values[-1] + 0.02
+
+
+@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("estimator", ["standard", "dreg"])
+def test_both_gradients_have_the_mean_of_quadrature(estimator: str, k: int):
+    _, _, gradients = drawn(k, 100_000, estimator)
+    for found, exact in zip(gradients, exact_gradient(k), strict=True):
+        assert is_mean(found, exact)
+
+
+def test_sticking_the_landing_is_biased_unless_there_is_one_draw():
+    for k in (1, 5):
+        _, _, gradients = drawn(k, 100_000, "stl")
+        right = [
+            is_mean(found, exact)
+            for found, exact in zip(gradients, exact_gradient(k), strict=True)
+        ]
+        assert right == ([True] * 3 if k == 1 else [False, False, True])
+
+
+@pytest.mark.parametrize("beta", [0.3, 2.5])
+def test_dreg_has_the_mean_of_the_standard_gradient_at_any_beta(beta: float):
+    one, other = (drawn(5, 200_000, e, beta)[2] for e in ("standard", "dreg"))
+    for a, b in zip(one[:2], other[:2], strict=True):
+        assert is_mean(a - b, 0.0)
+        assert (a - b).std() > 0.1
+
+
+def test_the_gradient_of_the_decoder_is_the_same_draw_by_draw():
+    slopes = [drawn(5, 100, e)[2][2] for e in ("standard", "dreg", "stl")]
+    for other in slopes[1:]:
+        torch.testing.assert_close(other, slopes[0])
+
+
+def signal_to_noise(k: int, estimator: str, index: int) -> float:
+    """Return the exact mean of a gradient over its measured standard deviation."""
+    _, _, gradients = drawn(k, 300_000 // (k + 20), estimator)
+    return abs(exact_gradient(k)[index] / gradients[index].std()).item()
+
+
+@pytest.mark.parametrize("index", [1, 2])
+@pytest.mark.parametrize("estimator", ["standard", "dreg"])
+def test_more_draws_drown_the_signal_of_the_encoder_but_not_with_dreg(
+    estimator: str, index: int
+):
+    """From 16 to 256 draws the ratio falls by 4 = sqrt(16), or rises by 4."""
+    before, after = (signal_to_noise(k, estimator, index) for k in (16, 256))
+    is_drowned = (estimator, index) == ("standard", 1)
+    assert after / before == pytest.approx(1 / 4 if is_drowned else 4, rel=0.2)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_at_the_posterior_every_k_gives_the_evidence_without_variance(
+    model: VAE, x: Tensor, k: int
+):
+    model = with_exact_posterior(model)
+    evidence = log_evidence(model, x)
+    for seed in range(3):
+        log_w = bounds.log_weights(model, NATS, x, noise(k, 3, J, seed=seed))
+        bound = bounds.importance_weighted_bound(log_w)
+        torch.testing.assert_close(bound, evidence)
+
+
+def test_at_the_posterior_only_the_standard_gradient_has_noise(model: VAE, x: Tensor):
+    model = with_exact_posterior(model)
+    spread = {}
+    for estimator in ("standard", "dreg", "stl"):
+        mu, logvar = (v.requires_grad_() for v in model.encode(x))
+        z = model.reparameterize(mu, logvar, noise(5, 3, J))
+        log_w = bounds.log_weights_at(
+            z, mu, logvar, NATS(model.decode(z), x), estimator=estimator
+        )
+        bound = bounds.importance_weighted_bound(log_w).sum()
+        spread[estimator] = torch.autograd.grad(bound, mu)[0].abs().max()
+    assert spread["standard"] > 0.1
+    assert max(spread["dreg"], spread["stl"]) < 1e-9
+
+
+def test_normalised_weights_sum_to_one_and_are_numbers():
+    log_w = noise(7, 4).requires_grad_()
+    weights = bounds.normalised_weights(log_w)
+    assert not weights.requires_grad
+    torch.testing.assert_close(weights.sum(0), torch.ones(4).double())
+    torch.testing.assert_close(weights, log_w.detach().exp() / log_w.exp().sum(0))

@@ -30,6 +30,7 @@ RANGES = {
     "num_workers": ([-1, 10**6 + 1], [0, 10**6]),
     "train_images": ([-1, 10**6 + 1], [0, 10**6]),
     "latent_dim": ([0, -1, 10_001], [1, 10_000]),
+    "samples": ([0, -1, 10_001], [1, 10_000]),
     "sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
     "min_sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
     "beta": ([-TINY, -1.0, MORE], [0.0, TINY, MOST]),
@@ -52,8 +53,13 @@ SIZES = [name for name, hint in field_types().items() if get_origin(hint) is tup
 
 
 def made(name: str, value: Any) -> TrainConfig:
-    """Return a config of sprites, whose shape is free, with one field given."""
+    """Return a config of sprites, whose shape is free, with one field given.
+
+    An estimator comes with the objective that has all of them.
+    """
     given: dict[str, Any] = {"dataset": "sprites", name: value}
+    if name == "estimator":
+        given["objective"] = "iwae"
     return TrainConfig(**given)
 
 
@@ -297,6 +303,37 @@ def test_what_is_echoed_is_on_one_line_and_visible():
     assert str(error.value).endswith("or folder:PATH.")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        dict(objective="iwae", reduction="mean"),
+        dict(estimator="dreg"),
+        dict(estimator="dreg", samples=5),
+        dict(method="wake_sleep", objective="iwae"),
+        dict(method="mcem", samples=5),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(given: dict[str, Any]):
+    with pytest.raises(ConfigError) as error:
+        TrainConfig(**given)
+    sentence(error.value, "give standard" if "estimator" in given else "leave it out")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        dict(objective="iwae"),
+        dict(samples=5, reduction="mean", gradient="sum"),
+        dict(objective="iwae", samples=5, estimator="dreg", beta_schedule="cyclic"),
+        dict(objective="iwae", samples=5, estimator="stl", beta=0.5, compile=True),
+        dict(estimator="stl", samples=5, loss="gaussian", reduction="mean"),
+    ],
+)
+def test_settings_that_go_together(given: dict[str, Any]):
+    config = TrainConfig(**given)
+    assert config.uses_weights == bool({"objective", "estimator"} & set(given))
+
+
 def test_needs_total():
     """Only if a schedule depends on the number of epochs."""
     assert not TrainConfig(lr_schedule="none").needs_total
@@ -447,8 +484,13 @@ def test_json_keeps_a_config(drawn: dict[str, Any]):
     if drawn.get("dataset", "mnist") not in ("sprites", "folder:here"):
         drawn.pop("channels", None)
         drawn.pop("image_size", None)
-    if {"beta", "beta_changes", "beta_schedule", "reduction", "compile"} & set(drawn):
+    others = {"beta", "beta_changes", "beta_schedule", "reduction", "compile"}
+    if (others | {"objective", "samples", "estimator"}) & set(drawn):
         drawn.pop("method", None)
+    if drawn.get("objective") == "iwae":
+        drawn.pop("reduction", None)
+    elif drawn.get("estimator") == "dreg":
+        drawn.pop("estimator")
     config = TrainConfig(**drawn)
     again = from_dict(json.loads(json.dumps(dataclasses.asdict(config))))
     assert again == config

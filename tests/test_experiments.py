@@ -55,7 +55,8 @@ def tiny(folder: Path) -> list[tuple[TrainConfig, int]]:
 
 def test_the_runs_are_those_of_the_paper():
     figures = experiments.read(ROOT / "book" / "experiments.toml")
-    assert set(figures) == {"fig2", "fig2_frey", "fig3"}
+    others = {"iwae", experiments.SWITCHED}
+    assert set(figures) == {"fig2", "fig2_frey", "fig3"} | others
     two, three = ([run for run, _ in figures[name]] for name in ("fig2", "fig3"))
     assert {run.latent_dim for run in two} == {3, 5, 10, 20, 200}
     assert {run.method for run in two} == {"aevb", "wake_sleep"}
@@ -71,6 +72,75 @@ def test_the_runs_are_those_of_the_paper():
         assert (run.batch_size, run.activation) == (100, "tanh")
         assert (run.optimizer, run.init) == ("adagrad", "normal")
         assert (run.weight_prior, run.binarize) == ("normal", "dynamic")
+
+
+def test_the_other_runs_are_those_of_burda_et_al():
+    figures = experiments.read(ROOT / "book" / "experiments.toml")
+    runs = [run for run, _ in figures["iwae"]]
+    found = {(run.objective, run.samples) for run in runs}
+    assert found == {("elbo", 1), ("iwae", 5), ("iwae", 50), ("elbo", 5), ("elbo", 50)}
+    for run, images in figures["iwae"] + figures[experiments.SWITCHED]:
+        assert (run.hidden_dim, run.latent_dim) == ((200, 200), 50)
+        assert (run.activation, run.binarize) == ("tanh", "dynamic")
+        assert images == 60_000 * run.epochs
+    for run, _ in figures[experiments.SWITCHED]:
+        first, images = experiments.first_stage(run, figures)
+        assert first.objective != run.objective
+        assert (first, images) in figures["iwae"]
+
+
+SMALL = """
+[iwae]
+train_images = 2000
+hidden_dim = [20]
+objective = ["elbo", "iwae"]
+samples = [1, 3]
+epochs = 2
+
+[iwae_switched]
+train_images = 2000
+hidden_dim = [20]
+objective = ["iwae", "elbo"]
+samples = [3, 1]
+epochs = 1
+"""
+
+
+def test_runs_of_burda_et_al_go_on_from_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Stopped within an epoch too, and with the likelihood by more draws at the end."""
+    monkeypatch.setattr(vaelib.paper.experiments, "AS_IN_TABLE_1", (6, 900))
+    monkeypatch.setattr(vaelib.paper.experiments, "ON_THE_WAY", (2, 100))
+    file = tmp_path / "runs.toml"
+    file.write_text(SMALL)
+    figures, one = experiments.read(file), list[dict[str, str]]()
+    for config, _ in figures["iwae"]:
+        for stops in ([4000], [500, 2600, 4000]):
+            saved = experiments.file_of(tmp_path / str(len(stops)), "iwae", config)
+            saved.parent.mkdir(exist_ok=True)
+            for stop in stops:
+                experiments.train("iwae", config, stop, saved)
+        one, two = (rows(tmp_path / name, "iwae") for name in "13")
+        assert [row | dict(seconds="") for row in one] == [
+            row | dict(seconds="") for row in two
+        ]
+    assert [row["images"] for row in one[:4]] == ["500", "750", "2500", "4000"]
+    assert [row["draws"] for row in one[:4]] == ["2", "2", "2", "6"]
+    assert [row["tested"] for row in one[2:4]] == ["100", "900"]
+    assert {images for _, images in figures["iwae"]} == {4000}
+
+    config, images = figures[experiments.SWITCHED][0]
+    first, needed = experiments.first_stage(config, figures)
+    assert (first.objective, first.samples) == ("elbo", 1)
+    before = experiments.file_of(tmp_path / "1", "iwae", first)
+    after = experiments.file_of(tmp_path, experiments.SWITCHED, config)
+    stage = first, needed, before
+    experiments.train(experiments.SWITCHED, config, images, after, stage)
+    last = rows(tmp_path, experiments.SWITCHED)[-1]
+    assert (last["objective"], last["images"]) == ("iwae", "2000")
+    ended = {row["objective"]: float(row["nll"]) for row in one}
+    assert float(last["nll"]) < ended["elbo"]
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_rows(tmp_path: Path):

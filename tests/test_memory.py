@@ -37,6 +37,17 @@ def test_the_parts_of_a_large_run():
     assert len(parts) == 4
 
 
+def test_more_draws_take_more_of_a_mini_batch():
+    """All but the encoder is computed for each draw."""
+    shape, name = (1, 28, 28), "a mini-batch"
+    one, two, ten = (
+        estimate(TrainConfig(batch_size=60_000, samples=k), shape, 70_000)[name]
+        for k in (1, 2, 10)
+    )
+    assert ten - two == pytest.approx(8 * (two - one), rel=1e-6)
+    assert 1.8 * one < two < 2 * one
+
+
 def test_an_ordinary_run_needs_no_note():
     assert check_memory(TrainConfig()) == ""
     assert sum(estimate(TrainConfig(), (1, 28, 28), 70_000).values()) < GIB

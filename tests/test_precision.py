@@ -16,11 +16,11 @@ from torch import Tensor
 from vaelib import EpochEnd, TrainConfig, Update, start, updates
 from vaelib.checkpoints import config_of
 from vaelib.data import sprites
+from vaelib.devices import has_bfloat16
 from vaelib.evaluation import average_terms
 from vaelib.losses import LOSSES, reconstruction
 from vaelib.model import VAE
 from vaelib.presets import PRESETS
-from vaelib.state import has_bfloat16
 from vaelib.training import draw_seed
 
 CPU = torch.device("cpu")

@@ -20,8 +20,8 @@ import vaelib
 # Each module may import those before it.
 ROOMS = (
     # settings
-    *("checks", "streams", "presets", "config", "errors", "flags"),
-    *("schedules", "memory"),
+    *("checks", "streams", "presets", "combinations", "config", "errors", "flags"),
+    *("schedules", "memory", "devices"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
     *("image_folder", "packed", "data"),

@@ -21,8 +21,10 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vaelib.config import ConfigError, TrainConfig
-from vaelib.data import ImageData, binarized, sprites
+from vaelib.data import ImageData, binarized, pixels, sprites
 from vaelib.errors import hold_interrupts
+from vaelib.evaluation import mean_nll
+from vaelib.losses import reconstruction
 from vaelib.model import VAE
 from vaelib.state import MEAN_BYTES
 from vaelib.training import (
@@ -694,3 +696,166 @@ def test_a_missing_compiler_is_said_before_anything_begins(
         start(settings(compile=True), data())
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
+
+
+# More draws of z, and the importance-weighted bound
+
+
+def iwae(**given: Any) -> TrainConfig:
+    """Return a config of the importance-weighted bound with five draws."""
+    return settings(**(dict(objective="iwae", samples=5, epochs=1) | given))
+
+
+def noise_of(config: TrainConfig, state: State) -> tuple[Tensor, Tensor]:
+    """Return x and the noise of the first update, of a state that has made none."""
+    rng = torch.Generator()
+    rng.set_state(state.rng.get_state())
+    seeds = [int(torch.empty((), dtype=torch.int64).random_(generator=rng))]
+    seeds += [int(torch.empty((), dtype=torch.int64).random_(generator=rng))]
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(seeds[1]))
+    x = data().batch(order[: config.batch_size], rng)
+    shape = len(x), config.latent_dim
+    if config.samples > 1 or config.uses_weights:
+        shape = config.samples, *shape
+    return x, torch.randn(shape, generator=rng)
+
+
+def with_draws(
+    model: VAE, x: Tensor, eps: Tensor, config: TrainConfig, beta: float
+) -> tuple[Tensor, Tensor]:
+    """Return log weights (K, M) and means of the terms, by torch.distributions."""
+    mu, logvar = model.encode(x)
+    q, prior = Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)
+    z = mu + q.scale * eps
+    log_p = Bernoulli(logits=model.decode(z), validate_args=False).log_prob(x).sum(-1)
+    ratio = (prior.log_prob(z) - q.log_prob(z)).sum(-1)
+    terms = torch.stack((-log_p.mean(), kl_divergence(q, prior).sum(1).mean()))
+    return log_p + beta * ratio, terms
+
+
+def test_one_draw_takes_the_same_path_as_ever():
+    """Noise has no axis of draws, and the sums are bit for bit those of the terms."""
+    config = settings(epochs=1)
+    state = start(config, data())
+    before, (x, eps) = copy.deepcopy(state.model), noise_of(config, state)
+    assert eps.shape == (64, 3)
+    event = next(updates(state, data(), config))
+    assert isinstance(event, Update)
+    with torch.no_grad():
+        x_hat, mu, logvar = before(x, eps)
+        recon = torch.nn.functional.binary_cross_entropy_with_logits(
+            x_hat, x, reduction="none"
+        )
+        kl = -0.5 * (1 + logvar - mu.pow(2) - logvar.exp())
+    expected = torch.stack((recon.sum(-1).sum(), kl.sum(-1).sum()))
+    torch.testing.assert_close(event.sums, expected, rtol=1e-6, atol=0)
+    assert state.losses.shape == (STEPS, 2)
+
+
+def test_the_elbo_is_averaged_over_draws():
+    config = settings(epochs=1, samples=5, beta=2.5)
+    state = start(config, data())
+    before, (x, eps) = copy.deepcopy(state.model), noise_of(config, state)
+    event = next(updates(state, data(), config))
+    assert isinstance(event, Update)
+    _, (recon, kl) = with_draws(before, x, eps, config, 1.0)
+    (recon + 2.5 * kl).backward()
+    assert event.recon == pytest.approx(recon.item(), rel=1e-5)
+    assert event.kl == pytest.approx(kl.item(), rel=1e-4)
+    assert_gradient(state.model, before)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_the_weighted_bound_is_minimised_and_the_terms_are_those_of_the_elbo(
+    beta: float,
+):
+    config = iwae(beta=beta)
+    state = start(config, data())
+    before, (x, eps) = copy.deepcopy(state.model), noise_of(config, state)
+    event = next(updates(state, data(), config))
+    assert isinstance(event, Update)
+    log_w, (recon, kl) = with_draws(before, x, eps, config, beta)
+    minimised = -log_w.exp().mean(0).log().mean()
+    minimised.backward()
+    assert event.recon == pytest.approx(recon.item(), rel=1e-5)
+    assert event.kl == pytest.approx(kl.item(), rel=1e-4)
+    assert event.sums[2].item() / 64 == pytest.approx(minimised.item(), rel=1e-5)
+    assert_gradient(state.model, before)
+
+
+@pytest.mark.parametrize("estimator", ["dreg", "stl"])
+def test_the_other_estimators_change_the_gradient_of_the_encoder_only(estimator: Any):
+    grads = []
+    for config in (iwae(), iwae(estimator=estimator)):
+        state = start(config, data())
+        event = next(updates(state, data(), config))
+        assert isinstance(event, Update)
+        gradients = {n: p.grad for n, p in state.model.named_parameters()}
+        grads.append((event.sums, gradients))
+    (one, standard), (two, other) = grads
+    assert torch.equal(one, two)
+    for name, gradient in other.items():
+        same_as = torch.equal(gradient, standard[name])
+        assert same_as == name.startswith(("decoder", "fc_out")), name
+
+
+def test_sticking_the_landing_with_the_elbo():
+    """Its gradient goes through z only, and it minimises estimator A."""
+    config = settings(epochs=1, samples=3, estimator="stl")
+    state = start(config, data())
+    before, (x, eps) = copy.deepcopy(state.model), noise_of(config, state)
+    event = next(updates(state, data(), config))
+    assert isinstance(event, Update)
+    mu, logvar = before.encode(x)
+    z = mu + (logvar / 2).exp() * eps
+    fixed = Normal(mu.detach(), (logvar.detach() / 2).exp())
+    log_p = Bernoulli(logits=before.decode(z), validate_args=False).log_prob(x).sum(-1)
+    log_w = log_p + (Normal(0.0, 1.0).log_prob(z) - fixed.log_prob(z)).sum(-1)
+    (-log_w.mean()).backward()
+    assert event.sums[2].item() / 64 == pytest.approx(-log_w.mean().item(), rel=1e-5)
+    assert_gradient(state.model, before)
+
+
+def test_the_row_of_an_epoch_has_the_bound():
+    state, events = trained(iwae(beta=0.5, samples=20))
+    row, steps = ends_of(events)[-1].row, steps_of(events)
+    assert row["neg_iwae"] < row["neg_elbo"] == row["recon"] + row["kl"]
+    sums = torch.stack([event.sums for event in steps]).double().sum(0) / N
+    expected = [row[name] for name in ("train_recon", "train_kl", "train_total")]
+    assert sums.tolist() == pytest.approx(expected)
+    x = pixels(data().test)
+    for name, beta in (("neg_iwae", 1.0), ("total", 0.5)):
+        with torch.no_grad():
+            eps = torch.randn(20 * 50, len(x), 3)
+            log_w, _ = with_draws(state.model, x, eps, iwae(), beta)
+            bound = log_w.view(50, 20, -1).exp().mean(1).log().mean(1)
+        assert abs(-row[name] - bound.mean()) < 4.5 * bound.std()
+    plain = ends_of(trained(settings(epochs=1))[1])[-1].row
+    assert set(plain) == {*row} - {"neg_iwae"}
+
+
+@pytest.mark.parametrize("given", [dict(samples=3), dict(objective="iwae", samples=3)])
+def test_with_draws_training_goes_on_from_any_update_bit_for_bit(given: Any):
+    config = settings(**given)
+    state = start(config, data())
+    events = updates(state, data(), config)
+    for _ in range(3):
+        next(events)
+    saved = state.state_dict()
+    first = rows(events)
+    again = start(config, data())
+    again.load_state_dict(saved)
+    assert rows(updates(again, data(), config)) == first
+    assert same(weights(state), weights(again))
+
+
+def test_with_a_wide_enough_bound_training_ends_better():
+    """Twenty weighted draws reach a lower -log p(x) than one draw does."""
+    found = []
+    for given in (dict(), dict(objective="iwae", samples=20, estimator="dreg")):
+        config = settings(epochs=15, lr=1e-2, **given)
+        state, _ = trained(config)
+        rng = torch.Generator().manual_seed(0)
+        nats = reconstruction(config.loss)
+        found.append(mean_nll(state.model, nats, data().test, rng, 500))
+    assert found[1] < found[0]

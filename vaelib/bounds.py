@@ -36,6 +36,38 @@ def log_weights(model: VAE, nats: Nats, x: Tensor, eps: Tensor) -> Tensor:
     return log_p_x_given_z + log_normal(z) - log_normal(z, mu, logvar)
 
 
+def log_weights_at(
+    z: Tensor,
+    mu: Tensor,
+    logvar: Tensor,
+    recon: Tensor,
+    beta: Tensor | float = 1.0,
+    estimator: str = "standard",
+) -> Tensor:
+    """Return log p(x|z) + beta [log p(z) - log q(z|x)] at draws z (K, B, J), in nats.
+
+    `recon` is -log p(x|z), (K, B), as is the result. `estimator` says which gradient
+    the encoder gets from it. "standard": all of it. "stl": through z only. "dreg":
+    through z only, times a factor, for which the gradient of the importance-weighted
+    bound keeps its mean.
+
+    Sources: Roeder et al. 2017 (arXiv:1703.09194); Tucker et al. 2019
+    (arXiv:1810.04152).
+    """
+    if estimator != "standard":
+        mu, logvar = mu.detach(), logvar.detach()
+    log_w = -recon + beta * log_normal(z) - beta * log_normal(z, mu, logvar)
+    if estimator == "dreg":
+        factor = 1 - beta + beta * normalised_weights(log_w)
+        z.register_hook(lambda gradient: gradient * factor[..., None])
+    return log_w
+
+
+def normalised_weights(log_w: Tensor) -> Tensor:
+    """Return weights (K, B) that sum to 1 over the draws, without a gradient."""
+    return torch.softmax(log_w.detach(), dim=0)
+
+
 def estimator_a(model: VAE, nats: Nats, x: Tensor, eps: Tensor) -> Tensor:
     """Return estimator A of the bound, equation (6): every term is sampled.
 

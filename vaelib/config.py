@@ -23,6 +23,7 @@ from vaelib.checks import (
     path_of,
     type_advice,
 )
+from vaelib.combinations import check_dataset, check_method, check_objective
 
 # "PRESETS as PRESETS" keeps the name importable from this module.
 from vaelib.presets import PRESETS as PRESETS
@@ -80,6 +81,22 @@ class TrainConfig:
         "relu", "activation of hidden units: relu, or tanh as in the paper", "model"
     )
 
+    objective: Literal["elbo", "iwae"] = option(
+        "elbo", "the bound (10), or the importance-weighted bound (iwae)", "objective"
+    )
+    samples: int = option(
+        1,
+        "draws K for each image in training: elbo averages over them, iwae weighs them",
+        "objective",
+        least=1,
+        most=10_000,
+    )
+    estimator: Literal["standard", "dreg", "stl"] = option(
+        "standard",
+        "gradient of the encoder: by autograd, doubly reparameterised (dreg; for iwae) "
+        "or through the sample only (stl; for iwae biased)",
+        "objective",
+    )
     loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option(
         "bce_logits", "reconstruction term, -log p(x|z)", "objective"
     )
@@ -190,36 +207,12 @@ class TrainConfig:
             if name in PATHS and value.startswith("~"):
                 value = str(path_of(value))
             object.__setattr__(self, name, value)  # the dataclass is frozen
-        self.check_dataset()
-        self.check_method()
+        check_dataset(self, DATASETS)
+        check_method(self)
+        check_objective(self)
         check_name("group", self.group)
         check_name("name", self.name)
         self.beta_by_step()
-
-    def check_dataset(self) -> None:
-        """Raise ConfigError if the data set is unknown or has another shape."""
-        is_folder = self.is_folder
-        if not is_folder and self.dataset not in (*DATASETS, "tensors"):
-            advice = f"give one of {', '.join(DATASETS)}, or folder:PATH"
-            raise invalid("dataset", self.dataset, advice)
-        if self.channels == 2:
-            raise invalid("channels", 2, "give 1 (grey) or 3 (RGB)")
-        has_shape = not is_folder and self.dataset != "sprites"
-        if has_shape and (self.channels, self.image_size) != (1, 28):
-            raise ConfigError(
-                "channels and image_size are for sprites and folder:PATH; "
-                f"{self.dataset} has its own shape."
-            )
-
-    def check_method(self) -> None:
-        """Raise ConfigError if the method does not have a setting that was given."""
-        if self.method == "aevb":
-            return
-        for name in ("beta", "beta_changes", "beta_schedule", "reduction", "compile"):
-            value = getattr(self, name)
-            if value != field_of(name).default:
-                advice = f"method {self.method} has no such setting, leave it out"
-                raise invalid(name, value, advice)
 
     def beta_by_step(self) -> dict[int, float]:
         """Return `beta` at step 0 and each later value with its first step.
@@ -245,6 +238,11 @@ class TrainConfig:
         """Arguments of `load_dataset` for the data set of this run."""
         shape = self.channels, self.image_size
         return self.dataset, self.binarize, *shape, self.data_dir, self.train_images
+
+    @property
+    def uses_weights(self) -> bool:
+        """Whether the gradient is that of log weights, not of the two terms of (10)."""
+        return (self.objective, self.estimator) != ("elbo", "standard")
 
     @property
     def needs_total(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from vaelib.bounds import Nats, importance_weighted_bound, log_weights
+from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
 from vaelib.images import pixels
 from vaelib.losses import kl_per_latent
 from vaelib.model import VAE, single, standard_normal
@@ -95,10 +95,12 @@ def importance_nll(
     rng: torch.Generator,
     samples: int,
     most: int = 2000,
+    beta: float = 1.0,
 ) -> Iterator[Tensor]:
     """Yield, batch by batch, an upper bound of -log p(x) for each image, (B,), in nats.
 
     It is minus the importance-weighted bound with K = `samples`, and tight for large K.
+    `beta` weighs log p(z) - log q(z|x) in each log weight; only 1 gives such a bound.
     No more than `most` decoded images are in memory at a time, and fewer large ones.
     """
     model = single(model)
@@ -111,8 +113,25 @@ def importance_nll(
         while done < samples:
             k = min(samples - done, most // size)
             eps = standard_normal(k, len(x), model.latent_dim, rng=rng).to(device)
-            bound = importance_weighted_bound(log_weights(model, nats, x, eps))
+            mu, logvar = model.encode(x)
+            z = model.reparameterize(mu, logvar, eps)
+            recon = nats(model.decode(z), x)
+            log_w = log_weights_at(z, mu, logvar, recon, beta)
+            bound = importance_weighted_bound(log_w)
             log_sum = torch.logaddexp(log_sum, bound + math.log(k))
             done += k
 
         yield math.log(samples) - log_sum
+
+
+def mean_nll(
+    model: VAE,
+    nats: Nats,
+    images: Tensor,
+    rng: torch.Generator,
+    samples: int,
+    beta: float = 1.0,
+) -> float:
+    """Return the mean over images of what `importance_nll` yields, in nats."""
+    parts = importance_nll(model, nats, images, rng, samples, beta=beta)
+    return torch.cat([part.cpu().double() for part in parts]).mean().item()

@@ -47,9 +47,9 @@ def estimate(
     each other: only the largest of the three counts.
     """
     d, weights = math.prod(shape), count_weights(config, shape)
-    units = 2 * sum(config.hidden_dim)
-    numbers = PER_PIXEL[config.loss] * d + PER_UNIT * units
-    numbers += PER_LATENT * config.latent_dim
+    units = PER_UNIT * sum(config.hidden_dim)
+    of_draw = PER_PIXEL[config.loss] * d + units + PER_LATENT * config.latent_dim
+    numbers = units + config.samples * of_draw  # one encoder, K decoders
     chains = images * config.latent_dim if config.method == "mcem" else 0
     copies = 3 if config.binarize == "fixed" else 1  # while the images are drawn
 
@@ -73,7 +73,7 @@ ADVICE = {
     "the images": "image_size, or fewer images,",
     "the model": "hidden_dim, latent_dim or image_size",
     "writing the state": "hidden_dim, latent_dim or image_size",
-    "a mini-batch": "batch_size",
+    "a mini-batch": "batch_size or samples",
 }
 
 

@@ -19,6 +19,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         weight_prior="normal",
         matmul_precision="highest",
     ),
+    # Table 1 of Burda et al. (arXiv:1509.00519), with a shorter schedule, which is ours
+    "iwae": dict(
+        binarize="dynamic",
+        latent_dim=50,
+        hidden_dim=(200, 200),
+        activation="tanh",
+        objective="iwae",
+        samples=5,
+        epochs=200,
+        batch_size=250,
+        lr=4e-3,
+        lr_warmup=0.05,
+        adam_beta2=0.999,
+        matmul_precision="highest",
+    ),
     # https://github.com/pytorch/examples/tree/main/vae, with the same numbers
     "pytorch-examples": dict(
         loss="bce",

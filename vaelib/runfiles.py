@@ -69,6 +69,11 @@ class Run:
     rows: list[dict[str, float]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the log: objective iwae adds minus its bound at beta = 1."""
+        return (*COLUMNS, "neg_iwae") if self.config.objective == "iwae" else COLUMNS
+
     @contextmanager
     def lock(self):
         """Lock the folder while the `with` block runs.
@@ -136,7 +141,7 @@ class Run:
         try:
             saved = files.read_tensors(file)
             require_dicts(saved["state"], *saved["rows"])
-            rows = [{key: row[key] for key in COLUMNS} for row in saved["rows"]]
+            rows = [{key: row[key] for key in self.columns} for row in saved["rows"]]
             require_complete(rows, saved["state"]["epoch"])
             if state:
                 require_fit(state, saved["state"])
@@ -211,9 +216,9 @@ class Run:
         """Write `curves/train_log.csv` and, if there are rows, `curves/losses.png`."""
         text = io.StringIO(newline="")
         log = csv.writer(text, lineterminator="\n")
-        log.writerow(COLUMNS)
+        log.writerow(self.columns)
         for row in self.rows:
-            log.writerow([round(row[column], 6) for column in COLUMNS])
+            log.writerow([round(row[column], 6) for column in self.columns])
 
         folder = self.path / "curves"
         files.write(folder / "train_log.csv", text.getvalue().encode())

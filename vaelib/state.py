@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import unwrap
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vaelib.config import ConfigError, TrainConfig, invalid
-from vaelib.errors import error_message
+from vaelib.config import TrainConfig
+from vaelib.devices import pick_device, require_compiler
 from vaelib.images import ImageData
 from vaelib.losses import LOSSES
 from vaelib.memory import check_memory
@@ -43,7 +43,7 @@ class State:
 
     - `rng`: the one stream of random numbers, on the CPU.
     - `losses`: reconstruction and KL of each step of this epoch, (steps, 2), summed
-      over the mini-batch.
+      over the mini-batch; (steps, 3) with the objective, if that is not their sum.
     - `order_seed`: seed of the order of the training images in this epoch.
     - `epoch`: number of finished epochs, including their test.
     - `step`: number of updates.
@@ -105,7 +105,8 @@ class Update:
     """Result of one update, where `step` is the number of updates so far.
 
     `sums` are the reconstruction and the KL term, (2,), summed over the `images` images
-    of the mini-batch. They stay on the device: to read them may wait for it.
+    of the mini-batch; (3,) with the objective, if that is not their sum. They stay on
+    the device: to read them may wait for it.
     """
 
     step: int
@@ -131,6 +132,7 @@ class EpochEnd:
 
     - `recon`, `kl`, `kl_per_latent` (J,): means over the test split, with z sampled.
     - `train_recon`, `train_kl`: means over the training images during the epoch.
+    - `more`: what `row` has beyond these, if the objective is not the sum of the terms.
     - `seconds`: duration of the part of the epoch that this process ran.
     - `noise`: standard normal z, (64, J), for samples.
     """
@@ -145,14 +147,16 @@ class EpochEnd:
     seconds: float
     kl_per_latent: Tensor
     noise: Tensor
+    more: dict[str, float] = field(default_factory=dict)
 
     @property
     def row(self) -> dict[str, float]:
         """Row of train_log.csv, with the sums total = recon + beta * kl and neg_elbo.
 
-        `neg_elbo` is the total at beta = 1.
+        `neg_elbo` is the total at beta = 1. For objective iwae `total` is minus that
+        bound, and `neg_iwae` is the total at beta = 1.
         """
-        return dict(
+        row = dict(
             epoch=self.epoch,
             beta=self.beta,
             recon=self.recon,
@@ -164,6 +168,7 @@ class EpochEnd:
             train_total=self.train_recon + self.beta * self.train_kl,
             seconds=self.seconds,
         )
+        return row | self.more
 
 
 @torch.inference_mode(False)  # also where the caller has switched gradients off
@@ -200,7 +205,7 @@ def start(config: TrainConfig, data: ImageData) -> State:
         start_at_mean(model, data.train)
     model.to(device)
 
-    shape = steps_per_epoch(config, data), 2
+    shape = steps_per_epoch(config, data), 3 if config.uses_weights else 2
     losses = torch.zeros(shape, dtype=torch.float32, device=device)
     n = len(data.train) if config.method == "mcem" else 0
     chains = standard_normal(n, config.latent_dim, rng=rng).to(device)
@@ -224,51 +229,6 @@ def optimizer_of(config: TrainConfig, model: VAE, n: int) -> torch.optim.Optimiz
     if config.optimizer == "adagrad":
         return Adagrad(model.parameters(), **common)
     return Adam(model.parameters(), betas=(0.9, config.adam_beta2), **common)
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device `name`; "auto" is CUDA, else Apple's GPU, else the CPU.
-
-    Raises ConfigError if the device is not available.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(device for device in available if available[device])
-    if not available[name]:
-        raise ConfigError(
-            f"device is {name!r}, which is not available on this machine or in this "
-            "build of torch: give auto or cpu."
-        )
-    return torch.device(name)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Return whether products of bfloat16 are faster on this device than of float32.
-
-    On a CPU they are with Intel's AMX; on others they took up to eight times as long.
-    """
-    if device.type == "cpu":
-        return torch.cpu.get_capabilities().get("amx_bf16", False)
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(
-        including_emulation=False
-    )
-
-
-def require_compiler(device: torch.device) -> None:
-    """Raise ConfigError if torch.compile does not work on this machine."""
-    try:
-        torch.compile(torch.neg)(torch.ones(1, device=device))
-    except Exception as error:
-        raise invalid(
-            "compile",
-            True,
-            f"torch.compile does not work here ({error_message(error)}): install a C++ "
-            "compiler such as g++, or leave it out",
-        ) from None
 
 
 def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:

@@ -9,24 +9,27 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
 from vaelib.config import TrainConfig
+from vaelib.devices import has_bfloat16
+
+# "pick_device as pick_device" keeps such a name importable from this module.
+from vaelib.devices import pick_device as pick_device
 from vaelib.errors import hold_interrupts
-from vaelib.evaluation import average_terms
+from vaelib.evaluation import average_terms, mean_nll
 from vaelib.images import ImageData
 from vaelib.losses import kl_divergence, reconstruction
-from vaelib.model import standard_normal
+from vaelib.model import VAE, standard_normal
 from vaelib.paper import em, wake_sleep
 from vaelib.schedules import beta_at, learning_rate
-
-# "build as build" keeps the name importable from this module.
 from vaelib.state import Adam as Adam
-from vaelib.state import EpochEnd, State, Update, has_bfloat16, steps_per_epoch
+from vaelib.state import EpochEnd, State, Update, steps_per_epoch
 from vaelib.state import build as build
-from vaelib.state import pick_device as pick_device
 from vaelib.state import start as start
 
 N_SAMPLES = 64  # images on a sheet of samples
@@ -70,7 +73,8 @@ def update_function(
 ) -> Callable[..., Tensor]:
     """Return one step of Algorithm 1 as a function of x (M, D), eps (M, J) and beta.
 
-    The function returns reconstruction and KL, (2,), summed over the mini-batch.
+    For K draws eps is (K, M, J). The function returns reconstruction and KL, (2,),
+    summed over the mini-batch; (3,) with the objective, if that is not their sum.
     """
     device = state.losses.device
     is_fast = config.matmul_precision == "medium" and has_bfloat16(device)
@@ -81,22 +85,53 @@ def update_function(
         # Unlike torch.set_float32_matmul_precision, this is for this thread alone.
         with torch.autocast(device.type, torch.bfloat16, enabled=is_fast):
             x_hat, mu, logvar = state.model(x, eps)
-        return torch.stack((nats(x_hat, x).sum(), kl_divergence(mu, logvar).sum()))
+        recon = nats(x_hat, x).sum() / config.samples
+        return torch.stack((recon, kl_divergence(mu, logvar).sum()))
 
-    compiled = torch.compile(terms, dynamic=False) if config.compile else terms
+    weighted = partial(weighted_terms, state.model, config, nats, is_fast)
+    chosen = weighted if config.uses_weights else terms
+    compiled = torch.compile(chosen, dynamic=False) if config.compile else chosen
 
     def update(x: Tensor, eps: Tensor, beta: float, *_: object) -> Tensor:
         state.optimizer.zero_grad()
+        given = (x, eps, x.new_tensor(beta)) if config.uses_weights else (x, eps)
         # The last mini-batch may be smaller, and is not worth a compilation of its own.
-        sums = compiled(x, eps) if len(x) == config.batch_size else terms(x, eps)
-        recon, kl = sums
-        objective = recon + beta * kl
+        sums = compiled(*given) if len(x) == config.batch_size else chosen(*given)
+        recon, kl, *minimised = sums
+        objective = minimised[0] if minimised else recon + beta * kl
         factor = scale if config.gradient == "sum" else scale / len(x)
         (objective * factor).backward()
         state.optimizer.step()
         return sums.detach()
 
     return update
+
+
+def weighted_terms(
+    model: VAE,
+    config: TrainConfig,
+    nats: Nats,
+    is_fast: bool,
+    x: Tensor,
+    eps: Tensor,
+    beta: Tensor,
+) -> Tensor:
+    """Return reconstruction, KL and objective, (3,), summed over the mini-batch.
+
+    `eps`: noise (K, M, J). The first two are the terms of the bound. The objective is
+    minus the mean log weight, or minus the importance-weighted bound; its gradient is
+    that of `config.estimator`.
+    """
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=is_fast):
+        mu, logvar = model.encode(x)
+        z = model.reparameterize(mu, logvar, eps)
+        x_hat = model.decode(z)
+    recon = nats(x_hat, x)
+    log_w = log_weights_at(z, mu, logvar, recon, beta, config.estimator)
+    is_iwae = config.objective == "iwae"
+    bound = importance_weighted_bound(log_w) if is_iwae else log_w.mean(0)
+    terms = recon.mean(0), kl_divergence(mu, logvar), -bound
+    return torch.stack([term.sum() for term in terms])
 
 
 METHODS = {
@@ -113,9 +148,10 @@ def updates(
     config: TrainConfig,
     beta: Callable[[int], float] | None = None,
 ) -> Iterator[Update | EpochEnd]:
-    """Train by Algorithm 1 with L = 1; yield after every update and every epoch.
+    """Train by Algorithm 1; yield after every update and every epoch.
 
-    Also by wake-sleep or Monte Carlo EM, if `config.method` says so.
+    L is 1, or `config.samples`. Also by wake-sleep or Monte Carlo EM, if
+    `config.method` says so.
     `beta`, a function of the step, replaces the schedule of `config`. Training pauses
     while the next event is not requested. Raises Diverged if the loss is not finite.
 
@@ -132,6 +168,7 @@ def updates(
     """
     beta = beta or schedule(config, data)
     device, size = state.losses.device, config.batch_size
+    draws = (config.samples,) if config.samples > 1 or config.uses_weights else ()
     data = data.to(device)
     update = METHODS[config.method](state, config, data)
     n, steps = len(data.train), steps_per_epoch(config, data)
@@ -147,7 +184,7 @@ def updates(
                     order = epoch_order(state, n, state.step == first).to(device)
                 rows = order[i * size : (i + 1) * size]
                 x = data.batch(rows, state.rng)
-                eps = standard_normal(len(x), config.latent_dim, rng=state.rng)
+                eps = standard_normal(*draws, len(x), config.latent_dim, rng=state.rng)
                 beta_now = beta(state.step)
                 set_learning_rate(state, config, total=config.epochs * steps)
                 eps = eps.to(device, non_blocking=True)
@@ -215,7 +252,12 @@ def measure(
     # Summed on the CPU, because Apple's GPU has no double precision.
     done = state.step - state.epoch * steps_per_epoch(config, data)
     seen = max(1, min(len(data.train), done * config.batch_size))
-    train_recon, train_kl = (state.losses[:done].cpu().double().sum(0) / seen).tolist()
+    means = (state.losses[:done].cpu().double().sum(0) / seen).tolist()
+    more = dict(train_total=means[2]) if config.uses_weights else {}
+    if config.objective == "iwae":
+        for name, weight in (("total", beta), ("neg_iwae", 1.0)):
+            draws = rng.clone_state(), config.samples  # the same for both
+            more[name] = mean_nll(state.model, nats, data.test, *draws, beta=weight)
 
     return EpochEnd(
         epoch=state.epoch,
@@ -223,11 +265,12 @@ def measure(
         beta=beta,
         recon=recon.item(),
         kl=kl.sum().item(),
-        train_recon=train_recon,
-        train_kl=train_kl,
+        train_recon=means[0],
+        train_kl=means[1],
         seconds=time.perf_counter() - began,
         kl_per_latent=kl,
         noise=noise,
+        more=more,
     )
 
 

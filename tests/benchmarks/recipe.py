@@ -19,7 +19,7 @@ import torch
 from measure import DATA, epochs_of
 
 from vaelib import ImageData, TrainConfig
-from vaelib.state import has_bfloat16
+from vaelib.devices import has_bfloat16
 
 LATENTS = 2, 5, 10, 20, 50
 BATCHES = 192, 256, 320

@@ -351,7 +351,14 @@ def test_chains_are_random_and_of_monte_carlo_em_alone():
 
 
 REFUSED: dict[str, Any] = dict(
-    beta=2.0, beta_schedule="linear", beta_changes="3:2", reduction="mean", compile=True
+    beta=2.0,
+    beta_schedule="linear",
+    beta_changes="3:2",
+    reduction="mean",
+    compile=True,
+    objective="iwae",
+    samples=5,
+    estimator="stl",
 )
 
 

@@ -68,6 +68,22 @@ def test_figures_are_those_of_the_runs(group: Path, found: list[compare.Result])
         assert figures["active_units"] == int((spread > 0.01).sum())
 
 
+def test_runs_of_both_objectives_are_compared_by_their_common_figures(tmp_path: Path):
+    varied = dict(objective=["elbo", "iwae"], samples=[1, 3])
+    configs = grid(**SPRITES, **varied, latent_dim=3, project_dir=str(tmp_path))
+    for config in configs:
+        run = train(config, quiet=True)
+        with open(run.path / "curves" / "train_log.csv", newline="") as lines:
+            [*_, last] = csv.DictReader(lines)
+        is_iwae = config.objective == "iwae"
+        assert ("neg_iwae" in last) == is_iwae
+        assert last["total"] == last["neg_iwae" if is_iwae else "neg_elbo"]
+    found = compare.results(tmp_path / "sprites-grid")
+    assert len(found) == 4
+    assert all(r.rows[-1]["neg_elbo"] == r.figures["neg_elbo"] for r in found)
+    assert "objective=iwae-samples=3" in compare.table(found)
+
+
 def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result]):
     blocks = compare.kinds(found)
     losses = {kind: {r.config.loss for r in runs} for kind, runs in blocks.items()}

@@ -341,6 +341,12 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     assert playground.panel.frame["message"] == ""
 
 
+@pytest.mark.parametrize("given", [dict(objective="iwae"), dict(samples=5)])
+def test_objectives_that_it_does_not_draw_are_refused(given: Any, data: ImageData):
+    with pytest.raises(ConfigError, match=r"the Playground trains by .* leave it out"):
+        Playground(TrainConfig(**given), data)
+
+
 def test_data_have_a_name_or_are_refused_in_one_sentence(data: ImageData):
     assert "your data" in repr(Playground(data=data))
     with pytest.raises(DataError, match=r"^data is of type Tensor: give ImageData\("):

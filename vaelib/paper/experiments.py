@@ -1,7 +1,8 @@
 """The runs of Figs 2 and 3: what is measured, on which images, and what was found.
 
-`make paper` trains them, for hours, and writes a table for each figure. A chapter draws
-the table, and repeats the beginning of some runs with the functions of this module.
+Also those of Table 1 of Burda et al. 2016 (arXiv:1509.00519). `make paper` trains them,
+for hours, and writes a table for each figure. A chapter draws the table, and repeats
+the beginning of some runs with the functions of this module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from vaelib.checks import ConfigError
 from vaelib.config import TrainConfig
 from vaelib.data import load_dataset
-from vaelib.evaluation import average_terms
+from vaelib.evaluation import active_units, average_terms, mean_nll
 from vaelib.images import ImageData, draw_binary, pixels
 from vaelib.losses import reconstruction
 from vaelib.model import VAE
@@ -25,8 +26,14 @@ from vaelib.paper import hmc, marginal
 
 # Images of each split on which a point is measured; those of Fig 3 are as in App. D.
 IMAGES = {"fig2": 10_000, "fig2_frey": 10_000, "fig3": 1_000}
-# The settings that vary within a figure: the first columns of its table.
+# The settings that vary within a figure, the first columns of its table, and what is
+# measured.
 VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
+MEASURED = ("train", "test")
+VARYING_IWAE = ("objective", "samples", "estimator", "epochs", "seed", "lr")
+MEASURED_IWAE = ("nll", "draws", "tested", "active")
+# Draws for each x, and number of test images: at the end of a run, and on the way.
+AS_IN_TABLE_1, ON_THE_WAY = (5000, 10_000), (200, 1000)
 # The tables, where a wheel installs them, and where a copy of the repository has them.
 INSTALLED = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[2] / "book" / "results"
@@ -39,8 +46,13 @@ def results(figure: str) -> list[dict[str, Any]]:
     `latent_dim`, `train_images`, where 0 is all, `seed`, `lr`), the number of `images`
     that the run was trained on so far, what was measured then on images of both splits
     (`train` and `test`, in nats per image: the bound for Fig 2, log p(x) for Fig 3),
-    the `seconds` of training, and the versions and machine that did it. Raises
-    ConfigError if there is no such table.
+    the `seconds` of training, and the versions and machine that did it.
+
+    In "iwae", Table 1 of Burda et al., and "iwae_switched", where training goes on from
+    a run of "iwae", the settings are `objective`, `samples`, `estimator`, `epochs` and
+    `seed`.
+    Measured are `nll`, -log p(x) by so many `draws`, on the first `tested` test images,
+    and the number of `active` units. Raises ConfigError if there is no such table.
 
     Example:
 
@@ -152,4 +164,39 @@ def likelihoods(
     return means
 
 
+def nll(
+    model: VAE, config: TrainConfig, data: ImageData, draws: int, n: int
+) -> list[float]:
+    """Return the mean -log p(x) of the first `n` test images, by so many `draws`.
+
+    Also `draws`, `n`, and the number of active units on all test images.
+    """
+    nats = reconstruction(config.loss, config.sigma)
+    mean = mean_nll(model, nats, data.test[:n], torch.Generator(), draws)
+    return [mean, draws, n, active_units(model, data.test)]
+
+
 MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
+
+
+def is_iwae(figure: str) -> bool:
+    """Return whether a table belongs to Burda et al., and not to our paper."""
+    return figure.startswith("iwae")
+
+
+def columns(figure: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the settings that vary within a table, and what is measured."""
+    if is_iwae(figure):
+        return VARYING_IWAE, MEASURED_IWAE
+    return VARYING, MEASURED
+
+
+def measure(
+    figure: str, model: VAE, config: TrainConfig, data: ImageData, is_end: bool
+) -> dict[str, float]:
+    """Return the measured columns of a row; `is_end`: the run ends here."""
+    if is_iwae(figure):
+        values = nll(model, config, data, *(AS_IN_TABLE_1 if is_end else ON_THE_WAY))
+    else:
+        values = MEASURES[figure](model, config, data)
+    return dict(zip(columns(figure)[1], values, strict=True))

@@ -10,7 +10,14 @@ import anywidget
 from traitlets import Bytes, Dict, List
 
 from vaelib.checks import range_advice, type_advice
-from vaelib.config import ConfigError, TrainConfig, field_of, field_types, parse
+from vaelib.config import (
+    ConfigError,
+    TrainConfig,
+    field_of,
+    field_types,
+    invalid,
+    parse,
+)
 from vaelib.losses import LOSSES
 from vaelib.widgets import frontend
 
@@ -47,6 +54,17 @@ class Panel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return "Panel()"
+
+
+def check_playable(config: TrainConfig) -> None:
+    """Raise ConfigError if the Playground does not have a setting that was given.
+
+    It draws the two terms of the bound, and so does the page, which trains with them.
+    """
+    for name in ("objective", "samples", "estimator"):
+        if (value := getattr(config, name)) != field_of(name).default:
+            advice = "the Playground trains by the bound with one draw, leave it out"
+            raise invalid(name, value, advice)
 
 
 def datasets_for(config: TrainConfig) -> tuple[dict[str, dict[str, Any]], str]:

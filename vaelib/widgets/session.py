@@ -29,7 +29,7 @@ from vaelib.training import (
     steps_per_epoch,
     updates,
 )
-from vaelib.widgets.panel import as_json
+from vaelib.widgets.panel import as_json, check_playable
 
 # A point of a curve is the mean of so many updates: it must not depend on the moments
 # at which the curve is drawn.
@@ -49,6 +49,7 @@ class Session:
     """
 
     def __init__(self, config: TrainConfig, data: ImageData, name: str) -> None:
+        check_playable(config)
         self.config, self.data, self.name = config, data, name
         self.steps = steps_per_epoch(config, data)
         self.state = start(config, data)

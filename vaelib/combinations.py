@@ -1,0 +1,53 @@
+"""Which settings go together: checks of a `TrainConfig` as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vaelib.checks import ConfigError, invalid
+
+
+def check_dataset(config: Any, known: tuple[str, ...]) -> None:
+    """Raise ConfigError if the data set is not `known`, or has another shape."""
+    is_folder = config.is_folder
+    if not is_folder and config.dataset not in (*known, "tensors"):
+        advice = f"give one of {', '.join(known)}, or folder:PATH"
+        raise invalid("dataset", config.dataset, advice)
+    if config.channels == 2:
+        raise invalid("channels", 2, "give 1 (grey) or 3 (RGB)")
+    has_shape = not is_folder and config.dataset != "sprites"
+    if has_shape and (config.channels, config.image_size) != (1, 28):
+        raise ConfigError(
+            "channels and image_size are for sprites and folder:PATH; "
+            f"{config.dataset} has its own shape."
+        )
+
+
+def check_method(config: Any) -> None:
+    """Raise ConfigError if the method does not have a setting that was given."""
+    if config.method != "aevb":
+        names = "beta beta_changes beta_schedule reduction compile"
+        names += " objective samples estimator"
+        refuse(config, names, f"method {config.method}")
+
+
+def check_objective(config: Any) -> None:
+    """Raise ConfigError if the objective does not have a setting that was given.
+
+    With a reconstruction that is a mean over pixels, a mean of weights would be no
+    bound of anything.
+    """
+    if config.objective == "iwae":
+        refuse(config, "reduction", "objective iwae")
+    elif config.estimator == "dreg":
+        advice = "it is for objective iwae, give standard or stl"
+        raise invalid("estimator", "dreg", advice)
+
+
+def refuse(config: Any, names: str, what: str) -> None:
+    """Raise ConfigError if a setting that `what` does not have is not the default."""
+    for name in names.split():
+        value = getattr(config, name)
+        if value != type(config).__dataclass_fields__[name].default:
+            advice = f"{what} has no such setting, leave it out"
+            raise invalid(name, value, advice)
