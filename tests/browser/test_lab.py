@@ -105,6 +105,8 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
         timeout=20_000,
     )
     expect(page.locator(".widget-readout").first).to_have_text("0.25")
+    above = page.locator(".jp-CodeCell", has_text="def two_parts")
+    expect(above.locator(".jp-RenderedImage")).to_be_hidden()
 
     # All cells are run, and solutions are shown only when the reader asks.
     references = page.locator(".jp-MarkdownCell", has_text="References")
