@@ -29,6 +29,8 @@ TOUCHED = """(tags) => tags.filter((tag) => {
 }).map((tag) => tag.textContent)"""
 
 
+# JavaScript: whether the notebook has unsaved changes.
+UNSAVED = "jupyterapp.shell.currentWidget.context.model.dirty"
 # JavaScript: whether all cells are drawn. JupyterLab does so in its idle time.
 DRAWN = """() => jupyterapp.shell.currentWidget.content.widgets.every(
     (cell) => !cell.placeholder && !cell.node.querySelector(".jp-MarkdownOutput:empty")
@@ -108,6 +110,11 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     above = page.locator(".jp-CodeCell", has_text="def two_parts")
     expect(above.locator(".jp-RenderedImage")).to_be_hidden()
 
+    # To run a chapter is no change that JupyterLab saves by itself, or asks about.
+    idle = page.locator(".jp-Notebook-ExecutionIndicator")
+    expect(idle).to_have_attribute("data-status", "idle", timeout=60_000)
+    assert not page.evaluate(UNSAVED)
+
     # All cells are run, and solutions are shown only when the reader asks.
     references = page.locator(".jp-MarkdownCell", has_text="References")
     references.last.scroll_into_view_if_needed()
@@ -116,10 +123,6 @@ def test_moving_a_slider_changes_the_figure(page: Page, lab, complaints: list[st
     page.locator(".jp-showHiddenCellsButton").first.click()
     expect(solution).to_be_visible()
     assert complaints == []
-
-
-# JavaScript: whether the notebook has unsaved changes.
-UNSAVED = "jupyterapp.shell.currentWidget.context.model.dirty"
 
 
 def save(page: Page) -> None:

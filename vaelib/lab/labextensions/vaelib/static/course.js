@@ -6,10 +6,20 @@ sheet.rel = "stylesheet";
 sheet.href = script.src.replace("course.js", "style.css");
 document.head.append(sheet);
 
-/** Return a notebook as text, without the state of its widgets. */
-function textOf(model) {
-  const { metadata, ...rest } = model.toJSON();
-  return JSON.stringify({ ...rest, metadata: { ...metadata, widgets: null } });
+const CHAPTER = /(^|\/)(\d\d_\w+|questions)\.ipynb$/;
+
+/**
+ * Return what a reader can change in a notebook, as text: not the state of its widgets,
+ * and in a chapter not the outputs, which come back whenever it is run.
+ */
+function textOf({ model, path }) {
+  const { metadata, cells, ...rest } = model.toJSON();
+  const own = { ...rest, metadata: { ...metadata, widgets: null }, cells };
+  if (CHAPTER.test(path))
+    own.cells = cells.map(({ cell_type, source, metadata: { trusted, ...kept } }) => {
+      return { cell_type, source, kept };
+    });
+  return JSON.stringify(own);
 }
 
 /**
@@ -19,11 +29,11 @@ function textOf(model) {
 async function watch(context) {
   await context.ready;
   const { model } = context;
-  let saved = textOf(model);
+  let saved = textOf(context);
   model.stateChanged.connect((_, change) => {
     if (change.name !== "dirty") return;
-    if (!change.newValue) saved = textOf(model);
-    else if (textOf(model) === saved) model.dirty = false;
+    if (!change.newValue) saved = textOf(context);
+    else if (textOf(context) === saved) model.dirty = false;
   });
   model.dirty = false;
 }
