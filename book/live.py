@@ -67,7 +67,7 @@ def write_state(
     is_compact: bool = False,
     follows: str = "",
 ) -> nodes.raw:
-    """Write the state of a stored widget into _static/live; return its placeholder."""
+    """Write the state of a stored widget; return the element that will show it."""
     state = {
         name: value
         for name, value in model["state"].items()

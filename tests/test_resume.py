@@ -158,7 +158,13 @@ def test_a_signal_saves_within_two_seconds_and_says_how_to_go_on(
     run = tmp_path / "reports" / "sprites" / "run-001"
     command = [sys.executable, "-m", "vaelib.train", *LONG_EPOCHS]
     pipes: dict[str, Any] = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process = subprocess.Popen(command, cwd=tmp_path, text=True, **pipes)
+
+    def listen() -> None:  # whatever the shell of the tests ignores, as with nohup
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        command, cwd=tmp_path, text=True, preexec_fn=listen, **pipes
+    )
     assert process.stdout
     if moment == "within an epoch":
         assert process.stdout.readline().startswith("epoch 0")

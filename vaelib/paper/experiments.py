@@ -42,17 +42,18 @@ REPOSITORY = Path(__file__).parents[2] / "book" / "results"
 def results(figure: str) -> list[dict[str, Any]]:
     """Return the table of a figure: a row for each run and number of training images.
 
-    `figure` is "fig2" or "fig3". A row has the settings that vary (`method`,
-    `latent_dim`, `train_images`, where 0 is all, `seed`, `lr`), the number of `images`
-    that the run was trained on so far, what was measured then on images of both splits
+    For "fig2" and "fig3" a row has the settings that vary (`method`, `latent_dim`,
+    `train_images`, where 0 is all, `seed`, `lr`), the number of `images` that the run
+    was trained on so far, what was measured then on images of both splits
     (`train` and `test`, in nats per image: the bound for Fig 2, log p(x) for Fig 3),
     the `seconds` of training, and the versions and machine that did it.
 
-    In "iwae", Table 1 of Burda et al., and "iwae_switched", where training goes on from
-    a run of "iwae", the settings are `objective`, `samples`, `estimator`, `epochs` and
-    `seed`.
-    Measured are `nll`, -log p(x) by so many `draws`, on the first `tested` test images,
-    and the number of `active` units. Raises ConfigError if there is no such table.
+    For "iwae", Table 1 of Burda et al., and "iwae_switched", where training goes on
+    from a run of "iwae", the settings are `objective`, `samples`, `estimator`,
+    `epochs` and `seed`. Measured are `nll`, -log p(x) by so many `draws`, on the first
+    `tested` test images, and the number of `active` units.
+
+    Raises ConfigError if there is no such table.
 
     Example:
 
@@ -180,7 +181,7 @@ MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
 
 
 def is_iwae(figure: str) -> bool:
-    """Return whether a table belongs to Burda et al., and not to our paper."""
+    """Return whether a table repeats one of Burda et al. 2016."""
     return figure.startswith("iwae")
 
 
