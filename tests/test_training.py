@@ -734,7 +734,7 @@ def with_draws(
 
 
 def test_one_draw_takes_the_same_path_as_ever():
-    """Noise has no axis of draws, and the sums are bit for bit those of the terms."""
+    """Noise has no axis of draws, and the sums are those of the two terms."""
     config = settings(epochs=1)
     state = start(config, data())
     before, (x, eps) = copy.deepcopy(state.model), noise_of(config, state)
