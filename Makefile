@@ -144,4 +144,5 @@ ADDS_dev := what the tests need: about two minutes, 1 GB
 .venv/lab.stamp .venv/book.stamp .venv/dev.stamp: .venv/%.stamp: .venv/train.stamp
 	@echo "Installing $(ADDS_$*)."
 	@$(INSTALL) -e '.[$*]' || { $(FAILED); }
+	@cp -r vaelib/lab/labextensions .venv/share/jupyter  # as a wheel does
 	@touch $@

@@ -166,6 +166,11 @@ def test_the_wheel_contains_the_package_and_its_data(wheel: Path) -> None:
     tables = [file for file in tracked() if ROOT / "book/results" in file.parents]
     assert {"fig2.csv", "fig3.csv"} <= {file.name for file in tables}
     here |= {f"vaelib/paper/results/{file.name}" for file in tables}
+    # JupyterLab finds the extension of the chapters where a wheel puts its data.
+    extension = [name for name in here if "/labextensions/" in name]
+    data = f"{wheel.name.removesuffix('-py3-none-any.whl')}.data/data/share/jupyter"
+    here |= {name.replace("vaelib/lab", data, 1) for name in extension}
+    assert len(extension) == 3
     assert here <= names
     data = ["mnist/README.md", "vaelib.mplstyle", "mnist/train-images-idx3-ubyte.0.xz"]
     assert {f"vaelib/{name}" for name in data} <= here

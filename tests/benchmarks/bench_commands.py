@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jupytext
 from distributed import Client
-from measure import DATA, ROOT, Row, child, in_turn, timed
+from measure import DATA, ROOT, Row, busy_processes, child, in_turn, timed
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
@@ -108,6 +109,27 @@ def bench_memory(folder: Path) -> list[Row]:
         used = f"{int(last.outputs[0].text) / 2**20:.0f} MiB"
         what = f"memory of the kernel at the end of {chapter}"
         rows.append(Row(what, used, goal=f"at most {goal} MiB"))
+    return rows
+
+
+def bench_load(folder: Path) -> list[Row]:
+    """Measure whole chapters beside four processes that never rest, against alone."""
+    rows = []
+    for chapter in ("00_quick_start", "05_the_variational_auto_encoder"):
+        notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.md")
+        client = NotebookClient(notebook, timeout=600)
+
+        def alone(client: NotebookClient = client) -> float:
+            return timed(lambda: client.execute(cwd=str(ROOT / "notebooks")))
+
+        def beside_others(alone: Callable[[], float] = alone) -> float:
+            with busy_processes(4):
+                return alone()
+
+        busy, quiet, ratio = in_turn(beside_others, alone, 3)
+        figures = f"{busy:.1f} s", f"{quiet:.1f} s", f"{ratio:.2f}"
+        what = f"{chapter} beside four busy processes, against alone"
+        rows.append(Row(what, *figures, "at least 0.33"))
     return rows
 
 

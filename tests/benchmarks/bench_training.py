@@ -13,7 +13,7 @@ from typing import Any
 
 import reference
 import torch
-from measure import DATA, TARGET, Row, child, epochs_of, in_turn, timed
+from measure import DATA, TARGET, Row, busy_processes, child, epochs_of, in_turn, timed
 
 from vaelib import TrainConfig, losses, start, updates
 from vaelib.config import from_dict
@@ -24,7 +24,6 @@ from vaelib.presets import PRESETS
 from vaelib.training import steps_per_epoch
 
 SEEDS = range(1, 6)
-ENDLESS = "while True: pass"
 THREADS = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
@@ -255,13 +254,8 @@ def bench_busy(folder: Path) -> list[Row]:
         return float(out)
 
     def beside_others() -> float:
-        others = [subprocess.Popen([sys.executable, "-c", ENDLESS]) for _ in range(2)]
-        try:
+        with busy_processes(2):
             return seconds()
-        finally:
-            for other in others:
-                other.kill()
-                other.wait()
 
     free = {name: value for name, value in os.environ.items() if name not in THREADS}
     busy, alone, ratio = in_turn(beside_others, seconds, 3)

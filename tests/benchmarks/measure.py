@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -47,6 +48,19 @@ def in_turn(
         median(t for _, t in both),
         median(t / o for o, t in both),
     )
+
+
+@contextmanager
+def busy_processes(n: int) -> Iterator[None]:
+    """Start `n` processes that never rest, and end them after the block."""
+    endless = sys.executable, "-c", "while True: pass"
+    others = [subprocess.Popen(endless) for _ in range(n)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def epochs_of(

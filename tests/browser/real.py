@@ -87,8 +87,11 @@ def served(
 
 
 @contextmanager
-def jupyterlab(folder: Path) -> Iterator[Lab]:
-    """Run `vaelib lab` in a copy of the notebooks, for a user with no settings."""
+def jupyterlab(folder: Path, *, is_plain: bool = False) -> Iterator[Lab]:
+    """Run `vaelib lab` in a copy of the notebooks, for a user with no settings.
+
+    `is_plain`: `jupyter lab` instead, with the extension that a wheel installs.
+    """
     root, log = folder / "lab", folder / "log"
     unneeded = shutil.ignore_patterns(".ipynb_checkpoints", "reports")
     shutil.copytree(notebooks.FOLDER, root / "notebooks", ignore=unneeded)
@@ -97,7 +100,11 @@ def jupyterlab(folder: Path) -> Iterator[Lab]:
     # A notebook that was trusted once is known for ever, in the folder of data.
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA")}
     environment = os.environ | own
-    command = [sys.executable, "-m", "vaelib.cli", "lab", "--no-browser", *FOR_TESTS]
+    program = ["vaelib.cli", "lab"]
+    if is_plain:
+        program = ["jupyterlab", "--allow-root"]
+        environment["JUPYTER_PATH"] = str(ROOT / "vaelib/lab")
+    command = [sys.executable, "-m", *program, "--no-browser", *FOR_TESTS]
     command += ["--port", str(free_port())]
     with log.open("w") as stderr:
         process = subprocess.Popen(command, cwd=root, env=environment, stderr=stderr)

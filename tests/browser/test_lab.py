@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -171,6 +172,20 @@ def test_widgets_survive_saving_and_reopening(page: Page, lab, complaints: list[
     page.evaluate(f"{cell}.setSource('another')")
     assert page.evaluate(UNSAVED)
     assert complaints == []
+
+
+def test_a_widget_that_is_gone_is_a_picture(page: Page, tmp_path: Path):
+    """JupyterLab alone saves no widget, but the extension shows what it looked like."""
+    with real.jupyterlab(tmp_path, is_plain=True) as lab:
+        real.run_new(page, lab, "mine", *CELLS)
+        page.locator("img.widget-image").wait_for(timeout=60_000)
+        save(page)
+        real.command(page, "kernelmenu:shutdown")
+        page.goto(f"{lab.url}/lab/tree/notebooks/mine.ipynb?reset&token={lab.token}")
+        pictures = page.locator(".jp-OutputArea-output.jupyter-widgets img")
+        expect(pictures).to_have_count(len(CELLS), timeout=60_000)
+        assert pictures.first.evaluate("image => image.naturalWidth") >= 340
+        expect(page.get_by_text("model not found")).to_have_count(0)
 
 
 def test_reading_leaves_no_trace(page: Page, lab):
