@@ -49,6 +49,7 @@ LETTER = re.compile(
     r"|nu|xi|pi|rho|sigma|tau|phi|chi|psi|omega|Theta|Sigma|Phi|Psi|Omega|ell)"
 )
 STYLES = {r"\mathcal", r"\mathbb", r"\mathbf", r"\hat", r"\tilde", r"\bar"}
+STYLES |= {r"\overline"}
 ARGUMENTS = {r"\frac": 2, r"\tfrac": 2, r"\dfrac": 2, r"\sqrt": 1}
 OPAQUE = {r"\text", r"\mathrm", r"\operatorname", r"\operatorname*", r"\begin"}
 OPAQUE |= {r"\end", r"\tag", r"\textbf", r"\textit", r"\texttt", r"\mathsf"}
