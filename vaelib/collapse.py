@@ -23,12 +23,12 @@ from vaelib.state import State, steps_per_epoch
 def penalty(config: TrainConfig, kl: Tensor, weight: Tensor | float) -> Tensor:
     """Return what is added to the mean reconstruction of some images, in nats, ().
 
-    `kl`: the KL of each latent, (M, J). With `config.capacity` it is the mean over the
-    images of gamma |KL - C|, where C = `weight`. Otherwise it is beta = `weight` times
-    the KL term with free bits.
+    `kl`: the KL of each latent, (M, J). With `config.capacity` it is gamma |KL - C|,
+    where C = `weight`. Otherwise it is beta = `weight` times the KL term with free
+    bits.
     """
     if config.capacity:
-        return config.gamma * capacity(kl, weight).mean()
+        return config.gamma * capacity(kl, weight)
     return weight * free_bits(kl, config.free_bits)
 
 

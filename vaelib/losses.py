@@ -95,11 +95,12 @@ def free_bits(kl: Tensor, least: float) -> Tensor:
 
 
 def capacity(kl: Tensor, nats: Tensor | float) -> Tensor:
-    """Return |KL - C| of each image, (M,), with C = `nats` and `kl` (M, J).
+    """Return |KL - C|, the distance of the mean KL of a mini-batch from C: nats, ().
 
-    Source: Burgess et al. 2018 (arXiv:1804.03599).
+    `kl`: the KL of each latent, (M, J); `nats`: C.
+    Source: Burgess et al. 2018 (arXiv:1804.03599), who write it for one image.
     """
-    return (kl.sum(-1) - nats).abs()
+    return (kl.sum(-1).mean() - nats).abs()
 
 
 class Loss(NamedTuple):
