@@ -80,7 +80,7 @@ $(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp
 	$(BIN)/python book/zoo.py $(ZOO) $(LIVE)
 
 # It may be stopped, and goes on when it is called again.
-paper: .venv/train.stamp  ## the runs of Figs 2 and 3 and of Chapter 12, for days
+paper: .venv/train.stamp  ## the runs of Figs 2 and 3, Chapters 12 and 13, for days
 	$(BIN)/python book/experiments.py book/experiments.toml build/paper book/results $(ARGS)
 
 picture: .venv/dev.stamp  ## photograph the explorer in Chromium, for the README

@@ -1,4 +1,4 @@
-"""Run the experiments of Figs 2 and 3, and of Burda et al., into book/results.
+"""Run the experiments of Figs 2 and 3, and of Chapters 12 and 13, into book/results.
 
 `make paper` calls `python book/experiments.py book/experiments.toml WORK OUT`, which
 trains one run on each core. It may be stopped at any time: each run goes on from its
@@ -7,7 +7,7 @@ are 1, 2 and 5 times 10,000 images, 100,000 images and so on.
 
 Of the step sizes 0.01, 0.02 and 0.1 a run takes the one with the best training bound
 after 100,000 images: "based on performance on the training set in the first few
-iterations", sec. 5. The runs of Burda et al. have a learning rate of their own.
+iterations", sec. 5. The runs of Chapters 12 and 13 have a learning rate of their own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ import torch
 from vaelib import EpochEnd, TrainConfig, Update, __version__, files, start, updates
 from vaelib.data import DataError, ImageData
 from vaelib.errors import error_message, exit_status
-from vaelib.paper.experiments import columns, dataset, is_iwae, measure, number
+from vaelib.paper.experiments import (
+    columns,
+    dataset,
+    is_iwae,
+    is_whole,
+    measure,
+    number,
+)
 from vaelib.presets import PRESETS
 from vaelib.sweeps import grid
 
@@ -54,6 +61,11 @@ def read(file: Path) -> dict[str, list[tuple[TrainConfig, int]]]:
     tables = tomllib.loads(file.read_text("utf-8"))
     found = {}
     for figure, table in tables.items():
+        if figure == "collapse":
+            cures = table.pop("cures")
+            runs = [run for cure in cures for run in grid(**(table | cure))]
+            found[figure] = [(run, run.epochs * run.train_images) for run in runs]
+            continue
         if is_iwae(figure):
             runs = grid(**(PRESETS["iwae"] | table), zipped=True)
             n = {run: run.train_images or MNIST_IMAGES for run in runs}
@@ -96,12 +108,12 @@ def train(
     saved = files.read_tensors(file) if file.exists() else None
     if saved:
         rows, seconds, seen, lr = (saved[n] for n in ("rows", "seconds", "seen", "lr"))
-    elif not is_iwae(figure):
+    elif not is_whole(figure):
         trials = {lr: replace(config, lr=lr) for lr in STEP_SIZES}
         few = min(FIRST, int(images))
         lr = max(trials, key=lambda lr: first_bound(trials[lr], data, few))
     # The end of a run is the same for all, unless its schedule depends on it.
-    epochs = config.epochs if is_iwae(figure) else ceil(POINTS[-1] / len(data.train))
+    epochs = config.epochs if is_whole(figure) else ceil(POINTS[-1] / len(data.train))
     config = replace(config, lr=lr, epochs=epochs)
     state = start(config, data)
     if saved:
@@ -246,7 +258,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="the runs, a TOML file")
     parser.add_argument("work", type=Path, help="a folder for what is trained")
     parser.add_argument("out", type=Path, help="the folder for the tables")
-    parser.add_argument("--only", nargs="+", metavar="FIGURE", help="fig2, fig3, iwae")
+    parser.add_argument(
+        "--only", nargs="+", metavar="FIGURE", help="fig2, collapse, ..."
+    )
     parser.add_argument(
         "--images", type=float, default=1e9, help="stop each run here (default: never)"
     )

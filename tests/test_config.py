@@ -34,6 +34,10 @@ RANGES = {
     "sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
     "min_sigma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
     "beta": ([-TINY, -1.0, MORE], [0.0, TINY, MOST]),
+    "free_bits": ([-TINY, -1.0, MORE], [0.0, TINY, MOST]),
+    "capacity": ([-TINY, -1.0, MORE], [0.0, TINY, MOST]),
+    "gamma": ([0.0, -TINY, -1.0, MORE], [TINY, MOST]),
+    "encoder_updates": ([-1, 10**6 + 1], [0, 10**6]),
     "beta_warmup": ([0.0, -1.0, MORE], [TINY, MOST]),
     "beta_cycles": ([0, -1, 10**6 + 1], [1, 10**6]),
     "beta_ratio": ([0.0, math.nextafter(1, 2), -0.5], [TINY, 1.0]),
@@ -311,12 +315,25 @@ def test_what_is_echoed_is_on_one_line_and_visible():
         dict(estimator="dreg", samples=5),
         dict(method="wake_sleep", objective="iwae"),
         dict(method="mcem", samples=5),
+        dict(method="wake_sleep", free_bits=0.1),
+        dict(method="mcem", capacity=5),
+        dict(method="wake_sleep", encoder_updates=2),
+        dict(free_bits=0.1, objective="iwae"),
+        dict(free_bits=0.1, samples=2, estimator="stl"),
+        dict(capacity=5, objective="iwae"),
+        dict(encoder_updates=5, objective="iwae"),
+        dict(capacity=5, free_bits=0.1),
+        dict(capacity=5, beta=2),
+        dict(capacity=5, beta_schedule="linear"),
+        dict(capacity=5, beta_changes="3:2"),
+        dict(capacity=5, reduction="mean"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(given: dict[str, Any]):
     with pytest.raises(ConfigError) as error:
         TrainConfig(**given)
-    sentence(error.value, "give standard" if "estimator" in given else "leave it out")
+    is_dreg = given.get("estimator") == "dreg"
+    sentence(error.value, "give standard" if is_dreg else "leave it out")
 
 
 @pytest.mark.parametrize(
@@ -327,6 +344,9 @@ def test_settings_that_do_not_go_together_are_refused(given: dict[str, Any]):
         dict(objective="iwae", samples=5, estimator="dreg", beta_schedule="cyclic"),
         dict(objective="iwae", samples=5, estimator="stl", beta=0.5, compile=True),
         dict(estimator="stl", samples=5, loss="gaussian", reduction="mean"),
+        dict(free_bits=0.1, beta_schedule="cyclic", beta=2, reduction="mean"),
+        dict(free_bits=0.1, samples=5, encoder_updates=5, compile=True),
+        dict(capacity=5, gamma=10, beta_warmup=3, samples=5, encoder_updates=5),
     ],
 )
 def test_settings_that_go_together(given: dict[str, Any]):
@@ -484,9 +504,17 @@ def test_json_keeps_a_config(drawn: dict[str, Any]):
     if drawn.get("dataset", "mnist") not in ("sprites", "folder:here"):
         drawn.pop("channels", None)
         drawn.pop("image_size", None)
-    others = {"beta", "beta_changes", "beta_schedule", "reduction", "compile"}
-    if (others | {"objective", "samples", "estimator"}) & set(drawn):
+    others = {"beta", "beta_changes", "beta_schedule", "reduction"}
+    cures = {"free_bits", "capacity", "encoder_updates"}
+    more = {"objective", "samples", "estimator", "compile"}
+    if (others | cures | more) & set(drawn):
         drawn.pop("method", None)
+    for cure in sorted(cures & set(drawn)):
+        for name in ("objective", "estimator"):
+            drawn.pop(name, None)
+        if cure == "capacity":
+            for name in others | {"free_bits"}:
+                drawn.pop(name, None)
     if drawn.get("objective") == "iwae":
         drawn.pop("reduction", None)
     elif drawn.get("estimator") == "dreg":

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import experiments
 import psutil
@@ -87,6 +88,45 @@ def test_the_other_runs_are_those_of_burda_et_al():
         first, images = experiments.first_stage(run, figures)
         assert first.objective != run.objective
         assert (first, images) in figures["iwae"]
+
+
+def test_the_runs_of_collapse_are_each_cure_on_both_models():
+    figures = experiments.read(ROOT / "book" / "experiments.toml")
+    runs = [run for run, _ in figures["collapse"]]
+    assert len(runs) == len(set(runs)) == 6 * 2 * 3
+    assert {images for _, images in figures["collapse"]} == {200_000}
+    assert {run.hidden_dim for run in runs} == {(200,), (200,) * 5}
+    assert {run.seed for run in runs} == {1, 2, 3}
+    varied = {experiments.file_of(ROOT, "collapse", run) for run in runs}
+    assert len(varied) == len(runs)
+
+
+def test_a_run_of_collapse_goes_on_and_measures_each_latent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(vaelib.paper.experiments, "AT_THE_END_OF_COLLAPSE", (6, 300))
+    monkeypatch.setattr(vaelib.paper.experiments, "ON_THE_WAY", (2, 100))
+    monkeypatch.setattr(experiments, "POINTS", [500, 2500])
+    given: dict[str, Any] = dict(train_images=2000, binarize="dynamic", epochs=2)
+    given |= dict(batch_size=500)
+    given |= dict(hidden_dim=(20,), encoder_updates=2, free_bits=0.1)
+    config = TrainConfig(**given, device="cpu", seed=3)
+    for stops in ([4000], [700, 4000]):
+        file = tmp_path / str(len(stops)) / "collapse-a.pt"
+        file.parent.mkdir()
+        for stop in stops:
+            experiments.train("collapse", config, stop, file)
+    one, two = (rows(tmp_path / name, "collapse") for name in "12")
+    same = [[row | dict(seconds="") for row in found] for found in (one, two)]
+    assert same[0] == same[1]
+    assert [row["images"] for row in one] == ["500", "2500", "4000"]
+    assert [row["tested"] for row in one] == ["100", "100", "300"]
+    [*_, last] = one
+    assert (last["hidden_dim"], last["encoder_updates"]) == ("(20,)", "2")
+    each = [float(last[f"kl_{j}"]) for j in range(1, 21)]
+    assert each == sorted(each, reverse=True)
+    assert sum(each) == pytest.approx(float(last["kl"]), abs=0.02)
+    assert float(last["nll"]) < float(last["recon"]) + float(last["kl"])
 
 
 SMALL = """

@@ -27,7 +27,7 @@ ROOMS = (
     *("image_folder", "packed", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
-    *("evaluation", "state"),
+    *("evaluation", "state", "collapse"),
     *("paper.hmc", "paper.marginal", "paper.weights"),
     *("paper.wake_sleep", "paper.em", "paper.experiments", "paper", "training"),
     # figures and files

@@ -114,6 +114,27 @@ def convert(hint: Any, text: str) -> Any:
     return text
 
 
+def read(name: str, hint: Any, text: str, limits: Mapping[str, Any]) -> Any:
+    """Return the value of a field from its text on the command line.
+
+    Raises ConfigError if the text cannot be read or the value is not allowed.
+    """
+    try:
+        value = convert(hint, text)
+    except ValueError:
+        raise invalid(name, text, type_advice(hint)) from None
+    return check(name, hint, value, limits)
+
+
+def value_by_step(name: str, text: str) -> dict[int, str]:
+    """Return the value at each step of STEP:VALUE,..., or raise ConfigError."""
+    if not re.fullmatch(r"(\d+:[\d.e+-]+(,\d+:[\d.e+-]+)*)?", text):
+        advice = "give STEP:VALUE, with commas between, such as 300:4,600:1"
+        raise invalid(name, text, advice)
+    pairs = (change.split(":") for change in text.split(",") if change)
+    return {int(step): value for step, value in pairs}
+
+
 def check(name: str, hint: Any, value: Any, limits: Mapping[str, Any]) -> Any:
     """Return `value` with the type `hint` of its field: a list as a tuple, 1 as 1.0.
 

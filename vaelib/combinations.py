@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from vaelib.checks import ConfigError, invalid
+from vaelib.checks import ConfigError, check_name, invalid
+
+
+def check_together(config: Any, known: tuple[str, ...]) -> None:
+    """Raise ConfigError if settings do not go together; `known` are data sets."""
+    check_dataset(config, known)
+    check_method(config)
+    check_objective(config)
+    check_cures(config)
+    check_name("group", config.group)
+    check_name("name", config.name)
 
 
 def check_dataset(config: Any, known: tuple[str, ...]) -> None:
@@ -27,7 +37,7 @@ def check_method(config: Any) -> None:
     """Raise ConfigError if the method does not have a setting that was given."""
     if config.method != "aevb":
         names = "beta beta_changes beta_schedule reduction compile"
-        names += " objective samples estimator"
+        names += " objective samples estimator free_bits capacity encoder_updates"
         refuse(config, names, f"method {config.method}")
 
 
@@ -42,6 +52,20 @@ def check_objective(config: Any) -> None:
     elif config.estimator == "dreg":
         advice = "it is for objective iwae, give standard or stl"
         raise invalid("estimator", "dreg", advice)
+
+
+def check_cures(config: Any) -> None:
+    """Raise ConfigError if a cure of posterior collapse does not have a setting.
+
+    All three change the training by the two terms of the bound. Capacity replaces
+    beta * KL.
+    """
+    for name in ("free_bits", "capacity", "encoder_updates"):
+        if getattr(config, name):
+            refuse(config, "objective estimator", name)
+    if config.capacity:
+        names = "free_bits beta beta_changes beta_schedule reduction"
+        refuse(config, names, "capacity")
 
 
 def refuse(config: Any, names: str, what: str) -> None:

@@ -13,19 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_type_hints
 
-from vaelib.checks import (
-    ConfigError,
-    check,
-    check_name,
-    convert,
-    invalid,
-    option,
-    path_of,
-    type_advice,
-)
-from vaelib.combinations import check_dataset, check_method, check_objective
+from vaelib.checks import ConfigError, check, option, path_of, read, value_by_step
 
-# "PRESETS as PRESETS" keeps the name importable from this module.
+# "invalid as invalid" keeps such a name importable from this module.
+from vaelib.checks import check_name as check_name
+from vaelib.checks import invalid as invalid
+from vaelib.combinations import check_together
 from vaelib.presets import PRESETS as PRESETS
 
 PATHS = ("data_dir", "project_dir", "save_dir")
@@ -121,12 +114,20 @@ class TrainConfig:
         "none", "schedule of beta", "objective"
     )
     beta_warmup: float = option(
-        1.0, "linear: number of epochs from 0 to beta", "objective", above=0
+        1.0, "linear, capacity: epochs from 0 to beta or C", "objective", above=0
     )
     beta_cycles: int = option(4, "cyclic: number of cycles M", "objective", least=1)
     beta_ratio: float = option(
         0.5, "cyclic: share R of a cycle with rising beta", "objective", above=0, most=1
     )
+
+    free_bits: float = option(
+        0.0, "nats that each latent has free of the KL term", "objective", least=0
+    )
+    capacity: float = option(
+        0.0, "C, in nats: gamma |KL - C| replaces beta KL; 0: off", "objective", least=0
+    )
+    gamma: float = option(100.0, "capacity: weight of |KL - C|", "objective", above=0)
 
     method: Literal["aevb", "wake_sleep", "mcem"] = option(
         "aevb",
@@ -142,6 +143,9 @@ class TrainConfig:
     )
     lr_warmup: float = option(
         0.2, "linear: share of all steps in which lr rises", "training", above=0, most=1
+    )
+    encoder_updates: int = option(
+        0, "most updates of the encoder alone before each update", "training", least=0
     )
     optimizer: Literal["adam", "adagrad"] = option(
         "adam", "adam, or adagrad as in the paper", "training"
@@ -188,10 +192,7 @@ class TrainConfig:
         "machine",
     )
     num_workers: int = option(
-        0,
-        "no effect, because the data are in memory; for old scripts",
-        "machine",
-        least=0,
+        0, "no effect, as the data are in memory; for old scripts", "machine", least=0
     )
 
     project_dir: str = option(
@@ -207,11 +208,7 @@ class TrainConfig:
             if name in PATHS and value.startswith("~"):
                 value = str(path_of(value))
             object.__setattr__(self, name, value)  # the dataclass is frozen
-        check_dataset(self, DATASETS)
-        check_method(self)
-        check_objective(self)
-        check_name("group", self.group)
-        check_name("name", self.name)
+        check_together(self, DATASETS)
         self.beta_by_step()
 
     def beta_by_step(self) -> dict[int, float]:
@@ -219,14 +216,8 @@ class TrainConfig:
 
         Raises ConfigError if `beta_changes` cannot be read.
         """
-        if not re.fullmatch(r"(\d+:[\d.e+-]+(,\d+:[\d.e+-]+)*)?", self.beta_changes):
-            advice = "give STEP:VALUE, with commas between, such as 300:4,600:1"
-            raise invalid("beta_changes", self.beta_changes, advice)
-        values = {0: self.beta}
-        for change in filter(None, self.beta_changes.split(",")):
-            step, _, value = change.partition(":")
-            values[int(step)] = parse("beta", value)
-        return values
+        changes = value_by_step("beta_changes", self.beta_changes)
+        return {0: self.beta} | {k: parse("beta", v) for k, v in changes.items()}
 
     @property
     def is_folder(self) -> bool:
@@ -243,6 +234,16 @@ class TrainConfig:
     def uses_weights(self) -> bool:
         """Whether the gradient is that of log weights, not of the two terms of (10)."""
         return (self.objective, self.estimator) != ("elbo", "standard")
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether another term than beta * KL is added to the reconstruction."""
+        return self.free_bits > 0 or self.capacity > 0
+
+    @property
+    def has_own_total(self) -> bool:
+        """Whether what is minimised is not the sum of the two terms of (10)."""
+        return self.uses_weights or self.has_penalty
 
     @property
     def needs_total(self) -> bool:
@@ -290,9 +291,4 @@ def parse(name: str, text: str) -> Any:
 
     Raises ConfigError if the text cannot be read or the value is not allowed.
     """
-    hint = field_types()[name]
-    try:
-        value = convert(hint, text)
-    except ValueError:
-        raise invalid(name, text, type_advice(hint)) from None
-    return check(name, hint, value, field_of(name).metadata)
+    return read(name, field_types()[name], text, field_of(name).metadata)

@@ -85,6 +85,24 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
     return kl_per_latent(mu, logvar).sum(-1)
 
 
+def free_bits(kl: Tensor, least: float) -> Tensor:
+    """Return the sum over latents of max(least, mean KL of the mini-batch): nats, ().
+
+    `kl`: the KL of each latent, (M, J). Below `least` a latent has no gradient.
+    Source: Kingma et al. 2016 (arXiv:1606.04934), equation (15).
+    """
+    return kl.mean(0).clamp(min=least).sum()
+
+
+def capacity(kl: Tensor, nats: Tensor | float) -> Tensor:
+    """Return |KL - C|, the distance of the mean KL of a mini-batch from C: nats, ().
+
+    `kl`: the KL of each latent, (M, J); `nats`: C.
+    Source: Burgess et al. 2018 (arXiv:1804.03599), who write it for one image.
+    """
+    return (kl.sum(-1).mean() - nats).abs()
+
+
 class Loss(NamedTuple):
     """Reconstruction term, the decoder output that it needs, and its name in a plot."""
 

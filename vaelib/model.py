@@ -95,6 +95,11 @@ class VAE(nn.Module):
         self.decoder = mlp(down, activation)
         self.fc_out = Linear(down[-1], n_pixels * (2 if output == "gaussian" else 1))
 
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Return phi, the weights of the encoder; the others are theta."""
+        layers = self.encoder, self.fc_mu, self.fc_logvar
+        return [weight for layer in layers for weight in layer.parameters()]
+
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z|x), equation (9), App. C.2.
 

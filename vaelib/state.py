@@ -154,7 +154,8 @@ class EpochEnd:
         """Row of train_log.csv, with the sums total = recon + beta * kl and neg_elbo.
 
         `neg_elbo` is the total at beta = 1. For objective iwae `total` is minus that
-        bound, and `neg_iwae` is the total at beta = 1.
+        bound, and `neg_iwae` is the total at beta = 1. With free bits or capacity it
+        has their penalty, where the mini-batch is the whole split.
         """
         row = dict(
             epoch=self.epoch,
@@ -205,7 +206,7 @@ def start(config: TrainConfig, data: ImageData) -> State:
         start_at_mean(model, data.train)
     model.to(device)
 
-    shape = steps_per_epoch(config, data), 3 if config.uses_weights else 2
+    shape = steps_per_epoch(config, data), 3 if config.has_own_total else 2
     losses = torch.zeros(shape, dtype=torch.float32, device=device)
     n = len(data.train) if config.method == "mcem" else 0
     chains = standard_normal(n, config.latent_dim, rng=rng).to(device)
@@ -256,3 +257,20 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
 def steps_per_epoch(config: TrainConfig, data: ImageData) -> int:
     """Return the number of mini-batches of an epoch; the last one may be smaller."""
     return math.ceil(len(data.train) / config.batch_size)
+
+
+def epoch_order(state: State, n: int, is_new: bool) -> Tensor:
+    """Return the order of the `n` training images in this epoch, (n,).
+
+    A new epoch draws two seeds, as PyTorch's DataLoader does: one for its workers,
+    which is not used, and one for the order.
+    """
+    if is_new:
+        _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
+    generator = torch.Generator().manual_seed(state.order_seed)
+    return torch.randperm(n, generator=generator, device="cpu")
+
+
+def draw_seed(rng: torch.Generator) -> int:
+    """Return a seed, drawn from `rng` in the way of PyTorch's DataLoader."""
+    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=rng))

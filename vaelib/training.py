@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
+from vaelib.collapse import capacity_at, catch_up, penalty, test_penalty
 from vaelib.config import TrainConfig
 from vaelib.devices import has_bfloat16
 
@@ -23,12 +24,19 @@ from vaelib.devices import pick_device as pick_device
 from vaelib.errors import hold_interrupts
 from vaelib.evaluation import average_terms, mean_nll
 from vaelib.images import ImageData
-from vaelib.losses import kl_divergence, reconstruction
+from vaelib.losses import kl_divergence, kl_per_latent, reconstruction
 from vaelib.model import VAE, standard_normal
 from vaelib.paper import em, wake_sleep
 from vaelib.schedules import beta_at, learning_rate
 from vaelib.state import Adam as Adam
-from vaelib.state import EpochEnd, State, Update, steps_per_epoch
+from vaelib.state import (
+    EpochEnd,
+    State,
+    Update,
+    draw_seed,
+    epoch_order,
+    steps_per_epoch,
+)
 from vaelib.state import build as build
 from vaelib.state import start as start
 
@@ -81,26 +89,36 @@ def update_function(
     nats = reconstruction(config.loss, config.sigma)
     scale = 1 / math.prod(data.shape) if config.reduction == "mean" else 1.0
 
-    def terms(x: Tensor, eps: Tensor) -> Tensor:
+    def terms(x: Tensor, eps: Tensor, *weight: Tensor) -> Tensor:
         # Unlike torch.set_float32_matmul_precision, this is for this thread alone.
         with torch.autocast(device.type, torch.bfloat16, enabled=is_fast):
             x_hat, mu, logvar = state.model(x, eps)
-        recon = nats(x_hat, x).sum() / config.samples
-        return torch.stack((recon, kl_divergence(mu, logvar).sum()))
+        recon, kl = nats(x_hat, x).sum() / config.samples, kl_per_latent(mu, logvar)
+        sums = recon, kl.sum(-1).sum()
+        if config.has_penalty:
+            sums = *sums, recon + len(x) * penalty(config, kl, *weight)
+        return torch.stack(sums)
 
     weighted = partial(weighted_terms, state.model, config, nats, is_fast)
     chosen = weighted if config.uses_weights else terms
     compiled = torch.compile(chosen, dynamic=False) if config.compile else chosen
 
-    def update(x: Tensor, eps: Tensor, beta: float, *_: object) -> Tensor:
-        state.optimizer.zero_grad()
-        given = (x, eps, x.new_tensor(beta)) if config.uses_weights else (x, eps)
+    def sums_and_loss(x: Tensor, eps: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+        weight = capacity_at(config, data, state.step) if config.capacity else beta
+        given = (x, eps, x.new_tensor(weight)) if config.has_own_total else (x, eps)
         # The last mini-batch may be smaller, and is not worth a compilation of its own.
         sums = compiled(*given) if len(x) == config.batch_size else chosen(*given)
         recon, kl, *minimised = sums
         objective = minimised[0] if minimised else recon + beta * kl
         factor = scale if config.gradient == "sum" else scale / len(x)
-        (objective * factor).backward()
+        return sums, objective * factor
+
+    def update(x: Tensor, eps: Tensor, beta: float, *_: object) -> Tensor:
+        if config.encoder_updates:
+            catch_up(state, config, data, partial(sums_and_loss, beta=beta), x, eps)
+        state.optimizer.zero_grad()
+        sums, loss = sums_and_loss(x, eps, beta)
+        loss.backward()
         state.optimizer.step()
         return sums.detach()
 
@@ -206,23 +224,6 @@ def updates(
         yield end
 
 
-def epoch_order(state: State, n: int, is_new: bool) -> Tensor:
-    """Return the order of the `n` training images in this epoch, (n,).
-
-    A new epoch draws two seeds, as PyTorch's DataLoader does: one for its workers,
-    which is not used, and one for the order.
-    """
-    if is_new:
-        _, state.order_seed = draw_seed(state.rng), draw_seed(state.rng)
-    generator = torch.Generator().manual_seed(state.order_seed)
-    return torch.randperm(n, generator=generator, device="cpu")
-
-
-def draw_seed(rng: torch.Generator) -> int:
-    """Return a seed, drawn from `rng` in the way of PyTorch's DataLoader."""
-    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=rng))
-
-
 def set_learning_rate(state: State, config: TrainConfig, total: int) -> None:
     """Set the optimizer's learning rate for the next of `total` steps, in place."""
     share = learning_rate(state.step, total, config.lr_schedule, config.lr_warmup)
@@ -253,7 +254,9 @@ def measure(
     done = state.step - state.epoch * steps_per_epoch(config, data)
     seen = max(1, min(len(data.train), done * config.batch_size))
     means = (state.losses[:done].cpu().double().sum(0) / seen).tolist()
-    more = dict(train_total=means[2]) if config.uses_weights else {}
+    more = dict(train_total=means[2]) if config.has_own_total else {}
+    if config.has_penalty:
+        more["total"] = recon.item() + test_penalty(state, config, data, beta)
     if config.objective == "iwae":
         for name, weight in (("total", beta), ("neg_iwae", 1.0)):
             draws = rng.clone_state(), config.samples  # the same for both

@@ -359,6 +359,9 @@ REFUSED: dict[str, Any] = dict(
     objective="iwae",
     samples=5,
     estimator="stl",
+    free_bits=0.1,
+    capacity=5.0,
+    encoder_updates=2,
 )
 
 

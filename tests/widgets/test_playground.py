@@ -341,7 +341,16 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     assert playground.panel.frame["message"] == ""
 
 
-@pytest.mark.parametrize("given", [dict(objective="iwae"), dict(samples=5)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        dict(objective="iwae"),
+        dict(samples=5),
+        dict(free_bits=0.5),
+        dict(capacity=10),
+        dict(encoder_updates=5),
+    ],
+)
 def test_objectives_that_it_does_not_draw_are_refused(given: Any, data: ImageData):
     with pytest.raises(ConfigError, match=r"the Playground trains by .* leave it out"):
         Playground(TrainConfig(**given), data)

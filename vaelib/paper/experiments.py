@@ -1,8 +1,9 @@
 """The runs of Figs 2 and 3: what is measured, on which images, and what was found.
 
-Also those of Table 1 of Burda et al. 2016 (arXiv:1509.00519). `make paper` trains them,
-for hours, and writes a table for each figure. A chapter draws the table, and repeats
-the beginning of some runs with the functions of this module.
+Also those of Table 1 of Burda et al. 2016 (arXiv:1509.00519), and of cures of posterior
+collapse. `make paper` trains them, for hours, and writes a table for each figure. A
+chapter draws the table, and repeats the beginning of some runs with the functions of
+this module.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ VARYING = ("method", "latent_dim", "train_images", "seed", "lr")
 MEASURED = ("train", "test")
 VARYING_IWAE = ("objective", "samples", "estimator", "epochs", "seed", "lr")
 MEASURED_IWAE = ("nll", "draws", "tested", "active")
+VARYING_COLLAPSE = ("hidden_dim", "beta_schedule", "free_bits", "capacity")
+VARYING_COLLAPSE += ("encoder_updates", "seed", "lr")
+MEASURED_COLLAPSE = ("recon", "kl", *MEASURED_IWAE, *(f"kl_{j}" for j in range(1, 21)))
 # Draws for each x, and number of test images: at the end of a run, and on the way.
 AS_IN_TABLE_1, ON_THE_WAY = (5000, 10_000), (200, 1000)
+AT_THE_END_OF_COLLAPSE = (500, 2000)
 # The tables, where a wheel installs them, and where a copy of the repository has them.
 INSTALLED = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parents[2] / "book" / "results"
@@ -52,6 +57,11 @@ def results(figure: str) -> list[dict[str, Any]]:
     from a run of "iwae", the settings are `objective`, `samples`, `estimator`,
     `epochs` and `seed`. Measured are `nll`, -log p(x) by so many `draws`, on the first
     `tested` test images, and the number of `active` units.
+
+    For "collapse", where cures of posterior collapse are compared, the settings are
+    `hidden_dim` (as text), `beta_schedule`, `free_bits`, `capacity`, `encoder_updates`
+    and `seed`. Measured are also `recon` and `kl`, and the KL of each of the 20
+    latents, largest first: `kl_1`, `kl_2` and so on.
 
     Raises ConfigError if there is no such table.
 
@@ -177,6 +187,19 @@ def nll(
     return [mean, draws, n, active_units(model, data.test)]
 
 
+def latents(
+    model: VAE, config: TrainConfig, data: ImageData, draws: int, n: int
+) -> list[float]:
+    """Return what `nll` does, after the terms of the test images and before their KLs.
+
+    The KLs are those of the latents, the largest first.
+    """
+    nats = reconstruction(config.loss, config.sigma)
+    recon, kl = average_terms(model, nats, data.test, torch.Generator())
+    terms, each = [recon.item(), kl.sum().item()], kl.sort(descending=True).values
+    return [*terms, *nll(model, config, data, draws, n), *each.tolist()]
+
+
 MEASURES = {"fig2": bounds, "fig2_frey": bounds, "fig3": likelihoods}
 
 
@@ -185,10 +208,20 @@ def is_iwae(figure: str) -> bool:
     return figure.startswith("iwae")
 
 
+def is_whole(figure: str) -> bool:
+    """Return whether the runs of a table have a learning rate and an end of their own.
+
+    Those of Figs 2 and 3 do not.
+    """
+    return is_iwae(figure) or figure == "collapse"
+
+
 def columns(figure: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the settings that vary within a table, and what is measured."""
     if is_iwae(figure):
         return VARYING_IWAE, MEASURED_IWAE
+    if figure == "collapse":
+        return VARYING_COLLAPSE, MEASURED_COLLAPSE
     return VARYING, MEASURED
 
 
@@ -198,6 +231,9 @@ def measure(
     """Return the measured columns of a row; `is_end`: the run ends here."""
     if is_iwae(figure):
         values = nll(model, config, data, *(AS_IN_TABLE_1 if is_end else ON_THE_WAY))
+    elif figure == "collapse":
+        how = AT_THE_END_OF_COLLAPSE if is_end else ON_THE_WAY
+        values = latents(model, config, data, *how)
     else:
         values = MEASURES[figure](model, config, data)
     return dict(zip(columns(figure)[1], values, strict=True))

@@ -61,7 +61,8 @@ def check_playable(config: TrainConfig) -> None:
 
     It draws the two terms of the bound, and so does the page, which trains with them.
     """
-    for name in ("objective", "samples", "estimator"):
+    names = "objective samples estimator free_bits capacity encoder_updates"
+    for name in names.split():
         if (value := getattr(config, name)) != field_of(name).default:
             advice = "the Playground trains by the bound with one draw, leave it out"
             raise invalid(name, value, advice)
