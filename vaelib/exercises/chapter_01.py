@@ -14,7 +14,7 @@ from vaelib.exercises.parts import Part, noise
 
 
 def exercise_1() -> list[Part]:
-    """Return a test of a model with a positive log evidence, and an evidence in bits."""
+    """Return a test of a model with a positive log evidence; an evidence in bits."""
 
     def judge(answer: Any) -> str:
         if not isinstance(answer, tuple) or len(answer) != 2:

@@ -40,11 +40,11 @@ def exercise_1() -> list[Part]:
             lambda mu: variance(score_gradients, mu)[1] - 2 * mu,
     }  # fmt: skip
     of_path = {
-        "this is the second moment at mu = 2: subtract the square of the mean.":
+        "this is the mean square at mu = 2: subtract the square of the mean.":
             variance(pathwise_gradients, 2.0)[1],
         "this is the standard deviation.": 2.0,
         "this is the variance of eps: the slope of z^2 multiplies it.": 1.0,
-    }
+    }  # fmt: skip
     costs = [variance(score_gradients, 2.0, b)[0] for b in (0.0, 1.0, 2.0)]
     bend = costs[2] - 2 * costs[1] + costs[0]  # the variance is quadratic in b
     least = (costs[0] - costs[1]) / bend + 0.5
@@ -110,7 +110,7 @@ def exercise_3() -> list[Part]:
         "this sums over draws: sum over the last axis.":
             lambda u, rate: -torch.log(u).sum(0) / rate,
     }  # fmt: skip
-    # The values of -log u and of -log(1 - u), both right, are the same in another order.
+    # -log u and -log(1 - u) are both right, and have the same values in another order.
     draws = Part("gamma_draws", sums, [(uniform, 2.0), (uniform, 0.5)], rel=1e-6,
                  errors=of_draw, ask=lambda f, u, r: f(u, r).sort().values)  # fmt: skip
 
@@ -130,5 +130,5 @@ def exercise_3() -> list[Part]:
     return [
         Part("gradient_step", density, tol=0.01, errors=of_step),
         draws,
-        Part("slope", slope, at, rel=1e-4, errors=of_slope),
+        Part("slope_of_log", slope, at, rel=1e-4, errors=of_slope),
     ]

@@ -26,8 +26,9 @@ class Part:
     arguments for which its results are compared. They may differ by `rel` times the
     right value plus `tol`. `errors` maps a sentence to the wrong value, or function,
     that it explains. `ask` calls a function whose result alone is not enough, with the
-    same arguments. `share`: the value is a probability. `judge` replaces all this: it
-    returns what is wrong with an answer, or "".
+    same arguments. `share`: the value is a probability; `rough`: it depends on
+    training, so that no factor can be found in it. `judge` replaces all this: it
+    returns what is wrong with an answer, or "", and `measured` says how.
     """
 
     name: str
@@ -38,8 +39,9 @@ class Part:
     errors: Mapping[str, Any] = field(default_factory=dict)
     ask: Callable[..., Any] = call
     share: bool = False
+    rough: bool = False
     judge: Callable[[Any], str] | None = None
-    measured: str = ""  # how an answer is judged, in words
+    measured: str = ""
 
     @property
     def tolerance(self) -> str:
@@ -65,7 +67,12 @@ class Part:
                 return problem
             got.append(value)
         right = self.results(self.right)
-        close = Close(right, self.rel, self.tol)
+        # A tensor with one entry stands for a number.
+        got = [
+            mine.reshape(()) if mine.numel() == 1 and not expected.ndim else mine
+            for mine, expected in zip(got, right, strict=True)
+        ]
+        close = Close(right, self.rel, self.tol, self.rough)
         if close(got):
             return ""
         for sentence, error in self.errors.items():
@@ -128,7 +135,8 @@ class Part:
 
     def first_difference(self, got: list[Tensor], close: Close) -> str:
         """Return where the answer differs first, with its own value."""
-        for arguments, mine, right in zip(self.at or [()], got, close.right, strict=True):
+        points = self.at or [()]
+        for arguments, mine, right in zip(points, got, close.right, strict=True):
             bad = ~close.entries(mine, right)
             if not bad.any():
                 continue
@@ -155,7 +163,7 @@ def tensor(value: Any) -> Tensor:
     """Return numbers as a tensor in double precision, apart from its graph."""
     if isinstance(value, (tuple, list)):
         value = torch.stack([tensor(v) for v in value])
-    return torch.as_tensor(value).detach().cpu().double()
+    return torch.as_tensor(value, dtype=torch.float64).detach().cpu()
 
 
 def is_missing(part: Part, answer: Any) -> bool:
@@ -189,4 +197,5 @@ def noise(seed: int, *shape: int) -> Tensor:
 
 def between(name: str, low: float, high: float, **more: Any) -> Part:
     """Return the part of a value that depends on training: an interval for it."""
-    return Part(name, (low + high) / 2, tol=(high - low) / 2, **more)
+    middle, half = (low + high) / 2, (high - low) / 2
+    return Part(name, middle, tol=half, rough=True, **more)
