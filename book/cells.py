@@ -135,6 +135,16 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
             section.replace_self([start, *parts, end])
 
 
+def label_answers(app: Sphinx, tree: nodes.document) -> None:
+    """Put a line above each cell that is for the reader's answer to an exercise."""
+    for cell in tree.findall(nodes.container):
+        if "tag_exercise" in cell.get("classes", []):
+            label = nodes.paragraph(classes=["your-answer"])
+            label += nodes.strong(text="Your answer")
+            label += nodes.Text(" (this cell runs in JupyterLab)")
+            cell.insert(0, label)
+
+
 def name_checks(app: Sphinx, tree: nodes.document) -> None:
     """Give each cell that checks an equation its tag as an anchor."""
     for cell in tree.findall(nodes.container):

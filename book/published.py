@@ -407,6 +407,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)
     app.connect("doctree-read", cells.fold_solutions, priority=400)  # before contents
+    app.connect("doctree-read", cells.label_answers)
     app.connect("doctree-read", cells.name_checks)
     app.connect("doctree-read", shrink_figures, priority=100)
     app.connect("doctree-read", unwrap_equations)

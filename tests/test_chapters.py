@@ -210,7 +210,10 @@ def test_has_the_form_of_a_chapter(chapter: str):
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 def test_code_and_words_of_solutions_are_folded(chapter: str):
-    """Each exercise is a question, then a folded heading; all else is below it."""
+    """Each exercise is a question, a cell for the answer, then a folded heading.
+
+    All else is below that.
+    """
     found, folded = [], False
     for cell in cells(chapter):
         is_heading = cell.source == "#### Solution"
@@ -218,8 +221,9 @@ def test_code_and_words_of_solutions_are_folded(chapter: str):
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             folded = is_heading
         found += re.findall("^### Exercise|^#### Solution", cell.source, re.M)
+        found += ["answer"] * ("exercise" in tags_of(cell))
         assert ("solution" in tags_of(cell)) == (cell.cell_type == "code" and folded)
-    assert found == ["### Exercise", "#### Solution"] * (len(found) // 2)
+    assert found == ["### Exercise", "answer", "#### Solution"] * (len(found) // 3)
 
 
 EXCUSES = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
@@ -280,7 +284,7 @@ def code_of(name: str) -> list[tuple[list[str], str]]:
     return [
         (tags_of(cell), ast.unparse(ast.parse(cell.source)))
         for cell in code_cells(name)[1:]
-        if not re.search("solution|answer-", " ".join(tags_of(cell)))
+        if not re.search("exercise|solution|answer-", " ".join(tags_of(cell)))
     ]
 
 

@@ -48,17 +48,22 @@ ROOMS = (
     *("train", "sweeps.grids", "sweeps.workers", "sweeps.cluster", "sweeps.jobs"),
     *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),
     *("sweeps.compare", "sweeps"),
+    # what the exercises of the chapters ask for
+    *("exercises.diagnosis", "exercises.parts"),
+    *(f"exercises.chapter_{n:02}" for n in (*range(13), 15, 16)),
+    *("exercises.checker", "exercises"),
     # JupyterLab and the command line
     *("lab.contents", "lab.course", "lab.export", "lab", "commands", "cli"),
 )
 # The old names of modules, kept for code that was written for 0.1.
 OLD_NAMES = ("grids", "cluster", "compare")
-WINGS = ("lab", "paper", "sweeps", "widgets")
+WINGS = ("exercises", "lab", "paper", "sweeps", "widgets")
 # Each folder of JavaScript may import from itself and from those before it.
 SCRIPT_FOLDERS = ("engine", "parts", "")
 
 HOUSE = Path(vaelib.__file__).parent
-PACKAGES = ("vaelib", "vaelib.paper", "vaelib.sweeps", "vaelib.widgets")
+PACKAGES = ("vaelib", "vaelib.exercises", "vaelib.paper", "vaelib.sweeps")
+PACKAGES += ("vaelib.widgets",)
 JS = HOUSE / "widgets" / "js"
 SCRIPTS = sorted(JS.rglob("*.js"))
 ENGINE = sorted((JS / "engine").glob("*.js"))
@@ -129,10 +134,12 @@ def test_a_room_imports_only_rooms_before_it(room: str):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_only_the_command_line_and_the_wing_itself_use_a_wing(room: str):
-    """But training is also by the other methods of the paper."""
+    """But training is also by the other methods of the paper, and so are exercises."""
     used = {name.partition(".")[0] for name in rooms_of(room)} & set(WINGS)
+    wing = room.partition(".")[0]
     users = dict(commands=WINGS, cli=WINGS, training=("paper",))
-    assert used <= set(users.get(room, (room.partition(".")[0],)))
+    users |= dict(exercises=("exercises", "paper"))
+    assert used <= set(users.get(wing, (wing,)))
 
 
 @pytest.mark.parametrize("room", ROOMS)
