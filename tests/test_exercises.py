@@ -471,6 +471,25 @@ WRONG: dict[str, list[tuple[str, Any, str]]] = {
         ("left_out", lambda v, s: (shares(v) * (1 - shares(v)) * s).mean(0), "so sum"),
         ("left_out", lambda v, s: (v.exp() * (1 - v.exp()) * s).sum(0), "not normal"),
     ],
+    "13.1": [
+        ("most", 0.25, "for one latent"),
+        ("most", 1.0, "how low can a KL be"),
+        ("most", 0.0, "above the floor"),
+        ("most", -2.0, "wrong sign"),
+    ],
+    "13.2": [
+        ("each_mean", 1.5, "its square"),
+        ("each_mean", 0.866, "a factor 1/2"),
+        ("each_mean", 5.477, "twenty share"),
+    ],
+    "13.3": [
+        ("rate_together", -8.39, "the other eigenvalue"),
+        ("rate_together", 0.477, "variance of the likelihood"),
+        ("rate_together", -6.0, "the trace"),
+        ("rate_caught_up", 4.0, "variance of the likelihood"),
+        ("rate_caught_up", 25.0, "the term of w itself"),
+        ("rate_caught_up", 5.0, "put it into that of w"),
+    ],
     "15.1": [
         ("speaking_at", [0, 5, 18, 20], "they rise"),
         ("speaking_at", [20, 18, 5], "give four counts"),
