@@ -238,9 +238,10 @@ def test_the_row_has_the_same_columns_and_the_total_that_is_minimised(
     config = settings(**given)
     state = start(config, data())
     events = list(updates(state, data(), config))
-    end, row = events[-1], events[-1].row
+    end = events[-1]
     steps = [e for e in events if isinstance(e, Update)][-5:]
     assert isinstance(end, EpochEnd)
+    row = end.row
     assert set(row) == set(trained(settings(epochs=1))[1][0])
     assert row["kl"] == pytest.approx(end.kl_per_latent.sum().item())
     assert row["neg_elbo"] == row["recon"] + row["kl"]

@@ -23,9 +23,9 @@ from vaelib.state import State, steps_per_epoch
 def penalty(config: TrainConfig, kl: Tensor, weight: Tensor | float) -> Tensor:
     """Return what is added to the mean reconstruction of some images, in nats, ().
 
-    `kl`: the KL of each latent, (M, J). With `config.capacity` it is gamma |KL - C|,
-    where C = `weight`. Otherwise it is beta = `weight` times the KL term with free
-    bits.
+    `kl`: the KL of each latent, (M, J). With `config.capacity` it is gamma times the
+    distance of the mean KL from C = `weight`. Otherwise it is beta = `weight` times the
+    KL term with free bits.
     """
     if config.capacity:
         return config.gamma * capacity(kl, weight)

@@ -95,7 +95,7 @@ def free_bits(kl: Tensor, least: float) -> Tensor:
 
 
 def capacity(kl: Tensor, nats: Tensor | float) -> Tensor:
-    """Return |KL - C|, the distance of the mean KL of a mini-batch from C: nats, ().
+    """Return the distance of the mean KL of a mini-batch from C, in nats, ().
 
     `kl`: the KL of each latent, (M, J); `nats`: C.
     Source: Burgess et al. 2018 (arXiv:1804.03599), who write it for one image.
