@@ -141,7 +141,7 @@ def label_answers(app: Sphinx, tree: nodes.document) -> None:
         if "tag_exercise" in cell.get("classes", []):
             label = nodes.paragraph(classes=["your-answer"])
             label += nodes.strong(text="Your answer")
-            label += nodes.Text(" (this cell runs in JupyterLab)")
+            label += nodes.Text(" (runs in JupyterLab)")
             cell.insert(0, label)
 
 

@@ -43,7 +43,7 @@ def pairs(codes: Tensor, n: int, own: bool = False) -> Tensor:
     return torch.cdist(codes[:n], codes if own else codes[n:])
 
 
-def weights(x: Tensor, z: Tensor, mean: Tensor, std: Tensor, r: float) -> Tensor:
+def weights(x: Tensor, z: Tensor, mean: Tensor, std: Tensor, r: float = 1) -> Tensor:
     """Return log p(x, z) - r log r(z) of each coordinate."""
     log_p = Normal(0.0, 1.0).log_prob(z) + Normal(z, 0.5).log_prob(x)
     return log_p - r * Normal(mean, std).log_prob(z)
@@ -101,7 +101,9 @@ def moments(f: Tensor, w: Tensor, axes: str = "iez,e->z") -> tuple[Tensor, Tenso
     return w @ given.square() - (w @ given) ** 2, w @ (square - given.square())
 
 
-def one_draw(model: Any, X: Tensor, eps: Tensor, zeta: Tensor, wrong: str) -> Tensor:
+def one_draw(
+    model: Any, X: Tensor, eps: Tensor, zeta: Tensor, wrong: str = ""
+) -> Tensor:
     """Return the estimate of Exercise 11.3 with an error."""
     mean, variance = model.posterior_theta(X)
     if wrong == "optimum":
@@ -177,13 +179,13 @@ WRONG: dict[str, list[tuple[str, Any, str]]] = {
         ("remains", lambda c: 0.5 * spikes(c).diag().log().sum(), "determinant is mis"),
     ],
     "1.3": [
-        ("log_weights", lambda *v: weights(*v, 0).sum(-1), "is not subtracted"),
-        ("log_weights", lambda *v: weights(*v, -1).sum(-1), "is added"),
-        ("log_weights", lambda x, z, m, s: weights(x, z, m, s.sqrt(), 1).sum(-1),
+        ("log_weights", lambda *v: weights(*v, r=0).sum(-1), "is not subtracted"),
+        ("log_weights", lambda *v: weights(*v, r=-1).sum(-1), "is added"),
+        ("log_weights", lambda x, z, m, s: weights(x, z, m, s.sqrt()).sum(-1),
             "a standard deviation already"),
-        ("log_weights", lambda *v: weights(*v, 1).sum(-1).exp(), "not a logarithm yet"),
-        ("log_weights", lambda *v: weights(*v, 1).sum(), "do not sum"),
-        ("log_weights", lambda *v: weights(*v, 1), "over an axis missing"),
+        ("log_weights", lambda *v: weights(*v).sum(-1).exp(), "not a logarithm yet"),
+        ("log_weights", lambda *v: weights(*v).sum(), "do not sum"),
+        ("log_weights", lambda *v: weights(*v), "over an axis missing"),
     ],
     "2.1": [
         ("best_mu", 2 / 3, "forgets the prior"),
@@ -437,10 +439,10 @@ WRONG: dict[str, list[tuple[str, Any, str]]] = {
         ("program_variance", 5.0, "the reciprocal"),
     ],
     "11.3": [
-        ("estimate", lambda *v: one_draw(*v, "optimum"), "not the exact posterior"),
-        ("estimate", lambda *v: one_draw(*v, "prior"), "log p(theta) is missing"),
-        ("estimate", lambda *v: one_draw(*v, "fixed"), "follow the theta"),
-        ("estimate", lambda *v: -one_draw(*v, ""), "wrong sign"),
+        ("estimate", lambda *v: one_draw(*v, wrong="optimum"), "not the exact"),
+        ("estimate", lambda *v: one_draw(*v, wrong="prior"), "log p(theta) is missing"),
+        ("estimate", lambda *v: one_draw(*v, wrong="fixed"), "follow the theta"),
+        ("estimate", lambda *v: -one_draw(*v), "wrong sign"),
     ],
     "11.4": [
         ("local", lambda a, m, v, n: a @ m + (a**2 @ v.exp()) * n, "take its root"),
@@ -687,8 +689,8 @@ def test_the_answer_cell_asks_and_the_solution_is_right(name: str):
         for part in parts_of(number):
             assert f"`{part.name}{'(' if part.at else '`'}" in asked, part.name
         printed = [o.get("text", "") for c in cells["solution"] for o in c.outputs]
-        expected = verdict(number, *answers(number))
-        assert "".join(printed).splitlines().count(expected) == 1
+        right = verdict(number, *answers(number))
+        assert f"\n{''.join(printed)}".count(f"\n{right}\n") == 1
 
 
 def names_made(cell: Any) -> set[str]:

@@ -407,6 +407,16 @@ def test_solution_folds_code_and_words(visit: Visit):
     expect(exercises.get_by_text("the pathwise variance goes")).not_to_be_visible()
 
 
+def test_answer_to_an_exercise_has_a_place(visit: Visit):
+    """A quiet block under each exercise, in view while its solution is not."""
+    visit.open("notebooks/03_differentiating_through_a_sample.html")
+    answers = visit.tab.locator("section#exercises .tag_exercise")
+    expect(answers).to_have_count(3)
+    expect(answers.first).to_contain_text("Your answer (runs in JupyterLab)")
+    expect(answers.first).to_contain_text("3.1: replace the dots by your answer")
+    expect(answers.first.get_by_text("3.1: replace the dots")).to_be_visible()
+
+
 def test_imports_and_code_of_figures_are_folded(visit: Visit):
     visit.open("notebooks/02_the_lower_bound.html")
     expect(visit.tab.get_by_text("Show the imports")).to_have_count(1)
