@@ -400,7 +400,7 @@ def test_solution_folds_code_and_words(visit: Visit):
     words = "The best baseline is"
     for text in (words, "def square"):
         expect(exercises.get_by_text(text).first).not_to_be_visible()
-    expect(exercises.get_by_text("Which baseline makes")).to_be_visible()
+    expect(exercises.get_by_text("Which constant, subtracted")).to_be_visible()
     solutions.first.locator("summary").first.click()
     for text in (words, "def square"):
         expect(exercises.get_by_text(text).first).to_be_visible()
