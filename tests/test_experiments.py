@@ -56,7 +56,7 @@ def tiny(folder: Path) -> list[tuple[TrainConfig, int]]:
 
 def test_the_runs_are_those_of_the_paper():
     figures = experiments.read(ROOT / "book" / "experiments.toml")
-    others = {"iwae", experiments.SWITCHED}
+    others = {"collapse", "iwae", experiments.SWITCHED}
     assert set(figures) == {"fig2", "fig2_frey", "fig3"} | others
     two, three = ([run for run, _ in figures[name]] for name in ("fig2", "fig3"))
     assert {run.latent_dim for run in two} == {3, 5, 10, 20, 200}
