@@ -85,7 +85,8 @@ def test_the_table_of_the_installed_package_comes_first(
 
 
 def test_a_table_that_is_not_there_is_an_error_with_advice():
-    with pytest.raises(ConfigError, match=r"no table 'fig7', only collapse, fig2.*make paper"):
+    known = r"no table 'fig7', only collapse, fig2.*make paper"
+    with pytest.raises(ConfigError, match=known):
         results("fig7")
 
 
