@@ -110,8 +110,6 @@ def symbols() -> tuple[Symbol, ...]:
     rows = []
     for table in TABLES:
         text = table.read_text("utf-8")
-        if HEAD not in text:
-            continue
         for line in text[text.index(HEAD) :].splitlines()[2:]:
             if not line.startswith("|"):
                 break
@@ -120,10 +118,8 @@ def symbols() -> tuple[Symbol, ...]:
 
 
 def symbol_of(formula: str) -> Symbol:
-    """Return the symbol whose row has a formula in its first column."""
-    (found,) = (
-        s for s in symbols() if f"${formula}$" in s.row[0].split(", $")[0] + "$"
-    )
+    """Return the symbol whose row begins with a formula."""
+    (found,) = (s for s in symbols() if s.row[0].startswith(f"${formula}$"))
     return found
 
 
@@ -207,14 +203,14 @@ INLINE = re.compile(r'<code class="([^"]*)"><span class="pre">([^<]+)</span></co
 Names = list[tuple[str, str]]  # key and name
 
 
-def names_in(html: str, chapter: str) -> Names:
+def names_in(html: str, items: list[dict[str, Any]]) -> Names:
     """Return the keys of all symbols with their names in a section of a page.
 
-    Some are called otherwise in the code beside one equation.
+    Some are called otherwise in the code beside one of the equations, `items`.
     """
     names = [(symbol.key, name) for symbol in symbols() for name in symbol.names]
-    for item in notebooks.inventory()["item"]:
-        if item["chapter"] == chapter and f'id="{item.get("target")}"' in html:
+    for item in items:
+        if f'id="{item.get("target")}"' in html:
             names += names_of(item)
     return names
 
@@ -333,9 +329,10 @@ def mark_page(
     body = context.get("body", "")
     if 'class="katex"' not in body:
         return
+    items = [i for i in notebooks.inventory()["item"] if name.endswith(i["chapter"])]
     sections = re.split(r"(?=<section )", body)
     context["body"] = "".join(
-        marked_section(part, names_in(part, Path(name).name)) for part in sections
+        marked_section(part, names_in(part, items)) for part in sections
     )
     app.add_js_file("symbols.js", loading_method="defer")
 

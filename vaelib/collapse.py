@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from vaelib.config import TrainConfig
-from vaelib.evaluation import posteriors
 from vaelib.images import ImageData
-from vaelib.losses import capacity, free_bits, kl_per_latent
+from vaelib.losses import capacity, free_bits
 from vaelib.model import standard_normal
 from vaelib.schedules import linear
 from vaelib.state import State, steps_per_epoch
@@ -36,17 +35,6 @@ def capacity_at(config: TrainConfig, data: ImageData, step: int) -> float:
     """Return C at a step, in nats: along a line from 0, in `beta_warmup` epochs."""
     steps = config.beta_warmup * steps_per_epoch(config, data)
     return config.capacity * linear(step, steps)
-
-
-@torch.no_grad()
-def test_penalty(
-    state: State, config: TrainConfig, data: ImageData, beta: float
-) -> float:
-    """Return the penalty of the last update on the whole test split, in nats."""
-    found = [kl_per_latent(*q).cpu() for q in posteriors(state.model, data.test)]
-    last = max(0, state.step - 1)
-    weight = capacity_at(config, data, last) if config.capacity else beta
-    return penalty(config, torch.cat(found).double(), weight).item()
 
 
 def catch_up(

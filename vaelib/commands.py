@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vaelib import __version__
-from vaelib.checks import one_line, path_of
-from vaelib.config import ConfigError, field_types, invalid
+from vaelib.checks import ConfigError, invalid, one_line, path_of
+from vaelib.config import field_types
 from vaelib.lab import course
 from vaelib.sweeps import grids
 

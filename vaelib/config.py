@@ -14,11 +14,9 @@ from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from vaelib.checks import ConfigError, check, option, path_of, read, value_by_step
-
-# "invalid as invalid" keeps such a name importable from this module.
-from vaelib.checks import check_name as check_name
-from vaelib.checks import invalid as invalid
 from vaelib.combinations import check_together
+
+# "PRESETS as PRESETS" keeps the name importable from this module.
 from vaelib.presets import PRESETS as PRESETS
 
 PATHS = ("data_dir", "project_dir", "save_dir")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
-from vaelib.collapse import capacity_at, catch_up, penalty, test_penalty
+from vaelib.collapse import capacity_at, catch_up, penalty
 from vaelib.config import TrainConfig
 from vaelib.devices import has_bfloat16
 
@@ -256,7 +256,9 @@ def measure(
     means = (state.losses[:done].cpu().double().sum(0) / seen).tolist()
     more = dict(train_total=means[2]) if config.has_own_total else {}
     if config.has_penalty:
-        more["total"] = recon.item() + test_penalty(state, config, data, beta)
+        last = max(0, state.step - 1)
+        weight = capacity_at(config, data, last) if config.capacity else beta
+        more["total"] = (recon + penalty(config, kl[None], weight)).item()
     if config.objective == "iwae":
         for name, weight in (("total", beta), ("neg_iwae", 1.0)):
             draws = rng.clone_state(), config.samples  # the same for both

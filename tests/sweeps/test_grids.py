@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaelib import config as configs
+from vaelib.checks import check_name
 from vaelib.config import ConfigError, TrainConfig
 from vaelib.flags import Parser, add_arguments
 from vaelib.sweeps import grid, grids
@@ -160,7 +161,7 @@ def test_different_settings_have_different_valid_names(datasets: list[str], more
     runs = grid(dataset=datasets, **({"lr": [1e-3, 1.0000000001e-3]} if more else {}))
     assert len({run.name for run in runs}) == len(runs)
     for run in runs:
-        configs.check_name("name", run.name)
+        check_name("name", run.name)
         assert run.name
 
 

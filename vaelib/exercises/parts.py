@@ -131,7 +131,7 @@ class Part:
             said += ": it is transposed"
         elif mine.ndim > right.ndim:
             said += ": is a sum or a mean over an axis missing?"
-        return said.rstrip("?.") + ("?" if said.endswith("?") else ".")
+        return said if said.endswith("?") else f"{said}."
 
     def first_difference(self, got: list[Tensor], close: Close) -> str:
         """Return where the answer differs first, with its own value."""

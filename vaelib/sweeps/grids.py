@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from vaelib import config as configs
-from vaelib.checks import path_of, plain
-from vaelib.config import ConfigError, TrainConfig
+from vaelib.checks import ConfigError, invalid, path_of, plain
+from vaelib.config import TrainConfig
 from vaelib.presets import PRESETS
 
 # The grid of the reference implementation: three latent sizes, losses and schedules.
@@ -81,12 +81,12 @@ def check(name: str, value: Any) -> None:
         raise ConfigError(f"{name} is not a setting: `vaelib sweep --help` lists them.")
     if name in ("name", "save_dir"):
         advice = "a sweep names its runs itself, leave it out"
-        raise configs.invalid(name, value, advice)
+        raise invalid(name, value, advice)
     values = as_list(name, value)
     if not values:
-        raise configs.invalid(name, [], "give at least one value")
+        raise invalid(name, [], "give at least one value")
     if name in SINGLE and len(values) > 1:
-        raise configs.invalid(name, values, "give one value")
+        raise invalid(name, values, "give one value")
 
 
 def as_list(name: str, value: Any) -> list[Any]:
@@ -186,7 +186,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         name = name.replace("-", "_")
         if name == "zip":
             if type(value) is not bool:
-                raise configs.invalid(name, value, "give true or false")
+                raise invalid(name, value, "give true or false")
             settings[name] = value
         elif name not in configs.field_types():
             raise ConfigError(
@@ -204,5 +204,5 @@ def parse_value(name: str, value: Any) -> Any:
     try:
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     except ValueError:  # a number of more than 4300 digits
-        raise configs.invalid(name, value, "give a shorter number") from None
+        raise invalid(name, value, "give a shorter number") from None
     return configs.parse(name, text)

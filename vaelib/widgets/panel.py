@@ -9,15 +9,8 @@ from typing import Any, get_args
 import anywidget
 from traitlets import Bytes, Dict, List
 
-from vaelib.checks import range_advice, type_advice
-from vaelib.config import (
-    ConfigError,
-    TrainConfig,
-    field_of,
-    field_types,
-    invalid,
-    parse,
-)
+from vaelib.checks import ConfigError, invalid, range_advice, type_advice
+from vaelib.config import TrainConfig, field_of, field_types, parse
 from vaelib.losses import LOSSES
 from vaelib.widgets import frontend
 

@@ -13,7 +13,8 @@ from weakref import WeakSet
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from vaelib.config import ConfigError, TrainConfig, invalid
+from vaelib.checks import ConfigError, invalid
+from vaelib.config import TrainConfig
 from vaelib.data import DataError, ImageData, first_images, load_dataset
 from vaelib.errors import error_message
 from vaelib.stills import Still
@@ -218,8 +219,7 @@ class Playground(Still, VBox):
         config = replace(self.config, **self.datasets[name], **parsed(settings))
         self.load(name, config)
 
-        is_new_model = name != self.dataset or bool(set(settings) - {"beta"})
-        if is_new_model:
+        if name != self.dataset or set(settings) - {"beta"}:  # a new model
             self.start_session(name, config)
         else:
             self.config, self.message = config, ""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelib.config import ConfigError, invalid
+from vaelib.checks import ConfigError, invalid
 from vaelib.model import VAE, single
 
 MOST_BYTES = 2**28  # of packed weights: a page takes several times as much

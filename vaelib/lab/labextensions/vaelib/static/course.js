@@ -9,26 +9,24 @@ document.head.append(sheet);
 // What the manager of widgets shows in the place of a widget that it does not know.
 const LOST = "Error displaying widget: model not found";
 
-/** Return whether some cell of a notebook imports this library. */
-function usesVaelib({ model }) {
-  const { cells } = model.toJSON();
+/** Return whether some cell imports this library. */
+function usesVaelib(cells) {
   return cells.some(({ source }) => /^(from|import) vaelib\b/m.test(source));
 }
 
-/** Return whether a notebook is of the course, by its name and by what it imports. */
-function isChapter(context) {
-  const isNamed = /(^|\/)(\d\d_\w+|questions)\.ipynb$/.test(context.path);
-  return isNamed && usesVaelib(context);
+/** Return whether a notebook is of the course, by its name and what it imports. */
+function isChapter(path, cells) {
+  return /(^|\/)(\d\d_\w+|questions)\.ipynb$/.test(path) && usesVaelib(cells);
 }
 
 /**
  * Return what a reader can change in a notebook, as text: not the state of its widgets,
  * and in a chapter not the outputs, which come back whenever it is run.
  */
-function textOf(context) {
-  const { metadata, cells, ...rest } = context.model.toJSON();
+function textOf({ model, path }) {
+  const { metadata, cells, ...rest } = model.toJSON();
   const own = { ...rest, metadata: { ...metadata, widgets: null }, cells };
-  if (isChapter(context))
+  if (isChapter(path, cells))
     own.cells = cells.map(({ cell_type, source, metadata: { trusted, ...kept } }) => {
       return { cell_type, source, kept };
     });
@@ -36,9 +34,10 @@ function textOf(context) {
 }
 
 /** Let the stylesheet know what a notebook is. */
-function style({ context, node }) {
-  node.classList.toggle("vaelib-notebook", usesVaelib(context));
-  node.classList.toggle("vaelib-chapter", isChapter(context));
+function style({ context: { model, path }, node }) {
+  const { cells } = model.toJSON();
+  node.classList.toggle("vaelib-notebook", usesVaelib(cells));
+  node.classList.toggle("vaelib-chapter", isChapter(path, cells));
 }
 
 /**
