@@ -94,10 +94,15 @@ if (typeof Search !== "undefined") {
   const HEADER = ".bd-header-article, #jb-print-docs-body";
   const UNQUOTED = `${HEADER}, .katex-mathml, .tag_code-side .cell_input`;
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
-  const { htmlToText } = Search;
+  const { htmlToText, performObjectSearch } = Search;
   Search.htmlToText = (html, anchor) => {
     const page = new DOMParser().parseFromString(html, "text/html");
     for (const part of page.querySelectorAll(UNQUOTED)) part.remove();
     return htmlToText(page.documentElement.outerHTML, anchor);
   };
+  // chapter_10 is not what a reader of equation (10) looks for, and has the answers.
+  Search.performObjectSearch = (...given) =>
+    performObjectSearch
+      .apply(Search, given)
+      .filter(([_, name]) => !name.includes("exercises.chapter_"));
 }
