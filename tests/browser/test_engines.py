@@ -38,6 +38,10 @@ STILL = """
     while (document.getAnimations().some(isMoving))
         await new Promise(requestAnimationFrame);
 """
+# The elements of MathML that have a fixed number of children.
+CHILDREN = dict(
+    mfrac=2, mroot=2, msub=2, msup=2, munder=2, mover=2, msubsup=3, munderover=3
+)
 # What is wrong at a width. A canvas of one colour is blank. WebKit stretches the round
 # ends of a line without length as it stretches its drawing.
 FAULTS = f"""
@@ -54,7 +58,9 @@ FAULTS = f"""
     const shown = all(".live canvas").filter((canvas) => canvas.clientWidth > 0);
     const isPoint = (line) => line.checkVisibility() && line.getTotalLength() === 0;
     const named = (part) => part.getAttribute("class") ?? part.ariaLabel;
+    const isWrong = ([tag, n]) => all(tag).some((part) => part.children.length !== n);
     return {{
+        markup: Object.entries({CHILDREN}).filter(isWrong),
         scrolls: scrollWidth > clientWidth,
         formulas: tooWide(all("div.math")),
         code: innerWidth < 1280 ? [] : tooWide(all(".cell pre")),
