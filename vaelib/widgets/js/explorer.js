@@ -11,6 +11,7 @@ import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
 import { explorerLayout } from "./parts/explorer_layout.js";
 import { latentRows } from "./parts/latents.js";
+import { showInBook } from "./parts/model_picture.js";
 import { paint, pictureCanvas } from "./parts/picture.js";
 import { planePanel } from "./parts/plane_panel.js";
 import { saveButton } from "./parts/save.js";
@@ -33,6 +34,7 @@ export function explorer({ model, el, isCompact = false }) {
   let network = new Network(model.get("network"));
   let test = model.get("test");
   let z = new Float32Array(network.latents);
+  let pixels = z; // decoded from z
   /** @type {Posterior | null} */
   let posterior = null; // null if there is no image
   let followsMean = true; // z is the posterior mean, also after a change of weights
@@ -119,12 +121,16 @@ export function explorer({ model, el, isCompact = false }) {
   }
 
   function decode() {
-    paint(decoded, network.decode(z), network.shape);
+    pixels = network.decode(z);
+    paint(decoded, pixels, network.shape);
   }
 
   const drawLater = oncePerFrame(() => {
     traversal.draw(network, z, traversed);
     plane.drawMove();
+    const x = posterior && image.pixels;
+    const numbers = { x, decoded: pixels, shape: network.shape, posterior, z };
+    showInBook(numbers, model.get("codes").kl);
   });
 
   /** Choose the latent that the strip traverses. @param {number} j */
