@@ -29,7 +29,12 @@ from vaelib.widgets import frontend
 from vaelib.widgets.panel import DATASETS, datasets_for, rules
 
 ROOT = Path(__file__).parents[1]
-WIDGETS = {"LatentExplorer": "explorer", "Panel": "playground"}  # class: script
+# class: script
+WIDGETS = {
+    "LatentExplorer": "explorer",
+    "Panel": "playground",
+    "SlowMotion": "slow_motion",
+}
 VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 

@@ -29,7 +29,7 @@ from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_c
 
 import notebooks
 from vaelib.chapter import source
-from vaelib.widgets import frontend
+from vaelib.widgets import SlowMotion, frontend
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = notebooks.names()
@@ -145,8 +145,9 @@ def test_stored_widgets_are_those_of_the_library(chapter: str):
     models = notebooks.stored_widgets(stored(chapter)).values()
     scripts = {model["state"]["_esm"] for model in models if "_esm" in model["state"]}
     styles = {model["state"]["_css"] for model in models if "_css" in model["state"]}
-    assert scripts <= {frontend.module(name) for name in ("explorer", "playground")}
-    assert styles <= {frontend.style()}
+    ours = ("explorer", "playground", "slow_motion_here")
+    assert scripts <= {frontend.module(name) for name in ours}
+    assert styles <= {frontend.style(), SlowMotion._css}
 
 
 # The last lines of a notebook. The published page has links of its own for this.

@@ -43,7 +43,8 @@ ROOMS = (
     ),
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
-    *("widgets.session", "widgets.worker", "widgets.playground", "widgets"),
+    *("widgets.session", "widgets.worker", "widgets.playground"),
+    *("widgets.slow_motion", "widgets"),
     # many runs
     *("train", "sweeps.grids", "sweeps.workers", "sweeps.cluster", "sweeps.jobs"),
     *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),

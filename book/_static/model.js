@@ -18,7 +18,8 @@ for (const figure of document.querySelectorAll(".model-picture")) {
     part.addEventListener("pointerenter", () => choose(part));
     part.addEventListener("focus", () => choose(part));
     part.addEventListener("click", (event) => {
-      if (event.pointerType === "touch") event.preventDefault(); // the row has the links
+      if (event.pointerType !== "touch") return;
+      event.preventDefault(); // the row has the links
     });
     part.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -144,6 +144,20 @@ def test_figures_follow_their_sliders(engine: Engine, book: Path):
         assert colour == "rgb(226, 226, 226)", "letters on a dark page"
 
 
+def test_one_update_in_slow_motion(engine: Engine, book: Path):
+    """From a disk: the page gets the engine, and computes a whole update."""
+    engine.resize(1280, 800)
+    engine.open((book / "notebooks/05_the_variational_auto_encoder.html").as_uri())
+    engine.run(SHOW_ALL)
+    button = "document.querySelector('.slow button.main')"
+    for _ in range(10):
+        x, y, width = place(engine, button)
+        engine.drag((x + width / 2, y))
+    said = engine.run("return document.querySelector('.slow p').textContent")
+    before, after = map(float, re.findall(r"\d+\.\d\d", said))
+    assert after < before
+
+
 def test_another_model_can_be_chosen(engine: Engine, book: Path):
     engine.open((book / "book/models.html").as_uri())
     engine.run(SHOW_ALL)

@@ -54,7 +54,7 @@ def test_the_engine_is_a_function_that_a_worker_can_be_made_of(
     again = "console.log(Object.keys(eval(`(${made})()`)), eval(`(${made})`).name);"
     file = tmp_path / "engine.cjs"
     file.write_text(f"{state}\n{text}{again}", "utf-8")
-    assert node(file).strip() == "[ 'serve' ]"
+    assert node(file).strip() == "[ 'serve', 'SlowUpdate' ]"
 
 
 def test_names_at_the_top_level_are_unique():

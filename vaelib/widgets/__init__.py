@@ -1,4 +1,8 @@
-"""Widgets for a VAE: LatentExplorer moves its latents, Playground trains it."""
+"""Widgets for a VAE: LatentExplorer moves its latents, Playground trains it.
+
+SlowMotion shows each stage of one update.
+"""
 
 from vaelib.widgets.explorer import LatentExplorer as LatentExplorer
 from vaelib.widgets.playground import Playground as Playground
+from vaelib.widgets.slow_motion import SlowMotion as SlowMotion

@@ -15,8 +15,8 @@ COMMENT = re.compile(r"^ */\*\*.*?\*/\n", re.M | re.S)
 DEFAULT = re.compile(r"^export default .*\n", re.M)  # anywidget's entry point
 
 
-def module(name: str) -> str:
-    """Return js/`name`.js and all modules that it imports, as one ES module.
+def module(*names: str) -> str:
+    """Return js/NAME.js and all modules that it imports, as one ES module.
 
     anywidget sends one module for each widget, and a page that is opened from a disk
     cannot import modules. Names at the top level must be unique in all modules.
@@ -32,7 +32,8 @@ def module(name: str) -> str:
                 texts[needed] = DEFAULT.sub("", texts[needed])
         texts[file] = EXPORT.sub("", IMPORT.sub("", text))
 
-    visit(FOLDER / "js" / f"{name}.js")
+    for name in names:
+        visit(FOLDER / "js" / f"{name}.js")
     return "\n".join(texts.values())
 
 
@@ -46,8 +47,10 @@ def engine() -> str:
 
     A page calls it, or makes a worker of its text.
     """
-    text = COMMENT.sub("", module("engine/worker"))  # a third of its bytes
-    body = f"{text}return {{ serve }};\n"
+    text = COMMENT.sub(
+        "", module("engine/worker", "engine/slow_update")
+    )  # a third of its bytes
+    body = f"{text}return {{ serve, SlowUpdate }};\n"
     return f'vaelibState("engine", function () {{\n"use strict";\n{body}}});\n'
 
 
@@ -62,8 +65,13 @@ def state(name: str, values: dict[str, Any]) -> str:
 
 
 def picture() -> str:
-    """Return the picture of the model, an SVG; its style is in model.css."""
+    """Return the picture of the model, an SVG."""
     return (FOLDER / "model.svg").read_text("utf-8")
+
+
+def picture_style() -> str:
+    """Return the style sheet of that picture."""
+    return (FOLDER / "model.css").read_text("utf-8")
 
 
 def style() -> str:

@@ -7,6 +7,7 @@ import { explorer } from "./explorer.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
+import { slowMotion } from "./slow_motion.js";
 import { load, pageModel } from "./state.js";
 import { followingModel, trainingModel } from "./training.js";
 import { zoo } from "./zoo.js";
@@ -16,7 +17,13 @@ import { zoo } from "./zoo.js";
 /** @typedef {{ model: Model, el: HTMLElement, isCompact: boolean }} View */
 
 /** @type {Record<string, (view: View) => unknown>} */
-const WIDGETS = { explorer, figure: liveFigure, playground, zoo };
+const WIDGETS = {
+  explorer,
+  figure: liveFigure,
+  playground,
+  slow_motion: async (view) => slowMotion({ ...view, ...(await load("engine"))() }),
+  zoo,
+};
 
 /**
  * Return the model of a widget. A panel with rules trains in the page, and an explorer

@@ -214,7 +214,7 @@ function requireFinite(recon, kl, step) {
  * @param {Uint8Array} threshold (B, D), or empty
  * @param {number} pixels
  */
-function takeImages(x, images, rows, threshold, pixels) {
+export function takeImages(x, images, rows, threshold, pixels) {
   const isDrawn = threshold.length > 0;
   rows.forEach((row, i) => {
     const [to, from] = [i * pixels, row * pixels];

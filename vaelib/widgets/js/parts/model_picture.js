@@ -37,7 +37,7 @@ export function showNumbers(picture, { x, decoded, shape, posterior, z }, latent
   const some = (/** @type {ArrayLike<number> | undefined} */ values) => {
     if (!values) return "";
     const shown = latents.slice(0, ROOM).map((j) => twoDecimals(values[j]));
-    return [...shown, ...(values.length > ROOM ? ["…"] : [])].join("  ");
+    return [...shown, ...(values.length > ROOM ? ["…"] : [])].join(", ");
   };
   const kl = posterior && klOf(posterior);
   const recon = x && crossEntropy(x, decoded);
@@ -50,22 +50,33 @@ export function showNumbers(picture, { x, decoded, shape, posterior, z }, latent
     ...{ eps: some(noise), z: some(z), kl: text(kl), recon: text(recon) },
     total: kl === null || recon === null ? "" : text(kl + recon),
   };
-  for (const [name, value] of Object.entries(texts)) {
-    const place = picture.querySelector(`[data-value="${name}"]`);
-    if (place) place.textContent = value;
+  const black = new Float32Array(product(shape));
+  showValues(picture, texts, { x: x ?? black, decoded }, shape);
+}
+
+/**
+ * Fill places of the picture, and leave the others empty.
+ * @param {Element} picture the SVG
+ * @param {Record<string, string>} texts
+ * @param {Record<string, Float32Array>} images
+ * @param {number[]} shape of an image
+ */
+export function showValues(picture, texts, images, shape) {
+  for (const place of picture.querySelectorAll("[data-value]"))
+    place.textContent = texts[place.getAttribute("data-value") ?? ""] ?? "";
+  for (const place of picture.querySelectorAll("[data-picture]")) {
+    const pixels = images[place.getAttribute("data-picture") ?? ""];
+    place.setAttribute("href", pixels ? dataAddress(pixels, shape) : "");
   }
-  for (const [name, pixels] of Object.entries({ x, decoded }))
-    picture
-      .querySelector(`[data-picture="${name}"]`)
-      ?.setAttribute(
-        "href",
-        dataAddress(pixels ?? new Float32Array(product(shape)), shape),
-      );
   picture.classList.add("numbers");
 }
 
-/** Return an image as an address. @param {Float32Array} pixels @param {number[]} shape */
-export function dataAddress(pixels, shape) {
+/**
+ * Return an image as an address.
+ * @param {Float32Array} pixels
+ * @param {number[]} shape
+ */
+function dataAddress(pixels, shape) {
   const [, height, width] = shape;
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   paint(canvas, pixels, shape);
