@@ -144,6 +144,23 @@ def test_figures_follow_their_sliders(engine: Engine, book: Path):
         assert colour == "rgb(226, 226, 226)", "letters on a dark page"
 
 
+def test_symbols_and_parts_of_the_model_answer(engine: Engine, book: Path):
+    engine.resize(1280, 800)
+    engine.open((book / "notebooks/05_the_variational_auto_encoder.html").as_uri())
+    part = "document.querySelector('.model-picture [data-part=kl] .term')"
+    x, y, width = place(engine, part)
+    engine.drag((x + width / 2, y), (x + width / 2, y + 1))
+    engine.run(until("document.URL.endsWith('#app-kw-b')"))  # where the part leads
+    chosen = "document.querySelector('.model-picture li.chosen').textContent"
+    assert "divergence" in engine.run(f"return {chosen};")
+    formula = "#the-objective .katex-display"
+    mark = f"document.querySelector('{formula} [class*=\" s-\"] .mathnormal')"
+    x, y, width = place(engine, mark)
+    engine.drag((x + width / 2, y))
+    engine.run(until("document.querySelector('.symbol-card').children.length"))
+    assert engine.run("return document.querySelectorAll('.symbol-lit').length") > 1
+
+
 def test_one_update_in_slow_motion(engine: Engine, book: Path):
     """From a disk: the page gets the engine, and computes a whole update."""
     engine.resize(1280, 800)
