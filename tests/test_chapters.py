@@ -15,6 +15,7 @@ import pkgutil
 import re
 import shutil
 import subprocess
+import symtable
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -346,29 +347,47 @@ def test_item_shows_the_library_as_it_is(item: dict[str, Any]):
     assert index_of(item["chapter"], item["check"]) > shown
 
 
-def names_in(tree: ast.AST) -> tuple[set[str], set[str]]:
-    """Return the names that a cell defines, and those that it uses."""
-    made, used = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            made.add(node.name)
-        elif isinstance(node, ast.alias):
-            made.add((node.asname or node.name).partition(".")[0])
-    return made, used
+def symbols_of(node: ast.AST) -> list[list[symtable.Symbol]]:
+    """Return the symbols of some code, then those of each function in it."""
+    tables = [symtable.symtable(ast.unparse(node), "", "exec")]
+    for table in tables:
+        tables += table.get_children()
+    return [table.get_symbols() for table in tables]
+
+
+def names_in(code: list[ast.stmt], made: set[str]) -> set[str]:
+    """Return the names that statements need; add those that they define to `made`."""
+    needed = set[str]()
+    for node in code:
+        first, block = node, list[ast.stmt]()
+        if isinstance(node, ast.For):
+            first = ast.Assign([node.target], node.iter, lineno=0)
+            block = node.body + node.orelse
+        elif isinstance(node, ast.With):
+            first, block = ast.With(node.items, [ast.Pass()], lineno=0), node.body
+        elif isinstance(node, ast.If | ast.While):
+            first, block = ast.Expr(node.test), node.body + node.orelse
+        if isinstance(node, ast.AugAssign):  # reads what it changes
+            needed |= names_in([ast.Expr(node.target)], made)
+        outer, *inner = symbols_of(first)
+        read = [s for s in sum(inner, outer) if s.is_referenced() and s.is_global()]
+        needed |= {symbol.get_name() for symbol in read} - made
+        bound = [s for s in outer if s.is_assigned() or s.is_imported()]
+        made |= {symbol.get_name() for symbol in bound}
+        needed |= names_in(block, made)
+    return needed
 
 
 def namespace_before(chapter: str, index: int) -> dict[str, Any]:
     """Run the earlier cells that a cell needs, directly or not; return their names."""
     before = cells(chapter)[: index + 1]
     earlier = [cell.source for cell in before if cell.cell_type == "code"]
-    wanted, chosen = names_in(ast.parse(earlier.pop()))[1], []
+    wanted, chosen = names_in(ast.parse(earlier.pop()).body, set()), []
     for text in reversed(earlier):
-        made, used = names_in(ast.parse(text))
+        needed = names_in(ast.parse(text).body, made := set())
         if made & wanted:
             chosen.append(text)
-            wanted |= used
+            wanted = wanted - made | needed
     space: dict[str, Any] = {"__name__": "__main__", "display": print}
     with redirect_stdout(io.StringIO()):
         for text in reversed(chosen):
