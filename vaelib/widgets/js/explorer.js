@@ -11,7 +11,7 @@ import { drawingCanvas } from "./parts/drawing.js";
 import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
 import { explorerLayout } from "./parts/explorer_layout.js";
 import { latentRows } from "./parts/latents.js";
-import { paint, pictureCanvas } from "./parts/picture.js";
+import { pictureTwice } from "./parts/picture.js";
 import { planePanel } from "./parts/plane_panel.js";
 import { saveButton } from "./parts/save.js";
 import { startBar } from "./parts/start_bar.js";
@@ -43,13 +43,13 @@ export function explorer({ model, el, isCompact = false }) {
 
   const image = drawingCanvas(() => showDrawing(image.pixels));
   const caption = html("output", { className: "caption" });
-  const decoded = pictureCanvas(words`Image decoded from z`, "out");
+  const decoded = pictureTwice(words`Image decoded from z`, "out");
   const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
     isUserChoice = true;
     traverse(j);
     drawLater();
   });
-  const plane = planePanel(moveLatent, () => {
+  const plane = planePanel(moveLatent, pickTestImage, () => {
     return { network, z, posterior, test, codes: model.get("codes") };
   });
   const traversal = traversalStrip((change) =>
@@ -82,7 +82,7 @@ export function explorer({ model, el, isCompact = false }) {
     caption,
     rows: rows.root,
     buttons: [...zButtons, saveButton("explorer")],
-    decoded,
+    decoded: decoded.canvases,
     plane: plane.root,
     strips: [traversal.root, anchors.root],
     isCompact,
@@ -119,7 +119,7 @@ export function explorer({ model, el, isCompact = false }) {
   }
 
   function decode() {
-    paint(decoded, network.decode(z), network.shape);
+    decoded.show(network.decode(z), network.shape);
   }
 
   const drawLater = oncePerFrame(() => {
@@ -181,10 +181,23 @@ export function explorer({ model, el, isCompact = false }) {
     moveTo(point);
   }
 
+  // How many test images the page contains
+  const imageCount = () => test.images.byteLength / network.pixels;
+
+  /**
+   * Show a test image or, if the page does not contain it, go to its mean.
+   * @param {number} i
+   * @param {Float32Array} mean
+   */
+  function pickTestImage(i, mean) {
+    if (i < imageCount()) showTestImage(i);
+    else leaveImage(mean, words`none: z is the mean of test image ${i}`);
+  }
+
   /** @param {number} index */
   function showTestImage(index) {
     const { images } = test;
-    const count = images.byteLength / network.pixels;
+    const count = imageCount();
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
@@ -222,7 +235,6 @@ export function explorer({ model, el, isCompact = false }) {
     test = model.get("test");
     isUserChoice = false;
     z = new Float32Array(network.latents);
-    Object.assign(decoded, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
     anchors.reset(model.get("codes").mu ? MEAN_ANCHORS : PRIOR_ANCHORS);
     plane.reset();
@@ -254,10 +266,6 @@ export function explorer({ model, el, isCompact = false }) {
     if (kl) rows.sort(kl, active);
   }
 
-  const events = subscriptions(model);
-  const updateLater = oncePerFrame(update); // both may arrive in one message
-  events.on("change:network", updateLater);
-  events.on("change:test", updateLater);
   /** Go to the z of Python, or of another view, and follow the image it follows. */
   function showZ() {
     const point = Float32Array.from(model.get("z"));
@@ -276,6 +284,10 @@ export function explorer({ model, el, isCompact = false }) {
     return point.every((value, j) => Math.abs(value - z[j]) <= 1e-6);
   }
 
+  const events = subscriptions(model);
+  const updateLater = oncePerFrame(update); // both may arrive in one message
+  events.on("change:network", updateLater);
+  events.on("change:test", updateLater);
   events.on("change:z", showZ);
 
   restart();
