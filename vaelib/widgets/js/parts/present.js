@@ -46,6 +46,7 @@ export function presentButton() {
   };
   const toggle = () => (rootOf().classList.contains("presented") ? leave() : present());
   const presenter = button(words`Present`, toggle, {
+    className: "presenter",
     title: words`Fill the screen with this alone; Escape leaves`,
     "aria-pressed": "false",
   });
