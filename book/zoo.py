@@ -149,7 +149,9 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
     index = dict(
         models=models,
         axes={
-            loss: axes([read_state(out, m["file"]) for m in models if m["loss"] == loss])
+            loss: axes(
+                [read_state(out, m["file"]) for m in models if m["loss"] == loss]
+            )
             for loss in {run.loss: None for run in grid}
         },
         first=models.index(min(models, key=far_from_plain)),

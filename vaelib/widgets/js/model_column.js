@@ -45,7 +45,7 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
     );
     return { setting, root, check };
   });
-  const view = modelView(model, name);
+  const view = modelView(model);
   const label = { role: "group", "aria-label": `Model ${name}` };
   const controls = html(
     "div",
@@ -75,6 +75,7 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
    */
   async function choose(entry) {
     wanted = entry;
+    if (entry === shown) return true;
     const timer = setTimeout(
       () => status.show(`Loading ${entryTitle(entry)} …`),
       LOADING_DELAY,

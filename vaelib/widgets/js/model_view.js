@@ -27,11 +27,8 @@ const DENSITY_NOTE =
  * @property {number} kl the largest of a latent
  */
 
-/**
- * @param {Model} model of the page
- * @param {string} name of this one, such as "A"
- */
-export function modelView(model, name) {
+/** @param {Model} model of the page */
+export function modelView(model) {
   const { images: testImages } = model.get("test");
   /** Draws from the prior, for all models. @type {DataView} */
   const noise = model.get("noise");
@@ -60,7 +57,6 @@ export function modelView(model, name) {
     const kl = log.kl[log.kl.length - 1];
     const active = codes.active.filter(Boolean).length;
     summary.replaceChildren(
-      html("b", { className: "name" }, name),
       "Test images: ",
       boldNats(recon),
       ` reconstruction (${term}) + `,

@@ -37,19 +37,23 @@ export async function zoo({ model, el }) {
   const { entry, beside } = linked;
   const a = modelColumn("A", entry, model, status, { onShow: showInside, onChoose });
   const second = beside ?? entry;
-  const b = modelColumn("B", second, model, status, { onShow: () => {}, onChoose });
+  const b = modelColumn("B", second, model, status, {
+    onShow: () => {},
+    onChoose,
+  });
   const pairButton = button("Compare", togglePair, {
     title: "Show two models side by side, or one again",
   });
+  const [choices, columns] = [div("rows"), div("columns")];
   const next = html("h4", { className: "next" });
   const below = html("div");
   const root = div(
     "vaelib zoo",
     div(
       "models",
-      div("chooser", div("rows", a.controls, b.controls), pairButton, presentButton()),
+      div("chooser", choices, pairButton, presentButton()),
       status.root,
-      div("columns", a.root, b.root),
+      columns,
     ),
     next,
     below,
@@ -59,6 +63,9 @@ export async function zoo({ model, el }) {
   /** @param {boolean} isShown */
   function showPair(isShown) {
     isPair = isShown;
+    const shown = isShown ? [a, b] : [a];
+    choices.replaceChildren(...shown.map(({ controls }) => controls));
+    columns.replaceChildren(...shown.map((column) => column.root));
     root.classList.toggle("pair", isShown);
     pairButton.setAttribute("aria-pressed", String(isShown));
     next.textContent = `Inside ${isShown ? "model A" : "this model"}: move its latents`;
@@ -75,10 +82,10 @@ export async function zoo({ model, el }) {
 
   /** Show what the address names, after "Back" or "Forward". */
   async function goBack() {
+    const { search } = location;
     const { entry, beside, z: point, note } = readAddress();
-    const areShown =
-      (entry === a.shown || (await a.choose(entry))) &&
-      (!beside || beside === b.shown || (await b.choose(beside)));
+    const areShown = (await a.choose(entry)) && (!beside || (await b.choose(beside)));
+    if (location.search !== search) return; // the user has gone further
     if (!areShown) return setAddress();
     showPair(Boolean(beside));
     status.show(note);

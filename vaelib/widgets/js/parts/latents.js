@@ -152,7 +152,7 @@ function latentRow(j, onMove, onChoose) {
   const range = { type: "range", min: -REACH, max: REACH, step: 0.01, value: 0 };
   const slider = html("input", { ...range, tabIndex: -1, "aria-label": latent });
   slider.oninput = () => onMove(j, slider.valueAsNumber);
-  slider.onkeydown = (event) => event.key === "Enter" && goToMean();
+  slider.onkeydown = ({ key }) => void (key === "Enter" && goToMean());
   plot.onclick = goToMean;
   const value = html("output");
   let center = NaN; // of q(z|x); NaN if there is no image
