@@ -265,13 +265,13 @@ def test_two_models_stand_side_by_side(visit: Visit):
     assert chosen(page) == ["1", "bce_logits", "5", "8", "bce_logits", "5"]
     expect(page).to_have_url(re.compile(r"latents=5&beside=8,bce_logits,5$"))
     expect(page.get_by_text("Inside model A: move its latents")).to_be_visible()
-    for part in (figures, page.locator("canvas.sheet"), page.locator(".bar-kl")):
-        half = part.count() // 2
-        boxes = [part.nth(i).bounding_box() for i in (0, half)]
-        assert boxes[0]
-        assert boxes[1]
-        if part is not page.locator(".bar-kl"):
-            assert boxes[0]["x"] < boxes[1]["x"]
+    for selector in (".figures", ".column section"):
+        boxes = [part.bounding_box() for part in page.locator(selector).all()]
+        half = len(boxes) // 2
+        for left, right in zip(boxes[:half], boxes[half:], strict=True):
+            assert left
+            assert right
+            assert (left["y"], left["x"] + 300) == (right["y"], max(300, right["x"]))
 
     second = page.get_by_role("group", name="Model B")
     changes_terms(page, lambda: second.get_by_text("gaussian").click())

@@ -75,6 +75,7 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
    */
   async function choose(entry) {
     wanted = entry;
+    status.show("");
     if (entry === shown) return true;
     const timer = setTimeout(
       () => status.show(`Loading ${entryTitle(entry)} …`),
