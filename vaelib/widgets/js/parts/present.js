@@ -38,6 +38,8 @@ export function presentButton() {
   /** @param {HTMLElement} root @param {boolean} isPresented */
   function show(root, isPresented) {
     root.classList.toggle("presented", isPresented);
+    // Without this property, a browser gives places in a zoomed part in other units.
+    root.classList.toggle("enlarged", isPresented && "currentCSSZoom" in root);
     presenter.setAttribute("aria-pressed", String(isPresented));
   }
   const leaveFullscreen = () => document.fullscreenElement || leave();
