@@ -455,6 +455,10 @@ def test_an_explorer_alone_fills_the_screen(visit: Visit, page: Page, is_allowed
         page.add_init_script(refusal)
     visit(*many(20))
     page.set_viewport_size({"width": 1366, "height": 768})
+    page.evaluate(
+        "for (const place of ['beforebegin', 'afterend']) "
+        "document.querySelector('.live').insertAdjacentHTML(place, '<button>Other')"
+    )
     present = page.get_by_role("button", name="Present")
     presented = page.locator(PRESENTED)
     before = page.locator(".explorer").bounding_box()

@@ -21,7 +21,7 @@ const LOADING_DELAY = 100; // milliseconds until the page says that it loads a m
 
 /**
  * @typedef {object} ColumnEvents
- * @property {(entry: Entry, state: any) => void} onShow before another model is shown
+ * @property {(entry: Entry, state: any) => void} [onShow] before another model is shown
  * @property {(isShown: boolean) => void} onChoose after the user has chosen one
  */
 
@@ -106,7 +106,7 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
 
   /** @param {Entry} entry @param {any} state */
   function show(entry, state) {
-    onShow(entry, state);
+    onShow?.(entry, state);
     shown = wanted = entry;
     checkSettings();
     view.show(state, model.get("axes")[entry.loss]);

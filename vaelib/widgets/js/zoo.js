@@ -37,14 +37,11 @@ export async function zoo({ model, el }) {
   const { entry, beside } = linked;
   const a = modelColumn("A", entry, model, status, { onShow: showInside, onChoose });
   const second = beside ?? entry;
-  const b = modelColumn("B", second, model, status, {
-    onShow: () => {},
-    onChoose,
-  });
+  const b = modelColumn("B", second, model, status, { onChoose });
   const pairButton = button("Compare", togglePair, {
     title: "Show two models side by side, or one again",
   });
-  const [choices, columns] = [div("rows"), div("columns")];
+  const [choices, columns] = [div("rows", a.controls), div("columns", a.root)];
   const next = html("h4", { className: "next" });
   const below = html("div");
   const root = div(
@@ -63,9 +60,11 @@ export async function zoo({ model, el }) {
   /** @param {boolean} isShown */
   function showPair(isShown) {
     isPair = isShown;
-    const shown = isShown ? [a, b] : [a];
-    choices.replaceChildren(...shown.map(({ controls }) => controls));
-    columns.replaceChildren(...shown.map((column) => column.root));
+    if (!isShown) for (const part of [b.controls, b.root]) part.remove();
+    else if (!b.root.parentElement) {
+      choices.append(b.controls);
+      columns.append(b.root);
+    }
     root.classList.toggle("pair", isShown);
     pairButton.setAttribute("aria-pressed", String(isShown));
     next.textContent = `Inside ${isShown ? "model A" : "this model"}: move its latents`;

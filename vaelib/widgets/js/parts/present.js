@@ -22,6 +22,7 @@ export function presentButton() {
       root.popover = "manual";
       root.showPopover();
     }
+    if (!isPresented(root)) leave(); // it was clicked again meanwhile
   }
 
   function leave() {
@@ -35,18 +36,20 @@ export function presentButton() {
     presenter.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {HTMLElement} root @param {boolean} isPresented */
-  function show(root, isPresented) {
-    root.classList.toggle("presented", isPresented);
+  /** @param {HTMLElement} root @param {boolean} isWhole */
+  function show(root, isWhole) {
+    root.classList.toggle("presented", isWhole);
     // Without this property, a browser gives places in a zoomed part in other units.
-    root.classList.toggle("enlarged", isPresented && "currentCSSZoom" in root);
-    presenter.setAttribute("aria-pressed", String(isPresented));
+    root.classList.toggle("enlarged", isWhole && "currentCSSZoom" in root);
+    presenter.setAttribute("aria-pressed", String(isWhole));
   }
   const leaveFullscreen = () => document.fullscreenElement || leave();
   const leaveByKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape") leave();
   };
-  const toggle = () => (rootOf().classList.contains("presented") ? leave() : present());
+  const isPresented = (/** @type {HTMLElement} */ root) =>
+    root.classList.contains("presented");
+  const toggle = () => (isPresented(rootOf()) ? leave() : present());
   const presenter = button(words`Present`, toggle, {
     className: "presenter",
     title: words`Fill the screen with this alone; Escape leaves`,
