@@ -152,7 +152,7 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
             loss: axes(
                 [read_state(out, m["file"]) for m in models if m["loss"] == loss]
             )
-            for loss in {run.loss: None for run in grid}
+            for loss in sorted({run.loss for run in grid})
         },
         first=models.index(min(models, key=far_from_plain)),
         test=explorer.pack_test_images(data),

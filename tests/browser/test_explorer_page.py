@@ -600,3 +600,13 @@ def test_rows_are_high_enough_for_a_finger_and_the_drawing_has_margins(phone: Pa
     scrolled = phone.evaluate("scrollY")
     swipe(phone, (figure["x"] + 1, drawing["y"] + 60), 0, -150)
     assert phone.evaluate("scrollY") > scrolled
+
+
+def test_a_picture_is_the_same_wherever_the_page_is_scrolled(phone: Page):
+    saved = []
+    for y in (0, 250):  # where the two images lie above the latents
+        phone.evaluate(f"scrollTo(0, {y})")
+        with phone.expect_download() as download:
+            phone.evaluate("document.querySelector('.middle .bar').lastChild.click()")
+        saved.append(np.asarray(Image.open(download.value.path()).convert("L"), float))
+    assert np.abs(saved[0] - saved[1]).mean() < 1

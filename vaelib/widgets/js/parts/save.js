@@ -35,7 +35,8 @@ async function pictureOf(/** @type {HTMLElement} */ root) {
   for (const plot of root.querySelectorAll("svg"))
     if (plot.checkVisibility()) plots.set(plot, await imageOf(plot));
 
-  // From here on nothing can move.
+  // From here on nothing can move, and what is pinned is where it belongs.
+  root.classList.add("unpinned");
   const parts = [...root.querySelectorAll(":not(svg *)")].filter(
     (part) => part.checkVisibility() && !part.closest(NOT_SAVED),
   );
@@ -54,6 +55,7 @@ async function pictureOf(/** @type {HTMLElement} */ root) {
     const place = [boxes[i].left, boxes[i].top, boxes[i].width, boxes[i].height];
     drawPart(context, part, /** @type {Place} */ (place), plots.get(part));
   }
+  root.classList.remove("unpinned");
   return picture;
 }
 
