@@ -112,9 +112,9 @@ def test_axes_of_a_loss_show_all_its_models(tiny: Path):
 
 
 def test_axes_reach_below_zero_for_a_density():
-    log = dict(beta=[2.0], recon=[-9.0], kl=[1.0], train_recon=[-6.0], train_kl=[1.5])
+    log = dict(beta=[6.0], recon=[-9.0], kl=[1.0], train_recon=[-6.0], train_kl=[1.5])
     state = dict(log=log, codes=dict(kl=[0.5, 0.25]))
-    assert zoo.axes([state]) == dict(nats=[-9.0, 1.5 + 0.04 * 10.5], kl=0.5)
+    assert zoo.axes([state]) == dict(nats=[-9.0, 3 + 0.04 * 12], kl=0.5)
 
 
 def test_second_call_writes_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]):
