@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -112,6 +113,28 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
     )
 
 
+def read_state(out: Path, name: str) -> dict[str, Any]:
+    """Return what `pack` has written into a file, with bytes still as base64."""
+    text = (out / f"{name}.js").read_text("utf-8")
+    return json.loads(text.partition(", ")[2].removesuffix(");\n"))
+
+
+def axes(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the axes that show these packed models, in nats.
+
+    `nats` is the range of the terms and their sum, from 0 if none is negative; `kl` is
+    the largest of a latent.
+    """
+    shown = [0.0]
+    for log in (state["log"] for state in states):
+        recon, kl = log["train_recon"], log["train_kl"]
+        total = [r + b * k for r, b, k in zip(recon, log["beta"], kl, strict=True)]
+        shown += total + recon + kl + log["recon"] + log["kl"]
+    low, high = min(shown), max(shown)
+    largest = max(nats for state in states for nats in state["codes"]["kl"])
+    return dict(nats=[low, high + 0.04 * (high - low)], kl=largest)
+
+
 def write(grid: Sequence[TrainConfig], out: Path) -> None:
     """Pack all runs of a sweep, write the index, and delete the files of others."""
     folder = out / "zoo"
@@ -125,6 +148,12 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
     rng = torch.Generator().manual_seed(c.seed)
     index = dict(
         models=models,
+        axes={
+            loss: axes(
+                [read_state(out, m["file"]) for m in models if m["loss"] == loss]
+            )
+            for loss in sorted({run.loss for run in grid})
+        },
         first=models.index(min(models, key=far_from_plain)),
         test=explorer.pack_test_images(data),
         noise=torch.randn(SAMPLES, latents, generator=rng).numpy().tobytes(),

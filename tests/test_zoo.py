@@ -99,6 +99,24 @@ def test_model_is_packed_with_its_log_and_the_name_of_its_loss(tiny: Path):
     assert state["rounding"] == dict(bits=8, mean=mean, largest=largest)
 
 
+def test_axes_of_a_loss_show_all_its_models(tiny: Path):
+    index = read(tiny / "out/zoo/index.js")
+    states = [read(tiny / "out" / f"{model['file']}.js") for model in index["models"]]
+    axes = index["axes"]["bce_logits"]
+    assert axes["kl"] == max(max(state["codes"]["kl"]) for state in states)
+    logs = [state["log"] for state in states]
+    shown = [log["recon"][0] for log in logs]
+    for log, beta in zip(logs, (1, 9), strict=True):
+        shown.append(log["train_recon"][0] + beta * log["train_kl"][0])
+    assert axes["nats"] == [0, pytest.approx(1.04 * max(shown))]
+
+
+def test_axes_reach_below_zero_for_a_density():
+    log = dict(beta=[6.0], recon=[-9.0], kl=[1.0], train_recon=[-6.0], train_kl=[1.5])
+    state = dict(log=log, codes=dict(kl=[0.5, 0.25]))
+    assert zoo.axes([state]) == dict(nats=[-9.0, 3 + 0.04 * 12], kl=0.5)
+
+
 def test_second_call_writes_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]):
     def times() -> dict[Path, int]:
         runs, packed = "runs/tiny-*/beta*/*", "out/zoo/beta*"

@@ -186,6 +186,27 @@ def test_another_model_can_be_chosen(engine: Engine, book: Path):
     engine.run(until(f"{terms}.includes('{wanted}')"))
 
 
+def test_two_models_fill_the_screen(engine: Engine, book: Path):
+    engine.resize(1280, 800)
+    engine.open((book / "book/models.html").as_uri())
+    engine.run(SHOW_ALL)
+    click(engine, "Compare")
+    engine.run(until("document.querySelectorAll('.zoo .figures').length === 2"))
+    click(engine, "Present")
+    engine.run(until("document.querySelector('.zoo.presented')"))
+    engine.run(until("document.elementFromPoint(3, 400).closest('.presented')"))
+    # The content is larger here, and a click still goes where it should.
+    where = "document.querySelector('.zoo .plane svg')"
+    x, y, width = place(engine, where)
+    engine.drag((x + 0.25 * width, y - 0.25 * width))
+    point = "document.querySelector('.zoo .plane .point').getAttribute('transform')"
+    moved = engine.run(f"{FRAMES} return {point};")
+    shown = [float(number) for number in re.findall(r"-?[\d.]+", moved)]
+    assert shown == pytest.approx([-2, -2], abs=0.25)
+    click(engine, "Present")
+    engine.run(until("!document.querySelector('.presented')"))
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_the_page_trains_and_offers_its_command(
     engine: Engine, book: Path, scheme: str
@@ -212,7 +233,7 @@ def test_the_page_trains_and_offers_its_command(
 
 def click(engine: Engine, name: str) -> None:
     """Click on the button of a name."""
-    buttons = "[...document.querySelectorAll('.controls button')]"
+    buttons = "[...document.querySelectorAll(':is(.controls, .chooser) button')]"
     found = f"{buttons}.find((button) => button.textContent === '{name}')"
     x, y, width = place(engine, found)
     engine.drag((x + width / 2, y))

@@ -147,7 +147,7 @@ def test_the_list_of_latents_is_one_stop_of_the_tab_key(visit: Visit):
     rows = page.locator(".latents .latent")
     expect(rows).to_have_count(20)
     assert page.locator(".latents [tabindex='0']").count() == 2  # a name, a slider
-    page.get_by_role("button", name="Random sample").focus()
+    page.get_by_role("button", name="Present").focus()
     page.keyboard.press("Tab")  # to the image
     page.keyboard.press("Tab")
     expect(rows.first.get_by_role("button")).to_be_focused()
@@ -366,6 +366,133 @@ def test_a_point_of_the_plane_shows_its_image(visit: Visit):
     expect(tip).not_to_be_visible()
 
 
+def test_a_click_on_a_point_goes_to_its_image(visit: Visit):
+    data = images(20, [0] * 20)
+    page = visit(ordered(5, data), data)
+    x, y = place_of_mean(page, 7)
+    mean, caption = shown_z(page), page.locator("output.caption")
+    page.get_by_role("button", name="z = 0", exact=True).click()
+    page.mouse.click(x + 1, y)
+    expect(caption).to_have_text("test image 7: 0; draw on it")
+    assert shown_z(page) == mean  # also the latents that the plane does not show
+
+    page.get_by_role("button", name="z = 0", exact=True).click()
+    page.mouse.move(x + 80, y)
+    page.mouse.down()
+    page.mouse.move(x + 1, y, steps=4)
+    page.mouse.up()  # z was dragged there, and no point was clicked
+    expect(caption).to_contain_text("z is the mean of the prior")
+    assert shown_z(page)[:2] == pytest.approx(mean[:2], abs=0.05)
+    page.locator(".plane svg").focus()
+    page.keyboard.press("Enter")
+    expect(caption).to_have_text("test image 7: 0; draw on it")
+    page.mouse.click(x + 150, y)  # no point is there
+    assert shown_z(page)[0] > mean[0] + 1
+    expect(caption).to_have_text("test image 7: 0; draw on it")
+
+
+def test_a_click_on_the_mean_of_a_latent_goes_there(visit: Visit):
+    page = visit(*many(5))
+    mean = shown_z(page)
+    row = page.locator(".latent").nth(3)
+    slider = row.get_by_role("slider")
+    for go in (row.locator(".q").click, lambda: slider.press("Enter")):
+        slider.fill("3")
+        assert shown_z(page)[2] == 3
+        go()
+        assert shown_z(page) == mean
+
+
+SEEN = """canvases => canvases.some((canvas) => {
+    const { x, y, width, height } = canvas.getBoundingClientRect();
+    const isInside = y >= 0 && y + height <= innerHeight && width > 80;
+    const isTop = (dx, dy) => document.elementFromPoint(x + dx, y + dy) === canvas;
+    return isInside && isTop(3, 3) && isTop(width - 3, height - 3);
+}) && new Set(canvases.map((canvas) => canvas.toDataURL())).size === 1"""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "column", "is_compact"),
+    [
+        (1440, 900, 1100, False),
+        (1366, 768, 757, False),
+        (1366, 768, 757, True),
+        (1024, 768, 755, False),
+        (390, 800, 358, False),
+    ],
+)
+def test_the_decoded_image_is_in_sight_of_what_is_moved(
+    visit: Visit, width: int, height: int, column: int, is_compact: bool
+):
+    """`column` is the width that a page leaves for the explorer."""
+    page = visit(*many(40), is_compact=is_compact)
+    page.set_viewport_size({"width": width, "height": height})
+    page.add_style_tag(content=f".live {{ max-width: {column}px }}")
+    for fold in page.locator("details:not([hidden]) > summary").all():
+        fold.click()
+    page.locator(".latent").nth(40).wait_for()
+    images = page.locator(":is(.xhat, .copy) canvas")
+    moved = ".latents input, .plane svg, .tiles button, .strips input"
+    controls = page.locator(moved).all()
+    assert len(controls) == 40 + 1 + 22 + 1
+    for control in [*controls[:-24:8], *controls[-24::5], controls[-1]]:
+        control.evaluate("e => e.scrollIntoView({ block: 'center' })")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert images.evaluate_all(SEEN), control
+    page.locator(".latents input").last.focus()
+    page.keyboard.press("PageUp")
+    assert images.evaluate_all(SEEN)
+
+
+PRESENTED = ".explorer.presented"
+IS_FULL_SCREEN = "Boolean(document.fullscreenElement)"
+
+
+@pytest.mark.parametrize("is_allowed", [True, False], ids=["screen", "window"])
+def test_an_explorer_alone_fills_the_screen(visit: Visit, page: Page, is_allowed: bool):
+    if not is_allowed:
+        refusal = "Element.prototype.requestFullscreen = () => Promise.reject()"
+        page.add_init_script(refusal)
+    visit(*many(20))
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.evaluate(
+        "for (const place of ['beforebegin', 'afterend']) "
+        "document.querySelector('.live').insertAdjacentHTML(place, '<button>Other')"
+    )
+    present = page.get_by_role("button", name="Present")
+    presented = page.locator(PRESENTED)
+    before = page.locator(".explorer").bounding_box()
+    for leave in (lambda: page.keyboard.press("Escape"), present.click):
+        present.focus()
+        page.keyboard.press("Enter")
+        expect(presented).to_be_visible()
+        page.wait_for_function(f"{IS_FULL_SCREEN} === {str(is_allowed).lower()}")
+        expect(present).to_have_attribute("aria-pressed", "true")
+        box = presented.bounding_box()
+        assert box == {"x": 0, "y": 0, "width": 1366, "height": 768}
+        for place in ("3, 3", "1340, 700"):
+            found = f"document.elementFromPoint({place}).closest('{PRESENTED}')"
+            assert page.evaluate(f"{found} !== null")
+        page.get_by_label("Test images").uncheck()
+        box = page.locator(".plane svg").bounding_box()
+        assert box
+        page.mouse.click(
+            box["x"] + 0.75 * box["width"], box["y"] + 0.25 * box["height"]
+        )
+        assert shown_z(page)[:2] == pytest.approx([2, 2], abs=0.05)
+        for _ in range(60):  # the keyboard stays inside
+            page.keyboard.press("Tab")
+            script = f"e => e === document.body || Boolean(e.closest('{PRESENTED}'))"
+            assert page.evaluate(f"({script})(document.activeElement)")
+        page.get_by_label("Test images").check()
+        leave()
+        expect(presented).to_have_count(0)
+        page.wait_for_function(f"!{IS_FULL_SCREEN}")
+        expect(present).to_have_attribute("aria-pressed", "false")
+        assert page.locator(".explorer").bounding_box() == before
+        assert page.locator("[inert]").count() == 0
+
+
 def test_an_image_that_the_page_does_not_contain_is_decoded(visit: Visit):
     data = images(120, [int(i == 110) for i in range(120)])  # the page has 100
     model = ordered(2, data)
@@ -380,6 +507,11 @@ def test_an_image_that_the_page_does_not_contain_is_decoded(visit: Visit):
     expect(page.locator(".tip")).to_have_text("test image 110: 1, decoded")
     expected = (255 * model.images(mu)).flatten().tolist()
     assert tip_pixels(page) == pytest.approx(expected, abs=3)
+    page.mouse.down()
+    page.mouse.up()
+    caption = page.locator("output.caption")
+    expect(caption).to_have_text("none: z is the mean of test image 110")
+    assert sorted(shown_z(page)) == pytest.approx(sorted([right, up]), abs=0.01)
 
 
 @pytest.fixture
@@ -441,8 +573,17 @@ def test_a_finger_scrolls_over_the_plane_and_moves_z_sideways(phone: Page):
     assert phone.evaluate(top) == scrolled
     assert shown_z(phone)[1] > moved[1] + 0.5
 
-    swipe(phone, place_in(phone, ".plane", 0.25, 0.75), 0, 0)  # a tap
-    assert shown_z(phone)[:2] == pytest.approx([-2, -2], abs=0.1)
+    x, y = place_in(phone, ".plane svg", 0.5, 0.5)
+    phone.get_by_label("Test image", exact=True).fill("3")
+    mean = shown_z(phone)
+    unit = (phone.locator(".plane").bounding_box() or {})["width"] / 8
+    phone.get_by_label("Test image", exact=True).fill("4")
+    x, y = place_in(phone, ".plane svg", 0.5, 0.5)
+    swipe(phone, (x + mean[0] * unit + 5, y - mean[1] * unit), 0, 0)  # a tap
+    expect(phone.locator("output.caption")).to_contain_text("test image 3")
+
+    swipe(phone, place_in(phone, ".plane", 0.25, 0.25), 0, 0)  # where no point is
+    assert shown_z(phone)[:2] == pytest.approx([-2, 2], abs=0.1)
 
 
 def test_rows_are_high_enough_for_a_finger_and_the_drawing_has_margins(phone: Page):
@@ -459,3 +600,13 @@ def test_rows_are_high_enough_for_a_finger_and_the_drawing_has_margins(phone: Pa
     scrolled = phone.evaluate("scrollY")
     swipe(phone, (figure["x"] + 1, drawing["y"] + 60), 0, -150)
     assert phone.evaluate("scrollY") > scrolled
+
+
+def test_a_picture_is_the_same_wherever_the_page_is_scrolled(phone: Page):
+    saved = []
+    for y in (0, 250):  # where the two images lie above the latents
+        phone.evaluate(f"scrollTo(0, {y})")
+        with phone.expect_download() as download:
+            phone.evaluate("document.querySelector('.middle .bar').lastChild.click()")
+        saved.append(np.asarray(Image.open(download.value.path()).convert("L"), float))
+    assert np.abs(saved[0] - saved[1]).mean() < 1

@@ -106,7 +106,33 @@ def test_each_control_of_the_explorer_has_an_effect(run: Run, complaints: list[s
     check_start_and_anchors(page)
     check_choices(page)
     check_z_in_python(page)
+    check_image_in_sight(page)
+    check_presented(page)
     assert complaints == []
+
+
+def check_image_in_sight(page: Page) -> None:
+    """Scroll to the strips in a small window: a decoded image stays beside them."""
+    page.set_viewport_size({"width": 1200, "height": 500})
+    strip = page.locator(".strips section").last
+    strip.evaluate("e => e.scrollIntoView({ block: 'end' })")
+    expect(page.locator("canvas.out")).not_to_be_in_viewport(ratio=1)
+    expect(page.locator(".copy canvas")).to_be_in_viewport(ratio=1)
+
+
+def check_presented(page: Page) -> None:
+    """Fill the screen with the explorer; its keys are no commands of JupyterLab."""
+    present = page.get_by_role("button", name="Present")
+    press(present, "Enter")()
+    presented = page.locator(".explorer.presented")
+    expect(presented).to_be_visible()
+    page.wait_for_function("document.fullscreenElement")
+    window = {"x": 0, "y": 0, "width": 1200, "height": 500}
+    assert presented.bounding_box() == window
+    changes(page, decoded(page), press(page.get_by_role("slider").first, "PageDown"))
+    page.keyboard.press("Escape")
+    expect(presented).to_have_count(0)
+    expect(page.locator(".explorer")).to_be_visible()
 
 
 def decoded(page: Page) -> Locator:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 from pathlib import Path
 from typing import Any
 
 import figures
+import numpy as np
 import pytest
 from figures import states
 from frames import figure_at
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_book import Visit, visit  # noqa: F401
 from test_chapters import namespace_before
@@ -105,6 +108,38 @@ def test_each_control_moves_its_figure_by_mouse_and_keyboard(
         expect(spoken).to_have_text(label or "-")
     assert visit.errors == []
     assert visit.foreign() == set()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["02_the_lower_bound", "07_beta_and_its_schedules"])
+def test_what_a_figure_shows_can_be_saved(
+    visit: Visit,  # noqa: F811
+    page: str,
+    theme: str,
+):
+    tab = visit.tab
+    tab.goto(f"{visit.site}/notebooks/{page}.html")
+    tab.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    place = started(tab, 0)
+    place.locator("input, select").first.press("ArrowDown")
+    with tab.expect_download() as download:
+        place.get_by_role("button", name="Save picture").press("Enter")
+    assert download.value.suggested_filename == "figure.png"
+    saved = Image.open(download.value.path()).convert("RGB")
+    whole = place.bounding_box()
+    assert whole
+    for panel in place.locator(".panels svg").all():
+        box = panel.bounding_box()
+        assert box
+        seen = Image.open(io.BytesIO(panel.screenshot())).convert("RGB")
+        left, top = (2 * (box[axis] - whole[axis]) for axis in ("x", "y"))
+        # The picture begins 4 pixels above the first panel.
+        right, bottom = left + 2 * box["width"], top + 8 + 2 * box["height"]
+        part = saved.crop((left, top + 8, right, bottom))
+        small = seen.width // 4, seen.height // 4  # half a pixel makes no difference
+        pair = [np.asarray(image.resize(small), float) for image in (part, seen)]
+        assert np.corrcoef([image.ravel() for image in pair])[0, 1] > 0.95
+        assert np.asarray(seen).std() > 10, "the panel is not blank"
 
 
 NUMBER = re.compile(r"-?\d*\.?\d+")

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 from real import add_axe, check_layout, served
+from test_explorer_page import swipe
 
 from vaelib.widgets import Playground, frontend
 from vaelib.widgets.playground import DEFAULT
@@ -166,7 +167,7 @@ def test_each_control_changes_the_content(visit: Visit):
     expect(page.locator(".bar-kl")).to_have_count(2)
     expect(page.locator(".latent input")).to_have_count(2)
     expect(page.locator(".figures")).to_contain_text("Gaussian, learned sigma")
-    expect(page.locator(".zoo .caption").first).to_contain_text("not to be ranked")
+    expect(page.locator(".columns .caption").last).to_contain_text("not to be ranked")
     rounding = page.get_by_text("Weights rounded to 8 bits: mean pixel error 0.00")
     expect(rounding).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?beta=1&loss=gaussian&latents=2$"))
@@ -185,10 +186,184 @@ def test_each_control_can_be_used_by_keyboard_alone(visit: Visit):
     expect(radio(page, "Latents", "2")).to_be_focused()
     outline = "span => getComputedStyle(span).outlineStyle"
     assert page.locator("input:focus + span").evaluate(outline) == "solid"
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Compare")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Present").first).to_be_focused()
     page.keyboard.press("Tab")  # to the values of the curves
     expect(page.get_by_role("slider", name="The terms of the obj")).to_be_focused()
     page.keyboard.press("Tab")  # to the explorer
     expect(page.get_by_label("Test image", exact=True)).to_be_focused()
+
+
+def digit_size(page: Page) -> float:
+    """Return the width of a digit in the smallest sheet, in pixels of the screen."""
+    script = "sheets => sheets.map((sheet) => 28 * sheet.clientWidth / sheet.width)"
+    return min(page.locator("canvas.sheet:visible").evaluate_all(script))
+
+
+@pytest.mark.parametrize(
+    ("width", "column"), [(1440, 816), (1366, 757), (1024, 755), (390, 358)]
+)
+def test_pictures_come_first_and_are_large(
+    page: Page, server: str, width: int, column: int
+):
+    """`column` is the width that the theme of the book leaves for the text."""
+    page.set_viewport_size({"width": width, "height": 768})
+    page.goto(f"{server}index.html?beside=8,bce_logits,5")
+    wait_for_zoo(page)
+    page.add_style_tag(
+        content=f".live {{ max-width: {column}px }} body {{ margin: 0 }}"
+    )
+    page.wait_for_timeout(200)
+    compare = page.get_by_role("button", name="Compare")
+    for pressed in ("true", "false"):
+        expect(compare).to_have_attribute("aria-pressed", pressed)
+        assert digit_size(page) >= 40
+        tops = [part.bounding_box() for part in page.locator(".columns h4").all()]
+        places = sorted((box["y"], box["x"]) for box in tops if box)
+        titles = page.locator(".columns h4").all_inner_texts()
+        assert "reconstructions" in titles[0]
+        assert (tops[0] or {})["y"] == places[0][0] < 400
+        compare.click()
+
+
+def axis_labels(page: Page) -> list[str]:
+    """Return what stands beside the axes of nats, of the bars and of the curves."""
+    return page.locator(".columns .chart text[text-anchor=end]").all_inner_texts()
+
+
+def test_axes_are_fixed_within_a_loss(page: Page, server: str):
+    page.set_viewport_size({"width": 1100, "height": 1400})
+    page.goto(f"{server}index.html")
+    wait_for_zoo(page)
+    first = axis_labels(page)
+    assert len(first) > 6
+    for group, value in (("β", "8"), ("Latents", "2")):
+        changes_terms(page, lambda g=group, v=value: choose(page, g, v))
+        assert axis_labels(page) == first
+    changes_terms(page, lambda: choose(page, "Loss", "gaussian"))
+    assert axis_labels(page) != first
+
+
+def changes_terms(page: Page, action: Callable[[], object]) -> None:
+    """Do something, and wait until another model is shown."""
+    figures = page.locator(".figures").last
+    before = figures.inner_text()
+    action()
+    expect(figures).not_to_have_text(before)
+    page.wait_for_timeout(150)  # two frames, on a busy machine
+
+
+def test_two_models_stand_side_by_side(visit: Visit):
+    page = visit()
+    alone = content(page)
+    compare = page.get_by_role("button", name="Compare")
+    compare.focus()
+    page.keyboard.press("Enter")
+    figures = page.locator(".figures")
+    expect(figures).to_have_count(2)
+    assert chosen(page) == ["1", "bce_logits", "5", "8", "bce_logits", "5"]
+    expect(page).to_have_url(re.compile(r"latents=5&beside=8,bce_logits,5$"))
+    expect(page.get_by_text("Inside model A: move its latents")).to_be_visible()
+    for selector in (".figures", ".column section"):
+        boxes = [part.bounding_box() for part in page.locator(selector).all()]
+        half = len(boxes) // 2
+        for left, right in zip(boxes[:half], boxes[half:], strict=True):
+            assert left
+            assert right
+            assert left["y"] == right["y"]
+            assert left["x"] + 300 < right["x"]
+
+    second = page.get_by_role("group", name="Model B")
+    changes_terms(page, lambda: second.get_by_text("gaussian").click())
+    assert content(page) | alone == content(page) | dict(
+        curves=alone["curves"], bars=alone["bars"]
+    )
+    expect(page).to_have_url(re.compile(r"beside=8,gaussian,5$"))
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile(r"beside=8,mse,5$"))
+    page.reload()
+    wait_for_zoo(page)
+    assert chosen(page) == ["1", "bce_logits", "5", "8", "mse", "5"]
+
+    page.go_back()
+    expect(figures.last).to_contain_text("learned sigma")
+    assert chosen(page)[3:] == ["8", "gaussian", "5"]
+    page.go_back()
+    page.go_back()
+    expect(figures).to_have_count(1)
+    page.wait_for_timeout(500)
+    assert content(page) == alone
+    assert "beside" not in page.url
+    page.go_forward()
+    expect(figures).to_have_count(2)
+
+
+def test_a_finger_compares_and_presents(page: Page, server: str):
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{server}index.html")
+    wait_for_zoo(page)
+
+    def tap(element: Locator) -> None:
+        box = element.bounding_box()
+        assert box
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        swipe(page, middle, 0, 0)
+
+    tap(page.get_by_role("button", name="Compare"))
+    titles = page.locator(".column h4")
+    expect(titles).to_have_count(10)
+    boxes = [title.bounding_box() for title in titles.all()]
+    tops = [box["y"] for box in boxes if box]
+    places = [sorted(tops).index(top) for top in tops]
+    assert places == [0, 2, 4, 6, 8, 1, 3, 5, 7, 9], "A and B take turns"
+    second = page.get_by_role("group", name="Model B")
+    changes_terms(page, lambda: tap(second.get_by_text("gaussian")))
+
+    page.locator(".plane").evaluate("e => e.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(100)
+    expect(page.locator("canvas.out")).to_be_in_viewport(ratio=1)
+    assert not is_seen(page.locator(".choice label").first), "the images are there"
+    present = page.get_by_role("button", name="Present")
+    present.first.scroll_into_view_if_needed()
+    tap(present.first)
+    expect(page.locator(".zoo.presented")).to_be_visible()
+    tap(present.first)
+    expect(page.locator(".zoo.presented")).to_have_count(0)
+
+
+def test_an_unknown_second_model_is_said(page: Page, server: str):
+    page.goto(f"{server}index.html?beta=8&beside=3,mse,x")
+    wait_for_zoo(page)
+    assert chosen(page) == ["8", "bce_logits", "5", "1", "mse", "5"]
+    text = "No such model: beta = 3, latents = x. The nearest is shown: beta = 1, "
+    expect(page.locator(".status")).to_have_text(f"{text}latents = 5.")
+
+
+@pytest.mark.parametrize("height", [768, 640])
+def test_controls_stay_in_sight(page: Page, server: str, height: int):
+    page.set_viewport_size({"width": 1366, "height": height})
+    page.goto(f"{server}index.html?beside=8,bce_logits,5")
+    wait_for_zoo(page)
+    radios = page.locator(".choice label")
+    for part in (".chart >> nth=0", ".middle", "canvas.strip >> nth=1"):
+        page.locator(part).evaluate("e => e.scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(100)
+        for label in (radios.first, radios.last):
+            assert is_seen(label)
+    changes_terms(page, lambda: radios.nth(-2).click())
+
+
+def is_seen(element: Locator) -> bool:
+    """Return whether an element is in the window, and nothing lies over its middle."""
+    return element.evaluate("""element => {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        const found = document.elementFromPoint(x + width / 2, y + height / 2);
+        return y >= 0 && y + height <= innerHeight && element.contains(found);
+    }""")
 
 
 def test_the_address_restores_model_and_point(visit: Visit):
@@ -483,6 +658,12 @@ def test_layout_and_contrast_are_correct_at_each_width(
     for width in (1100, 760, 360):
         check_layout(page, width, ignored=("minor",))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".figures")).to_have_count(2)
+    page.get_by_role("button", name="Present").first.click()
+    expect(page.locator(".zoo.presented")).to_be_visible()
+    for width in (1600, 360):
+        check_layout(page, width, ignored=("minor",))
     assert complaints == []
 
 

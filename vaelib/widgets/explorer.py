@@ -123,7 +123,7 @@ class LatentExplorer(Still, anywidget.AnyWidget):
         moved = traversal(z, steps=COLUMNS, latents=latents).flatten(0, 1)
         images.append(decoded(model, moved.to(model.fc_mu.weight.device)))
         rows += [name_of(j) for j in latents.tolist()]
-        ends = {0: "-3", COLUMNS // 2: "z", COLUMNS - 1: "+3"}
+        ends = {0: "−3", COLUMNS // 2: "z", COLUMNS - 1: "+3"}
         title = "Test images, reconstructions, and steps from z"
         title = title if self.test else "Steps from z"
         return sheet(torch.cat(images), COLUMNS, title, rows, ends)[0]

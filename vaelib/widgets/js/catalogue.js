@@ -48,15 +48,42 @@ function nearestValue(values, text) {
 }
 
 /**
- * Return the model and the point that the query of an address names, and what to tell
+ * Return the models and the point that the query of an address names, and what to tell
  * the reader about it. A setting that is missing or no such word is that of `first`; a
  * number that no model has becomes the nearest one; a z that does not fit is ignored.
+ * `beside` is the second of two models, ?beside=BETA,LOSS,LATENTS, or null.
  * @param {string} query
  * @param {Entry[]} entries
  * @param {Entry} first
  */
 export function readQuery(query, entries, first) {
   const parameters = new URLSearchParams(query);
+  const { entry, note } = readEntry(parameters, entries, first);
+  const texts = parameters.get("beside")?.split(",");
+  const second = new URLSearchParams(
+    SETTINGS.map((name, i) => [name, texts?.[i] ?? ""]),
+  );
+  const other = texts ? readEntry(second, entries, entry) : { entry: null, note: "" };
+
+  const numbers = (parameters.get("z") ?? "").split(",");
+  const z = numbers.map((text) => (text ? Number(text) : NaN));
+  const isValid =
+    z.length === entry.latents && z.every((value) => Math.abs(value) < LARGEST_Z);
+  return {
+    entry,
+    beside: other.entry,
+    z: isValid ? z : [],
+    note: `${note} ${other.note}`.trim(),
+  };
+}
+
+/**
+ * Return the model that is nearest to these settings, and how it differs.
+ * @param {URLSearchParams} parameters
+ * @param {Entry[]} entries
+ * @param {Entry} first
+ */
+function readEntry(parameters, entries, first) {
   const settings = { ...first };
   for (const name of SETTINGS) {
     const value = nearestValue(valuesOf(entries, name), parameters.get(name) ?? "");
@@ -71,16 +98,7 @@ export function readQuery(query, entries, first) {
   const asked = others.map((name) => `${name} = ${shortened(parameters.get(name))}`);
   const shown = others.map((name) => `${name} = ${entry[name]}`);
   const note = `No such model: ${asked.join(", ")}. The nearest is shown: `;
-
-  const numbers = (parameters.get("z") ?? "").split(",");
-  const z = numbers.map((text) => (text ? Number(text) : NaN));
-  const isValid =
-    z.length === entry.latents && z.every((value) => Math.abs(value) < LARGEST_Z);
-  return {
-    entry,
-    z: isValid ? z : [],
-    note: others.length ? `${note}${shown.join(", ")}.` : "",
-  };
+  return { entry, note: others.length ? `${note}${shown.join(", ")}.` : "" };
 }
 
 /** Return a text, or its beginning if it is long. @param {string | null} text */
@@ -89,14 +107,18 @@ function shortened(text) {
 }
 
 /**
- * Return an address that names a model and a point; other parameters stay.
+ * Return an address that names one or two models and a point; other parameters stay.
  * @param {string} address
  * @param {Entry} entry
+ * @param {Entry | null} beside the second model
  * @param {number[]} z empty if the address names no point
  */
-export function addressOf(address, entry, z) {
+export function addressOf(address, entry, beside, z) {
   const url = new URL(address);
   for (const name of SETTINGS) url.searchParams.set(name, String(entry[name]));
+  const second = beside && SETTINGS.map((name) => beside[name]).join(",");
+  if (second) url.searchParams.set("beside", second);
+  else url.searchParams.delete("beside");
   if (z.length) url.searchParams.set("z", z.map(shortestDecimal).join(","));
   else url.searchParams.delete("z");
   return url.href.replaceAll("%2C", ",");

@@ -3,7 +3,7 @@
  * Everything is computed in the browser.
  */
 
-import { bytesOf, imagesOf, meansOf, unitPixels } from "./engine/bytes.js";
+import { bytesOf, imagesOf, unitPixels } from "./engine/bytes.js";
 import { Network } from "./engine/network.js";
 import { clamp, descending, gaussian, priorSample } from "./engine/numbers.js";
 import { button, html } from "./parts/controls.js";
@@ -12,11 +12,11 @@ import { debounce, oncePerFrame, subscriptions } from "./parts/events.js";
 import { explorerLayout } from "./parts/explorer_layout.js";
 import { latentRows } from "./parts/latents.js";
 import { showInBook } from "./parts/model_picture.js";
-import { paint, pictureCanvas } from "./parts/picture.js";
+import { pictureTwice } from "./parts/picture.js";
 import { planePanel } from "./parts/plane_panel.js";
 import { saveButton } from "./parts/save.js";
 import { startBar } from "./parts/start_bar.js";
-import { anchorStrip, traversalStrip } from "./parts/strips.js";
+import { anchorStrip, firstAnchors, traversalStrip } from "./parts/strips.js";
 import { testImageName, words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
@@ -45,13 +45,13 @@ export function explorer({ model, el, isCompact = false }) {
 
   const image = drawingCanvas(() => showDrawing(image.pixels));
   const caption = html("output", { className: "caption" });
-  const decoded = pictureCanvas(words`Image decoded from z`, "out");
+  const decoded = pictureTwice(words`Image decoded from z`, "out");
   const rows = latentRows(isCompact ? COMPACT_LATENTS : LATENTS, moveLatent, (j) => {
     isUserChoice = true;
     traverse(j);
     drawLater();
   });
-  const plane = planePanel(moveLatent, () => {
+  const plane = planePanel(moveLatent, pickTestImage, () => {
     return { network, z, posterior, test, codes: model.get("codes") };
   });
   const traversal = traversalStrip((change) =>
@@ -84,7 +84,7 @@ export function explorer({ model, el, isCompact = false }) {
     caption,
     rows: rows.root,
     buttons: [...zButtons, saveButton("explorer")],
-    decoded,
+    decoded: decoded.canvases,
     plane: plane.root,
     strips: [traversal.root, anchors.root],
     isCompact,
@@ -122,7 +122,7 @@ export function explorer({ model, el, isCompact = false }) {
 
   function decode() {
     pixels = network.decode(z);
-    paint(decoded, pixels, network.shape);
+    decoded.show(pixels, network.shape);
   }
 
   const drawLater = oncePerFrame(() => {
@@ -187,10 +187,23 @@ export function explorer({ model, el, isCompact = false }) {
     moveTo(point);
   }
 
+  // How many test images the page contains
+  const imageCount = () => test.images.byteLength / network.pixels;
+
+  /**
+   * Show a test image or, if the page does not contain it, go to its mean.
+   * @param {number} i
+   * @param {Float32Array} mean
+   */
+  function pickTestImage(i, mean) {
+    if (i < imageCount()) showTestImage(i);
+    else leaveImage(mean, words`none: z is the mean of test image ${i}`);
+  }
+
   /** @param {number} index */
   function showTestImage(index) {
     const { images } = test;
-    const count = images.byteLength / network.pixels;
+    const count = imageCount();
     const i = clamp(Math.round(index) || 0, 0, count - 1);
     start.setIndex(i, count);
     const [pixels] = imagesOf(bytesOf(images), i, 1, network.pixels);
@@ -200,15 +213,6 @@ export function explorer({ model, el, isCompact = false }) {
   }
 
   // Changes that Python sends
-
-  /** Return the means of the first two test images, or two draws from the prior. */
-  function defaultAnchors() {
-    const mu = meansOf(model.get("codes").mu);
-    const n = network.latents;
-    return [0, 1].map((i) =>
-      mu.length ? mu.slice(i * n, (i + 1) * n) : priorSample(n),
-    );
-  }
 
   /**
    * Choose by KL what to traverse and the axes of the plane, unless the user has chosen
@@ -228,7 +232,6 @@ export function explorer({ model, el, isCompact = false }) {
     test = model.get("test");
     isUserChoice = false;
     z = new Float32Array(network.latents);
-    Object.assign(decoded, { width: network.shape[2], height: network.shape[1] });
     rows.resize(network.latents);
     anchors.reset(model.get("codes").mu ? MEAN_ANCHORS : PRIOR_ANCHORS);
     plane.reset();
@@ -236,7 +239,7 @@ export function explorer({ model, el, isCompact = false }) {
     start.showTestImages(Boolean(test.images));
     if (test.images) showTestImage(start.index);
     else leaveImage(new Float32Array(network.latents), PRIOR_MEAN);
-    anchors.draw(network, defaultAnchors());
+    anchors.draw(network, firstAnchors(model.get("codes"), network.latents));
   }
 
   /** Apply new weights, to the same model or to another one. */
@@ -249,7 +252,7 @@ export function explorer({ model, el, isCompact = false }) {
     if (isOther || model.get("test") !== test) restart();
     else if (posterior) encode(followsMean);
     if (!followsMean || !posterior) moveTo(z, followsMean);
-    anchors.draw(network, defaultAnchors());
+    anchors.draw(network, firstAnchors(model.get("codes"), network.latents));
     chooseLatents();
     sortRows();
     plane.drawAll();
@@ -260,10 +263,6 @@ export function explorer({ model, el, isCompact = false }) {
     if (kl) rows.sort(kl, active);
   }
 
-  const events = subscriptions(model);
-  const updateLater = oncePerFrame(update); // both may arrive in one message
-  events.on("change:network", updateLater);
-  events.on("change:test", updateLater);
   /** Go to the z of Python, or of another view, and follow the image it follows. */
   function showZ() {
     const point = Float32Array.from(model.get("z"));
@@ -282,6 +281,10 @@ export function explorer({ model, el, isCompact = false }) {
     return point.every((value, j) => Math.abs(value - z[j]) <= 1e-6);
   }
 
+  const events = subscriptions(model);
+  const updateLater = oncePerFrame(update); // both may arrive in one message
+  events.on("change:network", updateLater);
+  events.on("change:test", updateLater);
   events.on("change:z", showZ);
 
   restart();

@@ -5,6 +5,7 @@
 
 import { unzipped } from "./engine/unzip.js";
 import { div, html, svg } from "./parts/controls.js";
+import { saveButton } from "./parts/save.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 
@@ -71,7 +72,8 @@ export async function liveFigure({ model, el }) {
   );
   const style = html("style", {}, coloursOf(frames.colours));
   el.className = "frames";
-  el.append(style, picture.root, div("controls", ...controls.flat()), spoken);
+  const save = div("bar", saveButton("figure"));
+  el.append(style, picture.root, div("controls", ...controls.flat(), save), spoken);
 }
 
 /** Return rules for the colours of a figure. @param {Record<string, string>} colours */
@@ -103,7 +105,7 @@ function pictureOfFrames({ layout, shared, parts, says }) {
   });
   const definitions = svg("defs");
   definitions.innerHTML = shared;
-  images[0].append(definitions);
+  for (const image of images) image.append(definitions.cloneNode(true));
 
   const shown = parts.map(([panel, ...versions]) => {
     const group = svg("g");

@@ -9,23 +9,38 @@ import { div, html } from "./parts/controls.js";
 import { paintSheet, titledSheet } from "./parts/picture.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
 
-const IMAGES = 10; // test images
-const SAMPLES_PER_ROW = 10;
+/** @typedef {import("./parts/events.js").Model} Model */
+/** @typedef {import("./catalogue.js").Entry} Entry */
+
+const COLUMNS = 8; // test images, and samples in a row
+const SAMPLE_ROWS = 2;
 const LATENT_ROWS = 5; // latents that are traversed: those with the most KL
-const [TRAVERSAL_REACH, TRAVERSAL_IMAGES] = [3, 11]; // from -3 to +3 in steps of 0.6
+const [TRAVERSAL_REACH, TRAVERSAL_IMAGES] = [3, 7]; // from -3 to +3 in steps of 1
+const BARS_HEIGHT = 250; // pixels
 const CURVE_NOTE = "Lines: means over training; points: test images.";
 const DENSITY_NOTE =
   " A density may exceed 1: its nats are not to be ranked with a cross-entropy's.";
 
 /**
- * @param {DataView} testImages
- * @param {DataView} noise draws from the prior (N, `widest`), for all models
- * @param {number} widest the largest number of latents
+ * @typedef {object} Axes The same for all models with the same loss.
+ * @property {number[]} nats the lowest and the highest value of the curves
+ * @property {number} kl the largest of a latent
  */
-export function modelView(testImages, noise, widest) {
+
+/** @param {Model} model of the page */
+export function modelView(model) {
+  const { images: testImages } = model.get("test");
+  /** Draws from the prior, for all models. @type {DataView} */
+  const noise = model.get("noise");
+  /** @type {Entry[]} */
+  const entries = model.get("models");
+  const widest = Math.max(...entries.map(({ latents }) => latents));
+  /** @type {Axes} */
+  let axes = { nats: [0, 1], kl: 1 };
+
   const summary = html("output", { className: "figures" });
-  const terms = termsChart();
-  const bars = klBars(250);
+  const terms = termsChart(() => axes.nats);
+  const bars = klBars(BARS_HEIGHT);
   const captions = [0, 1, 2].map(() => div("caption"));
   const reconstructions = titledSheet(
     "Test images and their reconstructions",
@@ -33,12 +48,8 @@ export function modelView(testImages, noise, widest) {
   );
   const samples = titledSheet("Samples", captions[1]);
   const traversals = titledSheet("Traversals about the first image", captions[2]);
-  const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
-  const roots = [
-    summary,
-    div("charts", terms.root, bars.root),
-    div("sheets", ...sheets),
-  ];
+  const pictures = [reconstructions, samples, traversals].map((sheet) => sheet.root);
+  const roots = [summary, ...pictures, bars.root, terms.root];
 
   /** @param {any} state */
   function showSummary({ log, term, codes }) {
@@ -73,10 +84,10 @@ export function modelView(testImages, noise, widest) {
   function showPictures({ network: packed, codes, rounding }) {
     const network = new Network(packed);
     const { shape, pixels, latents } = network;
-    const images = imagesOf(bytesOf(testImages), 0, IMAGES, pixels).map(unitPixels);
+    const images = imagesOf(bytesOf(testImages), 0, COLUMNS, pixels).map(unitPixels);
     const means = images.map((x) => network.encode(x).mu);
     const decoded = means.map((mu) => network.decode(mu));
-    paintSheet(reconstructions.canvas, [...images, ...decoded], IMAGES, shape);
+    paintSheet(reconstructions.canvas, [...images, ...decoded], COLUMNS, shape);
     const [mean, largest] = [rounding.mean, rounding.largest].map((error) =>
       Number(error.toPrecision(1)),
     );
@@ -84,10 +95,10 @@ export function modelView(testImages, noise, widest) {
     captions[0].textContent = `Weights rounded to ${rounding.bits} bits: ${errors}`;
 
     const values = floatsOf(noise);
-    const draws = Array.from({ length: values.length / widest }, (_, i) =>
+    const draws = Array.from({ length: SAMPLE_ROWS * COLUMNS }, (_, i) =>
       network.decode(values.slice(i * widest, i * widest + latents)),
     );
-    paintSheet(samples.canvas, draws, SAMPLES_PER_ROW, shape);
+    paintSheet(samples.canvas, draws, COLUMNS, shape);
     captions[1].textContent =
       "Decoded from draws of the prior, the same for every model.";
 
@@ -103,12 +114,17 @@ export function modelView(testImages, noise, widest) {
 
   return {
     roots,
-    /** Show a model. @param {any} state what `packed` of book/zoo.py has written */
-    show(state) {
+    /**
+     * Show a model.
+     * @param {any} state what `packed` of book/zoo.py has written
+     * @param {Axes} newAxes
+     */
+    show(state, newAxes) {
+      axes = newAxes;
       showSummary(state);
       showCurves(state);
       showPictures(state);
-      bars.draw(state.codes.kl);
+      bars.draw(state.codes.kl, axes.kl);
     },
   };
 }

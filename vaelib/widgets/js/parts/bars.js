@@ -16,11 +16,12 @@ export function klBars(height) {
   const root = html("section", {}, title, plot);
   /** @type {number[]} */
   let shown = [];
+  let least = 1; // nats
   let pointed = -1; // the latent under the pointer
 
-  /** @param {number[]} kl */
-  function draw(kl) {
-    shown = kl;
+  /** @param {number[]} kl @param {number} [highest] the axis reaches at least to it */
+  function draw(kl, highest = least) {
+    [shown, least] = [kl, highest];
     const isPointed = pointed >= 0 && pointed < kl.length;
     value.textContent = isPointed
       ? `${latentName(pointed)} ${twoDecimals(kl[pointed])}`
@@ -28,7 +29,7 @@ export function klBars(height) {
     const width = plot.clientWidth;
     if (!width || !kl.length) return;
 
-    const high = Math.max(1, ...kl) * 1.05;
+    const high = Math.max(least, ...kl) * 1.05;
     const down = (/** @type {number} */ value) =>
       TOP + (1 - value / high) * (height - TOP - BOTTOM);
     const grid = ticks(0, high, 5).flatMap((tick) => {

@@ -84,7 +84,8 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
         svg("text", beside, formatNumber(tick)),
       ];
     });
-    const xTicks = ticks(0, xMax, Math.min(8, width / 70)).map((tick) => {
+    const most = updatesPerEpoch ? 8 : Math.min(8, xMax); // else whole epochs
+    const xTicks = ticks(0, xMax, Math.min(most, width / 70)).map((tick) => {
       const below = { x: across(tick), y: height - CHART_BOTTOM + 16 };
       return svg("text", { ...below, "text-anchor": "middle" }, formatNumber(tick));
     });

@@ -1,4 +1,7 @@
-/** Layout of the explorer: from image to decoded image; plane and strips below. */
+/**
+ * Layout of the explorer: from image to decoded image; plane and strips below, beside
+ * which a copy of the decoded image stays in sight.
+ */
 
 import { div, html } from "./controls.js";
 import { words } from "./words.js";
@@ -12,7 +15,7 @@ const MORE = words`More: plane and traversals`;
  * @property {HTMLElement} caption
  * @property {HTMLElement} rows
  * @property {HTMLElement[]} buttons
- * @property {HTMLElement} decoded
+ * @property {HTMLElement[]} decoded the image and its copy
  * @property {HTMLElement} plane
  * @property {HTMLElement[]} strips
  * @property {boolean} isCompact whether plane and strips are folded
@@ -35,12 +38,14 @@ export function explorerLayout(parts) {
     div("cone encoder", html("span", {}, words`encoder`)),
     middle,
     div("cone decoder", html("span", {}, words`decoder`)),
-    figure("xhat", words`Decoded x̂`, decoded),
+    figure("xhat", words`Decoded x̂`, decoded[0]),
   );
-  const below = div("below", parts.plane, div("strips", ...parts.strips));
-  if (!parts.isCompact) return div("vaelib explorer", start, flow, below);
+  const copy = figure("copy", words`Decoded x̂`, decoded[1]);
+  copy.setAttribute("aria-hidden", "true");
+  const below = div("below", parts.plane, div("strips", ...parts.strips), copy);
+  if (!parts.isCompact) return div("vaelib explorer", div("whole", start, flow, below));
   const folded = html("details", {}, html("summary", {}, MORE), below);
-  return div("vaelib explorer compact", start, flow, folded);
+  return div("vaelib explorer compact", div("whole", start, flow, folded));
 }
 
 /** @param {string} className @param {string} title @param {HTMLElement[]} children */

@@ -152,10 +152,18 @@ function latentRow(j, onMove, onChoose) {
   const range = { type: "range", min: -REACH, max: REACH, step: 0.01, value: 0 };
   const slider = html("input", { ...range, tabIndex: -1, "aria-label": latent });
   slider.oninput = () => onMove(j, slider.valueAsNumber);
+  slider.onkeydown = ({ key }) => void (key === "Enter" && goToMean());
+  plot.onclick = goToMean;
   const value = html("output");
+  let center = NaN; // of q(z|x); NaN if there is no image
+
+  function goToMean() {
+    if (!Number.isNaN(center)) onMove(j, center);
+  }
 
   /** @param {Posterior | null} posterior */
   function showPosterior(posterior) {
+    center = posterior ? posterior.mu[j] : NaN;
     plot.classList.toggle("none", !posterior);
     if (!posterior) return plot.setAttribute("aria-label", words`no image`);
     const [mu, sigma] = [posterior.mu[j], posterior.sigma[j]];

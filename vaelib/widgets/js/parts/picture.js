@@ -15,6 +15,25 @@ export function pictureCanvas(label, className = "") {
 }
 
 /**
+ * Create a canvas and a copy of it in another place, where one of them is in sight.
+ * @param {string} label
+ * @param {string} className of the first
+ */
+export function pictureTwice(label, className) {
+  const canvases = [pictureCanvas(label, className), pictureCanvas(label)];
+  return {
+    canvases,
+    /** @param {Float32Array} pixels @param {number[]} shape */
+    show(pixels, shape) {
+      for (const canvas of canvases) {
+        resizeCanvas(canvas, shape[2], shape[1]);
+        paint(canvas, pixels, shape);
+      }
+    },
+  };
+}
+
+/**
  * Create a sheet of images with a heading.
  * @param {string} title
  * @param {HTMLElement[]} below elements below the sheet, such as a caption

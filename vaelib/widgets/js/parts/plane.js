@@ -7,20 +7,22 @@ import { clamp, latentName, numberText } from "../engine/numbers.js";
 import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
 import { paint, resizeCanvas } from "./picture.js";
 import { pointTip } from "./point_tip.js";
-import { REACH, pointCloud } from "./points.js";
+import { HIT, NEAR, REACH, pointCloud } from "./points.js";
 import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Network} Network */
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
+const STILL = 4; // pixels that a click may move
 const CELLS = 16; // decoded images along each side
 const FRAME_SHARE = 6; // milliseconds of each frame that decoding may use
 
 /**
  * @param {(right: number, up: number) => void} onMove called when the user moves z
+ * @param {(i: number) => void} onPick called when the user clicks on a test image
  * @param {(i: number) => import("./point_tip.js").Picture} pictureOf a test image
  */
-export function latentPlane(onMove, pictureOf) {
+export function latentPlane(onMove, onPick, pictureOf) {
   const manifold = html("canvas", { "aria-hidden": "true" });
   const points = pointCloud();
   const ellipse = svg("ellipse", { class: "posterior" });
@@ -64,7 +66,7 @@ export function latentPlane(onMove, pictureOf) {
 
   /** Show the test image that is near a place. @param {number} x @param {number} y */
   function showNear(x, y) {
-    const found = points.nearest(x, y);
+    const found = points.nearest(x, y, NEAR);
     if (found) tip.show(found.x, found.y, pictureOf(found.i));
     else tip.hide();
   }
@@ -83,9 +85,19 @@ export function latentPlane(onMove, pictureOf) {
     isDragging ||= Math.abs(dx) > Math.abs(dy);
     if (isDragging) moveTo(...placeOf(event));
   };
-  root.onclick = (event) => moveTo(...placeOf(event)); // a finger that did not move
+  root.onclick = (event) => {
+    const place = placeOf(event);
+    const [dx, dy] = [event.clientX - start.clientX, event.clientY - start.clientY];
+    const isMouse = /** @type {PointerEvent} */ (event).pointerType === "mouse";
+    const found = points.nearest(...place, isMouse ? HIT : NEAR);
+    if (found && Math.hypot(dx, dy) < STILL) onPick(found.i);
+    else moveTo(...place); // a finger that did not move
+  };
   root.onpointerleave = front.onblur = tip.hide;
   front.onkeydown = (event) => {
+    const [right, up] = position;
+    const found = points.nearest(right, up, NEAR);
+    if (event.key === "Enter" && found) return onPick(found.i);
     const direction = {
       ArrowLeft: [-1, 0],
       ArrowRight: [1, 0],
@@ -108,7 +120,7 @@ export function latentPlane(onMove, pictureOf) {
       const [a, b] = [latentName(right), latentName(up)];
       names[0].textContent = a;
       names[1].textContent = b;
-      const label = words`Plane of ${a} and ${b}: drag the point, or use arrow keys`;
+      const label = words`Plane of ${a} and ${b}: drag z, or use arrow keys and Enter`;
       front.setAttribute("aria-label", label);
     },
     /** Show z. @param {number} x @param {number} y */

@@ -20,19 +20,24 @@ import { testImageName, words } from "./words.js";
  */
 
 const MENU_LATENTS = 20; // latents in a menu: those with the most KL
+const WITHOUT_POINTS = words`Ring: z.`;
+const WITH_POINTS = words`Ring: z. Orange: q(z|x), one σ. Click a dot: its test image.`;
 
 /**
  * @param {(j: number, value: number) => void} onMove called for each latent that moves
+ * @param {(i: number, mean: Float32Array) => void} onPick a test image is clicked
  * @param {() => PlaneState} state
  */
-export function planePanel(onMove, state) {
+export function planePanel(onMove, onPick, state) {
   let [right, up] = [Infinity, Infinity];
   let isUserChoice = false; // of the axes
   let means = new Float32Array(); // of the points
-  const plane = latentPlane((x, y) => {
+  const move = (/** @type {number} */ x, /** @type {number} */ y) => {
     onMove(right, x);
     onMove(up, y);
-  }, pictureOf);
+  };
+  const pick = (/** @type {number} */ i) => onPick(i, meanOf(i));
+  const plane = latentPlane(move, pick, pictureOf);
   const menus = [
     menu(words`Right`, [], (j) => chooseAxes(Number(j), up)),
     menu(words`Up`, [], (j) => chooseAxes(right, Number(j))),
@@ -40,6 +45,7 @@ export function planePanel(onMove, state) {
   const points = checkbox(words`Test images`, true, drawAll);
   const manifold = checkbox(words`Decoded pictures`, false, drawAll);
   const legend = classLegend(drawPoints);
+  const key = div("caption");
   const controls = [...menus, points, manifold].map((control) => control.root);
   const root = html(
     "section",
@@ -48,6 +54,7 @@ export function planePanel(onMove, state) {
     div("bar", ...controls),
     plane.root,
     legend.root,
+    key,
   );
 
   /** @param {number} newRight @param {number} newUp */
@@ -64,6 +71,7 @@ export function planePanel(onMove, state) {
     root.hidden = network.latents < 2;
     points.root.hidden = !test.images;
     legend.fill(test);
+    key.textContent = test.images ? WITH_POINTS : WITHOUT_POINTS;
   }
 
   /**
@@ -111,6 +119,12 @@ export function planePanel(onMove, state) {
     plane.drawPoints({ mu: means, latents, labels, classes, chosen }, right, up);
   }
 
+  /** Return the posterior mean of a test image. @param {number} i */
+  function meanOf(i) {
+    const { latents } = state().network;
+    return means.slice(i * latents, (i + 1) * latents);
+  }
+
   /**
    * Return a test image. Those that the page does not contain are decoded from their
    * means.
@@ -118,14 +132,14 @@ export function planePanel(onMove, state) {
    */
   function pictureOf(i) {
     const { network, test } = state();
-    const { shape, pixels: size, latents } = network;
+    const { shape, pixels: size } = network;
     const caption = testImageName(test, i);
     const bytes = bytesOf(test.images);
     if ((i + 1) * size <= bytes.length) {
       const [pixels] = imagesOf(bytes, i, 1, size);
       return { pixels, shape, caption };
     }
-    const pixels = network.decode(means.slice(i * latents, (i + 1) * latents));
+    const pixels = network.decode(meanOf(i));
     return { pixels, shape, caption: words`${caption}, decoded` };
   }
 

@@ -6,7 +6,9 @@ import { html } from "./controls.js";
 export const REACH = 4; // the plane shows the interval [-4, 4] of both latents
 const CANVAS_SIZE = 720; // pixels of the canvas
 const DOT = 4.5; // radius in these pixels
-const NEAR = 0.2; // how far from a point a pointer may be, in units of the plane
+// How far from a point a pointer may be, in units of the plane
+export const NEAR = 0.2; // to see the image, or for a finger
+export const HIT = 0.1; // for a click of the mouse
 
 /**
  * @typedef {object} Cloud
@@ -42,9 +44,14 @@ export function pointCloud() {
         context.fill();
       }
     },
-    /** Return the nearest point, if one is near. @param {number} x @param {number} y */
-    nearest(x, y) {
-      let [found, least] = [shown[-1], NEAR];
+    /**
+     * Return the nearest point that is less than `reach` away, if there is one.
+     * @param {number} x
+     * @param {number} y
+     * @param {number} reach
+     */
+    nearest(x, y, reach) {
+      let [found, least] = [shown[-1], reach];
       for (const point of shown) {
         const distance = Math.hypot(point.x - x, point.y - y);
         if (distance < least) [found, least] = [point, distance];

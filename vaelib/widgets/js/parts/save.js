@@ -5,18 +5,20 @@ import { words } from "./words.js";
 
 const SHARPNESS = 2; // pixels of the picture for a pixel of the page
 const HIGHEST = 16_000; // pixels of a picture: some browsers draw no higher one
-const NOT_SAVED = "fieldset, .alone, .bar, .cone, .kept, summary";
+const NOT_SAVED = "fieldset, .alone, .bar, .cone, .kept, .spoken, summary";
 // A word, or one character of a language without spaces: none is in two lines.
 const WORDS = /[^\s\u3000-\uffef]+|[\u3000-\uffef]/g;
 // Of an SVG image, what the style sheet of the page says: a picture has no style sheet.
 const COPIED_STYLES = ["display", "fill", "opacity", "paint-order", "vector-effect"];
-COPIED_STYLES.push("stroke", "stroke-linecap", "stroke-width");
+COPIED_STYLES.push("fill-opacity", "image-rendering", "stroke", "stroke-dasharray");
+COPIED_STYLES.push("stroke-linecap", "stroke-linejoin", "stroke-opacity");
+COPIED_STYLES.push("stroke-width");
 COPIED_STYLES.push("font-family", "font-size", "font-weight");
 
 /** @param {string} name of the file, without its suffix */
 export function saveButton(name) {
   const save = async () => {
-    const root = /** @type {HTMLElement} */ (saver.closest(".vaelib"));
+    const root = /** @type {HTMLElement} */ (saver.closest(".vaelib, .frames"));
     const href = (await pictureOf(root)).toDataURL("image/png");
     html("a", { href, download: `${name}.png` }).click();
   };
@@ -33,7 +35,8 @@ async function pictureOf(/** @type {HTMLElement} */ root) {
   for (const plot of root.querySelectorAll("svg"))
     if (plot.checkVisibility()) plots.set(plot, await imageOf(plot));
 
-  // From here on nothing can move.
+  // From here on nothing can move, and what is pinned is where it belongs.
+  root.classList.add("unpinned");
   const parts = [...root.querySelectorAll(":not(svg *)")].filter(
     (part) => part.checkVisibility() && !part.closest(NOT_SAVED),
   );
@@ -52,6 +55,7 @@ async function pictureOf(/** @type {HTMLElement} */ root) {
     const place = [boxes[i].left, boxes[i].top, boxes[i].width, boxes[i].height];
     drawPart(context, part, /** @type {Place} */ (place), plots.get(part));
   }
+  root.classList.remove("unpinned");
   return picture;
 }
 
@@ -67,6 +71,7 @@ async function pictureOf(/** @type {HTMLElement} */ root) {
 function drawPart(context, part, place, plot) {
   if (part instanceof HTMLInputElement) return drawSlider(context, part, place);
   const style = getComputedStyle(part);
+  const [left, top, , height] = place;
   const image = part instanceof HTMLCanvasElement ? part : plot;
   context.globalAlpha = Number(style.opacity);
   context.fillStyle = style.backgroundColor;
@@ -77,6 +82,8 @@ function drawPart(context, part, place, plot) {
   const { color, fontWeight, fontSize, fontFamily } = style;
   const font = `${fontWeight} ${fontSize} ${fontFamily}`;
   Object.assign(context, { fillStyle: color, font, textBaseline: "middle" });
+  if (part instanceof HTMLSelectElement)
+    return context.fillText(part.selectedOptions[0].text, left, top + height / 2);
   const range = new Range();
   for (const node of part.childNodes)
     for (const { 0: word, index } of (node.nodeValue ?? "").matchAll(WORDS)) {
@@ -110,6 +117,7 @@ async function imageOf(/** @type {SVGSVGElement} */ plot) {
   const copy = /** @type {SVGSVGElement} */ (plot.cloneNode(true));
   const copies = [copy, ...copy.querySelectorAll("*")];
   [plot, ...plot.querySelectorAll("*")].forEach((element, i) => {
+    if (element.closest("defs")) return; // its style is that of each use
     const style = getComputedStyle(element);
     const rules = COPIED_STYLES.map(
       (name) => `${name}:${style.getPropertyValue(name)}`,

@@ -1,6 +1,7 @@
-/** Bar of the explorer: the image or the point of the prior to start from. */
+/** Bar of the explorer: what to start from, and a button that presents it. */
 
 import { button, field, html } from "./controls.js";
+import { presentButton } from "./present.js";
 import { words } from "./words.js";
 
 /**
@@ -28,6 +29,7 @@ export function startBar({ onTestImage, onBlank, onPriorMean, onPriorSample }) {
     button(words`Random sample`, onPriorSample, {
       title: words`No image: a draw of the prior`,
     }),
+    presentButton(),
   );
   return {
     root,

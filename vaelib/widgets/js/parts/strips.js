@@ -1,6 +1,12 @@
 /** The traversal of one latent, and the path between two anchors. */
 
-import { formatNumber, interpolate, latentName } from "../engine/numbers.js";
+import { meansOf } from "../engine/bytes.js";
+import {
+  formatNumber,
+  interpolate,
+  latentName,
+  priorSample,
+} from "../engine/numbers.js";
 import { button, div, html } from "./controls.js";
 import { pictureStrip } from "./picture_strip.js";
 import { words } from "./words.js";
@@ -113,4 +119,14 @@ export function anchorStrip(onMove, onSet) {
       strip.draw(network, anchors[0], anchors[1]);
     },
   };
+}
+
+/**
+ * Return the means of the first two test images, or two draws from the prior.
+ * @param {{ mu?: DataView }} codes
+ * @param {number} n latents
+ */
+export function firstAnchors({ mu }, n) {
+  const means = mu && meansOf(mu);
+  return [0, 1].map((i) => means?.slice(i * n, (i + 1) * n) ?? priorSample(n));
 }

@@ -7,9 +7,10 @@ import { lineChart } from "./curve.js";
 /** @typedef {import("./curve.js").Line} Line */
 /** @typedef {ArrayLike<number>} Numbers */
 
-export function termsChart() {
+/** @param {typeof recentRange} [rangeOf] the values that are shown */
+export function termsChart(rangeOf = recentRange) {
   const title = "The terms of the objective";
-  const { root, draw } = lineChart(title, "nats per image", 250, recentRange);
+  const { root, draw } = lineChart(title, "nats per image", 250, rangeOf);
   const caption = div("caption");
   root.append(caption);
   return { root, draw, caption };

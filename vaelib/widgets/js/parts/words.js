@@ -32,6 +32,7 @@ const JAPANESE = {
   "Sample z from q(z|x)": "q(z|x) から z を引く",
   "Draw new noise ε: z = μ + σ ε": "雑音 ε を引き直す: z = μ + σ ε",
   "none: z is the mean of the prior": "なし。z は事前分布の平均",
+  "none: z is the mean of test image {}": "なし。z はテスト画像 {} の平均",
   "none: z was drawn from the prior": "なし。z は事前分布からの標本",
   "Save picture": "画像を保存",
   "Save the images and curves as a PNG file": "画像と曲線を PNG ファイルに保存します",
@@ -45,8 +46,14 @@ const JAPANESE = {
     "画像 x。上に描けます。矢印キーでも描け、スペースでペンを下ろします",
   "More: plane and traversals": "さらに: 平面と走査",
   "Plane of two latents": "二つの潜在変数の平面",
-  "Plane of {} and {}: drag the point, or use arrow keys":
-    "{} と {} の平面。点を引くか、矢印キーで動かします",
+  "Plane of {} and {}: drag z, or use arrow keys and Enter":
+    "{} と {} の平面。点を引くか、矢印キーと Enter で動かします",
+  "Ring: z.": "輪: z。",
+  "Ring: z. Orange: q(z|x), one σ. Click a dot: its test image.":
+    "輪: z。橙: q(z|x)、1 σ。点を押すと、そのテスト画像に移ります。",
+  Present: "全画面",
+  "Fill the screen with this alone; Escape leaves":
+    "これだけを画面いっぱいに表示します。Escape で戻ります",
   Right: "横",
   Up: "縦",
   "Test images": "テスト画像",
