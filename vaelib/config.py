@@ -88,7 +88,7 @@ class TrainConfig:
         "or through the sample only (stl; for iwae biased)",
         "objective",
     )
-    loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option(
+    loss: Literal["bce", "bce_logits", "mse", "gaussian", "logistic"] = option(
         "bce_logits", "reconstruction term, -log p(x|z)", "objective"
     )
     sigma: float = option(

@@ -17,7 +17,13 @@ EVALUATION = 400 * 2**20  # bytes of the test and of the pictures, which are bou
 LAYER = 20_000  # bytes of a layer without weights
 # Numbers for each pixel of a mini-batch, in the forward and the backward pass: measured
 # by tests/benchmarks/corners.py.
-PER_PIXEL = {"bce": 5.6, "bce_logits": 4.4, "mse": 6.4, "gaussian": 12.5}
+PER_PIXEL = {
+    "bce": 5.6,
+    "bce_logits": 4.4,
+    "mse": 6.4,
+    "gaussian": 12.5,
+    "logistic": 21.5,
+}
 PER_UNIT = 1.6  # numbers for each hidden unit
 PER_LATENT = 12.0
 # Number of images, training and test, and shape of the data sets of a known size.
@@ -32,7 +38,7 @@ def count_weights(config: TrainConfig, shape: tuple[int, ...]) -> int:
     """Return the number of weights and biases of the model of a run."""
     d, j = math.prod(shape), config.latent_dim
     up, down = [d, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
-    outputs = 2 * d if config.loss == "gaussian" else d
+    outputs = 2 * d if config.loss in ("gaussian", "logistic") else d
     layers = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], outputs)]
     return sum((n_in + 1) * n_out for n_in, n_out in layers)
 

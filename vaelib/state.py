@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelib.config import TrainConfig
 from vaelib.devices import pick_device, require_compiler
 from vaelib.images import ImageData
-from vaelib.losses import LOSSES
+from vaelib.losses import LEAST_SIGMA, LOSSES
 from vaelib.memory import check_memory
 from vaelib.model import VAE, initialise, standard_normal
 
@@ -240,7 +240,7 @@ def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
         latent_dim=config.latent_dim,
         activation=config.activation,
         output=LOSSES[config.loss].output,
-        min_sigma=config.min_sigma,
+        min_sigma=LEAST_SIGMA if config.loss == "logistic" else config.min_sigma,
     )
 
 

@@ -15,7 +15,7 @@ from fuzzing.world import Case, World
 GOOD: dict[str, tuple[Any, ...]] = {
     "latent_dim": (1, 2, 10_000),
     "hidden_dim": ((), (4,), [8, 4], (10_000,)),
-    "loss": ("bce", "bce_logits", "mse", "gaussian"),
+    "loss": ("bce", "bce_logits", "mse", "gaussian", "logistic"),
     "sigma": (1, 0.5, 1e-6, 1e6),
     "beta": (0, 4, 1e6, 0.25),
     "beta_changes": ("", "1:2", "0:1,10:2.5e-1"),

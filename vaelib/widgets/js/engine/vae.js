@@ -6,7 +6,7 @@
  * @property {number[]} hidden_dim
  * @property {number} latent_dim J
  * @property {"relu" | "tanh"} activation
- * @property {"bce" | "bce_logits" | "mse" | "gaussian"} loss
+ * @property {"bce" | "bce_logits" | "mse" | "gaussian" | "logistic"} loss
  * @property {number} sigma
  * @property {number} min_sigma
  * @property {"sum" | "mean"} reduction
@@ -19,7 +19,7 @@
  */
 
 import { Layer, Units } from "./layers.js";
-import { klOfLatent, RECONSTRUCTION, sigmoid } from "./losses.js";
+import { hasVariance, klOfLatent, RECONSTRUCTION, sigmoid } from "./losses.js";
 import { buildInArena } from "./products.js";
 
 /**
@@ -166,7 +166,7 @@ export class TrainableVae {
     this.inBatches(n, (first, count) => {
       network.z.read(z.subarray(first * latents), count);
       for (const layer of decoder) layer.forward(count);
-      const rows = out.rows(count); // of means, and of log variances if gaussian
+      const rows = out.rows(count); // of means, and of log variances
       for (let i = 0; i < count; i++)
         for (let d = 0; d < this.pixels; d++)
           images[(first + i) * this.pixels + d] = sigmoid(rows[i * out.count + d]);
@@ -196,7 +196,7 @@ function networkOf(arena, { hidden_dim, latent_dim, activation, loss }, pixels, 
   const up = [pixels, ...hidden_dim].map(unitsOf);
   const down = [...hidden_dim, latent_dim].map(unitsOf).reverse();
   const [mu, logvar] = [latent_dim, latent_dim].map(unitsOf);
-  const out = unitsOf(loss === "gaussian" ? 2 * pixels : pixels);
+  const out = unitsOf(hasVariance(loss) ? 2 * pixels : pixels);
   const [[x, ...upper], [z, ...lower]] = [up, down];
   const [top, bottom] = [up, down].map((units) => units[units.length - 1]);
 
