@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_type_hints
@@ -61,11 +60,20 @@ class TrainConfig:
         0, "train on the first images only, this many; 0: on all", "data", least=0
     )
 
+    model: Literal["mlp", "conv"] = option(
+        "mlp", "networks of dense layers (mlp), or also convolutions (conv)", "model"
+    )
     latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
     hidden_dim: tuple[int, ...] = option(
         (400,),
         "sizes of the hidden layers of the encoder, comma-separated; the decoder has "
         "the same in reverse; 0: none (linear)",
+        "model",
+    )
+    conv_channels: tuple[int, ...] = option(
+        (32, 64),
+        "conv: channels after each convolution of the encoder, which halves the sides; "
+        "hidden_dim follows",
         "model",
     )
     activation: Literal["relu", "tanh"] = option(
@@ -220,7 +228,7 @@ class TrainConfig:
     @property
     def is_folder(self) -> bool:
         """Whether the data set is a folder of pictures, folder:PATH."""
-        return re.fullmatch(r"folder:.+", self.dataset, re.DOTALL) is not None
+        return self.dataset.startswith("folder:") and self.dataset != "folder:"
 
     @property
     def data_source(self) -> tuple[str, str, int, int, str, int]:

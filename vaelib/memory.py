@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from vaelib.combinations import conv_shapes
 from vaelib.config import ConfigError, TrainConfig
 
 FLOAT = 4  # bytes
@@ -34,13 +35,22 @@ LIMITS = (  # of a container: version 2 of control groups, and version 1
 )
 
 
+def image_shapes(config: TrainConfig, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the shape of an image and, with convolutions, that after each of them."""
+    is_conv = config.model == "conv"
+    return conv_shapes(shape, config.conv_channels) if is_conv else [shape]
+
+
 def count_weights(config: TrainConfig, shape: tuple[int, ...]) -> int:
     """Return the number of weights and biases of the model of a run."""
-    d, j = math.prod(shape), config.latent_dim
-    up, down = [d, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
-    outputs = 2 * d if config.loss in ("gaussian", "logistic") else d
-    layers = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], outputs)]
-    return sum((n_in + 1) * n_out for n_in, n_out in layers)
+    kinds = 2 if config.loss in ("gaussian", "logistic") else 1
+    images = image_shapes(config, shape)
+    back = [*reversed(images[1:]), (kinds * shape[0], *shape[1:])]
+    n_in, n_out, j = math.prod(images[-1]), math.prod(back[0]), config.latent_dim
+    up, down = [n_in, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
+    dense = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], n_out)]
+    kernels = [(16 * a[0], b[0]) for a, b in (*pairwise(images), *pairwise(back))]
+    return sum((inputs + 1) * outputs for inputs, outputs in dense + kernels)
 
 
 def estimate(
@@ -53,7 +63,8 @@ def estimate(
     each other: only the largest of the three counts.
     """
     d, weights = math.prod(shape), count_weights(config, shape)
-    units = PER_UNIT * sum(config.hidden_dim)
+    features = sum(map(math.prod, image_shapes(config, shape)[1:]))  # of convolutions
+    units = PER_UNIT * (sum(config.hidden_dim) + features)
     of_draw = PER_PIXEL[config.loss] * d + units + PER_LATENT * config.latent_dim
     numbers = units + config.samples * of_draw  # one encoder, K decoders
     chains = images * config.latent_dim if config.method == "mcem" else 0

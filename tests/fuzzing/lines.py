@@ -17,6 +17,7 @@ from fuzzing.world import FLAGS, Case, World
 # Flags of `vaelib train` with valid values that do not make the run longer.
 GOOD = {
     "--activation": ("relu", "tanh"),
+    "--model": ("mlp", "conv"),
     "--loss": ("bce", "bce_logits", "mse", "gaussian", "logistic"),
     "--sigma": ("0.5", "1e-2", "2"),
     "--beta": ("0", "4", "1e-3", "1000000"),

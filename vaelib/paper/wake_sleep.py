@@ -47,7 +47,7 @@ def dreams(
 
     Pixels are drawn too: at their means they would be images that the data never show.
     """
-    weight = model.fc_out.weight
+    weight = model.fc_mu.weight
     z = standard_normal(n, model.latent_dim, rng=rng).to(weight.device)
     x_hat = model.decode(z)
     if config.loss in ("bce", "bce_logits"):
@@ -55,7 +55,7 @@ def dreams(
         coins = torch.rand(p.shape, generator=rng, dtype=p.dtype, device="cpu")
         return (coins.to(p.device) < p).to(p.dtype), z
     if config.loss == "logistic":
-        return levels(*x_hat, rng), z
+        return levels(x_hat[0], x_hat[1], rng), z
     mean, sigma = x_hat, torch.tensor(config.sigma)
     if config.loss == "gaussian":
         mean, sigma = x_hat[0], torch.exp(0.5 * x_hat[1])

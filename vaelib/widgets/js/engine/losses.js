@@ -7,7 +7,7 @@
  * times `factor`.
  *
  * @typedef {object} Decoded
- * @property {Float32Array} a decoder's linear output: a row per pixel, or 2 with variances
+ * @property {Float32Array} a decoder's linear output: 1 or 2 rows per pixel
  * @property {Float32Array} e exp(-|a|): most of the time of a loss would go into it
  * @property {Float32Array} x pixels in [0, 1]
  * @property {Float32Array} gradient like `a`

@@ -7,6 +7,8 @@
  * @property {"relu" | "tanh"} activation
  * @property {number[]} encoder sizes from the pixels to the last hidden layer
  * @property {number[]} decoder sizes from the latents to the pixels
+ * @property {ImageShape[]} [convolutions] shapes of the image and after each convolution;
+ *   what is said of the pixels is true of the last of these then
  * @property {8 | 32} bits bits per weight
  * @property {DataView} weights layer after layer; 8-bit weights are multiples of the
  *   scale of their unit
@@ -15,6 +17,8 @@
  * @property {Float32Array} bias (outputs)
  * @property {Float32Array} weight (inputs, outputs): the weights of one input are
  *   adjacent
+ *
+ * @typedef {import("./convolution.js").ImageShape} ImageShape
  *
  * @typedef {object} Posterior Mean and standard deviation of q(z|x), one per latent.
  * @property {Float32Array} mu
@@ -26,11 +30,12 @@
  * @property {number} bits
  */
 
+import { convolve, TAPS } from "./convolution.js";
 import { product } from "./numbers.js";
 
 export class Network {
   /** @param {Packed} packed */
-  constructor({ shape, activation, encoder, decoder, bits, weights }) {
+  constructor({ shape, activation, encoder, decoder, convolutions, bits, weights }) {
     this.shape = shape;
     this.pixels = product(shape);
     this.latents = decoder[0];
@@ -40,11 +45,15 @@ export class Network {
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice(); // aligned
     const reader = { bytes, position: 0, bits };
     const features = encoder[encoder.length - 1];
+    this.images = convolutions ?? [];
+    this.down = readConvolutions(reader, this.images);
     this.encoder = readHidden(reader, encoder);
     this.mu = readLayer(reader, features, this.latents);
     this.logvar = readLayer(reader, features, this.latents);
     this.decoder = readHidden(reader, decoder.slice(0, -1));
-    this.out = readLayer(reader, decoder[decoder.length - 2], this.pixels);
+    const [inputs, outputs] = decoder.slice(-2);
+    this.out = readLayer(reader, inputs, outputs);
+    this.up = readConvolutions(reader, [...this.images].reverse());
   }
 
   /**
@@ -53,7 +62,15 @@ export class Network {
    * @returns {Posterior}
    */
   encode(x) {
-    const h = this.encoder.reduce((h, layer) => this.activate(affine(layer, h)), x);
+    const features = this.down.reduce(
+      (h, layer, i) =>
+        this.activate(convolve(layer, h, this.images[i], this.images[i + 1])),
+      x,
+    );
+    const h = this.encoder.reduce(
+      (h, layer) => this.activate(affine(layer, h)),
+      features,
+    );
     const logvar = affine(this.logvar, h);
     return { mu: affine(this.mu, h), sigma: logvar.map((v) => Math.exp(v / 2)) };
   }
@@ -64,7 +81,17 @@ export class Network {
    */
   decode(z) {
     const h = this.decoder.reduce((h, layer) => this.activate(affine(layer, h)), z);
-    const y = affine(this.out, h);
+    const last = this.images.length - 1;
+    const y = this.up.reduce(
+      (y, layer, i) =>
+        convolve(
+          layer,
+          this.activate(y),
+          this.images[last - i],
+          this.images[last - i - 1],
+        ),
+      affine(this.out, h),
+    );
     for (let i = 0; i < y.length; i++) y[i] = 1 / (1 + Math.exp(-y[i]));
     return y;
   }
@@ -84,6 +111,17 @@ export class Network {
  */
 function readHidden(reader, sizes) {
   return sizes.slice(1).map((size, i) => readLayer(reader, sizes[i], size));
+}
+
+/**
+ * Read the convolutions between consecutive shapes.
+ * @param {Reader} reader
+ * @param {ImageShape[]} shapes
+ */
+function readConvolutions(reader, shapes) {
+  return shapes
+    .slice(1)
+    .map(([channels], i) => readLayer(reader, TAPS * shapes[i][0], channels));
 }
 
 /**
