@@ -293,7 +293,7 @@ def test_the_explorer_takes_it_and_the_playground_says_that_it_does_not():
     assert explorer.network["convolutions"] == [(3, 20, 12), (3, 10, 6), (4, 5, 3)]
     assert len(explorer.codes["kl"]) == 5
     assert explorer.figure.axes
-    with pytest.raises(ConfigError, match="model is 'conv'.* mlp"):
+    with pytest.raises(ConfigError, match=r"model is 'conv'.* mlp"):
         Playground(small())
 
 

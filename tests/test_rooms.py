@@ -24,7 +24,7 @@ ROOMS = (
     *("schedules", "memory", "devices"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
-    *("image_folder", "packed", "data"),
+    *("image_folder", "packed", "downloads", "cifar", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "collapse"),

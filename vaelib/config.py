@@ -19,7 +19,7 @@ from vaelib.combinations import check_together
 from vaelib.presets import PRESETS as PRESETS
 
 PATHS = ("data_dir", "project_dir", "save_dir")
-DATASETS = ("mnist", "fashion_mnist", "sprites", "frey_face")
+DATASETS = ("mnist", "fashion_mnist", "sprites", "cifar10", "frey_face")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainConfig:
 
     dataset: str = option(
         "mnist",
-        "mnist, fashion_mnist, sprites, frey_face or folder:PATH (your images)",
+        "mnist, fashion_mnist, sprites, cifar10, frey_face or folder:PATH (images)",
         "data",
     )
     binarize: Literal["none", "fixed", "dynamic"] = option(

@@ -28,7 +28,9 @@ PER_PIXEL = {
 PER_UNIT = 1.6  # numbers for each hidden unit
 PER_LATENT = 12.0
 # Number of images, training and test, and shape of the data sets of a known size.
-SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000, "frey_face": 1965}
+SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000}
+SIZES |= {"cifar10": 60_000, "frey_face": 1965}
+SHAPES = {"cifar10": (3, 32, 32), "frey_face": (1, 28, 20)}
 LIMITS = (  # of a container: version 2 of control groups, and version 1
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -102,9 +104,10 @@ def check_memory(
 ) -> str:
     """Return a note if a run will take more than 4 GiB of memory, or "" if not.
 
-    `shape` (C, H, W) and `images`, the number of all images, may be left out for mnist,
-    fashion_mnist and sprites. Raises ConfigError if this machine, or the container, has
-    less memory than the run will take. What a GPU computes is not counted.
+    `shape` (C, H, W) and `images`, the number of all images, may be left out for the
+    data sets of `config.DATASETS`. Raises ConfigError if this machine, or the
+    container, has less memory than the run will take. What a GPU computes is not
+    counted.
 
     Example:
 
@@ -118,7 +121,8 @@ def check_memory(
     """
     if not images:
         images = SIZES.get(config.dataset, 1)
-        shape = config.channels, config.image_size, config.image_size
+        square = config.channels, config.image_size, config.image_size
+        shape = SHAPES.get(config.dataset, square)
     parts = estimate(config, shape, images)
     if on_gpu:
         parts.pop("a mini-batch", None)
