@@ -7,8 +7,8 @@
  * @property {"relu" | "tanh"} activation
  * @property {number[]} encoder sizes from the pixels to the last hidden layer
  * @property {number[]} decoder sizes from the latents to the pixels
- * @property {ImageShape[]} [convolutions] shapes of the image and after each convolution;
- *   what is said of the pixels is true of the last of these then
+ * @property {ImageShape[]} [convolutions] shapes of the image, and after each of them;
+ *   `encoder` begins and `decoder` ends with what the last of these has then
  * @property {8 | 32} bits bits per weight
  * @property {DataView} weights layer after layer; 8-bit weights are multiples of the
  *   scale of their unit
