@@ -492,6 +492,28 @@ WRONG: dict[str, list[tuple[str, Any, str]]] = {
         ("rate_caught_up", 25.0, "the term of w itself"),
         ("rate_caught_up", 5.0, "put it into that of w"),
     ],
+    "14.1": [
+        ("of_convolution", 1536, "biases are missing"),
+        ("of_convolution", 544, "all three"),
+        ("of_convolution", 896, "not 3 x 3"),
+        ("of_dense_layer", 25_165_824, "biases are missing"),
+        ("of_dense_layer", 8_396_800, "three channels"),
+        ("of_dense_layer", 786_688, "32 channels come out"),
+    ],
+    "14.2": [
+        ("bits", 2.376, "a bit is log 2 nats"),
+        ("bits", 10.285, "all three channels"),
+        ("bits", 10_531.7, "whole image"),
+        ("nats", 13_854.7, "a bit is log 2 nats"),
+        ("nats", 19_988.1, "takes a factor"),
+        ("nats", 3201.1, "three channels"),
+    ],
+    "14.3": [
+        ("bits_of_density", -1.409, "levels are missing"),
+        ("bits_of_density", -9.403, "not 255"),
+        ("bits_of_density", 9.403, "not less"),
+        ("bits_of_density", -1.406, "width of its own"),
+    ],
     "15.1": [
         ("speaking_at", [0, 5, 18, 20], "they rise"),
         ("speaking_at", [20, 18, 5], "give four counts"),

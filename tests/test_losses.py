@@ -231,6 +231,15 @@ def test_a_logistic_pixel_is_finite_in_its_tails(dtype: torch.dtype):
     torch.testing.assert_close(nats[is_sharp], in_scales[is_sharp], rtol=1e-3, atol=0.1)
 
 
+@pytest.mark.parametrize("logvar", [60.0, 200.0, 1e4])
+def test_a_logistic_pixel_of_any_variance_is_finite(logvar: float):
+    x_hat = torch.tensor([[0.5, 0.5, 0.5], [logvar] * 3], requires_grad=True)
+    nats = losses.logistic(x_hat, torch.tensor([0.0, 128 / 255, 1.0]))
+    (slope,) = torch.autograd.grad(nats, x_hat)
+    assert nats.isfinite()
+    assert slope.isfinite().all()
+
+
 def test_bits_per_dimension():
     """A pixel of 256 levels, all equally likely, has 8 bits."""
     assert losses.bits_per_dim(3072 * math.log(256), 3072) == pytest.approx(8)

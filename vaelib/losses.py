@@ -18,6 +18,7 @@ from torch import Tensor
 LOG_2PI = math.log(2 * math.pi)
 HALF_LEVEL = 1 / 510  # half the distance between two of the 256 levels of a pixel
 LEAST_SIGMA = 1 / 1020  # of a logistic pixel: a quarter of that distance
+FLAT = 1e-30  # least 1 / sigma of a logistic pixel, so that no logarithm is infinite
 
 
 def bce(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ def logistic(x_hat: Tensor, x: Tensor) -> Tensor:
     Source: Kingma et al. 2016 (arXiv:1606.04934).
     """
     mean, logvar = x_hat
-    per_scale = math.pi / math.sqrt(3) * torch.exp(-0.5 * logvar)
+    per_scale = math.pi / math.sqrt(3) * torch.exp(-0.5 * logvar).clamp_min(FLAT)
     upper = (x + HALF_LEVEL - mean) * per_scale
     lower = (x - HALF_LEVEL - mean) * per_scale
     # F(upper) - F(lower) is F(upper) F(-lower) (1 - exp(lower - upper)): this has no

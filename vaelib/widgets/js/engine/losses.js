@@ -26,6 +26,7 @@
 const LOG_2PI = Math.log(2 * Math.PI);
 const HALF_LEVEL = 1 / 510; // half the distance between two of the 256 levels
 const LEAST_SIGMA = 1 / 1020; // of a logistic pixel
+const FLAT = 1e-30; // least 1 / sigma of a logistic pixel
 
 /** Return whether a pixel has a mean and a log variance. @param {string} loss */
 export function hasVariance(loss) {
@@ -167,7 +168,8 @@ export const RECONSTRUCTION = {
         const above = a[j] - floor;
         const gap = Math.exp(-Math.abs(above));
         const precision = sigmoidBy(-above, gap) / LEAST_SIGMA ** 2;
-        const perScale = (Math.PI / Math.sqrt(3)) * Math.sqrt(precision);
+        const perSigma = Math.max(Math.sqrt(precision), FLAT);
+        const perScale = (Math.PI / Math.sqrt(3)) * perSigma;
         const upper = (x[i] + HALF_LEVEL - mean) * perScale;
         const lower = (x[i] - HALF_LEVEL - mean) * perScale;
         const [isFirst, isLast] = [x[i] < HALF_LEVEL, x[i] > 1 - HALF_LEVEL];
@@ -183,7 +185,8 @@ export const RECONSTRUCTION = {
         }
         const ofMean = (overshoot - undershoot) * perScale;
         gradient[i] = factor * ofMean * mean * (1 - mean);
-        gradient[j] = factor * 0.5 * ofScale * sigmoidBy(above, gap);
+        const slope = perSigma > FLAT ? sigmoidBy(above, gap) : 0;
+        gradient[j] = factor * 0.5 * ofScale * slope;
       }
     return nats;
   },
