@@ -29,7 +29,7 @@ from vaelib.combinations import conv_shapes
 from vaelib.evaluation import LAYER_BYTES, at_once, average_terms
 from vaelib.losses import LOSSES, reconstruction
 from vaelib.memory import count_weights
-from vaelib.model import initialise, single
+from vaelib.model import WITH_VARIANCE, initialise, single
 from vaelib.state import build
 from vaelib.sweeps import compare, grid
 from vaelib.train import train
@@ -74,12 +74,12 @@ def small(**given: Any) -> TrainConfig:
 # The network
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "identity", "gaussian"])
+@pytest.mark.parametrize("output", ["sigmoid", "identity", "gaussian", "logistic"])
 @pytest.mark.parametrize("hidden", [(), (9,), (9, 7)])
 @pytest.mark.parametrize("shape", SHAPES + ODD)
 def test_shapes(shape: tuple[int, ...], hidden: tuple[int, ...], output: str):
     model, d = new(shape, (3, 4), hidden, 2, output=output), math.prod(shape)
-    kinds = (2,) if output == "gaussian" else ()
+    kinds = (2,) if output in WITH_VARIANCE else ()
     x_hat, mu, logvar = model(noise(6, d).sigmoid(), noise(6, 2))
     assert x_hat.shape == (*kinds, 6, d)
     assert mu.shape == logvar.shape == (6, 2)
@@ -87,7 +87,7 @@ def test_shapes(shape: tuple[int, ...], hidden: tuple[int, ...], output: str):
     assert model.shape == shape
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "identity", "gaussian"])
+@pytest.mark.parametrize("output", ["sigmoid", "identity", "gaussian", "logistic"])
 def test_decode_treats_each_draw_alike(output: str):
     model, z = new((3, 8, 8), (3, 4), (8,), 2, output=output), noise(4, 5, 2)
     each = torch.stack([model.decode(draw) for draw in z], dim=-3)

@@ -147,7 +147,7 @@ LOSSES = {
     "bce_logits": Loss(bce_logits, "identity", "cross-entropy"),
     "mse": Loss(mse, "sigmoid", "Gaussian, fixed sigma"),
     "gaussian": Loss(gaussian, "gaussian", "Gaussian, learned sigma"),
-    "logistic": Loss(logistic, "gaussian", "negative log-likelihood of 256 levels"),
+    "logistic": Loss(logistic, "logistic", "negative log-likelihood of 256 levels"),
 }
 
 

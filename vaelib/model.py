@@ -9,11 +9,14 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from vaelib.combinations import conv_shapes
 
 LARGE = 64  # inputs and outputs of a layer whose product is faster in 16 bits
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+BROAD = 10.0  # log variance beyond which the mean of a logistic pixel is 1/2
+WITH_VARIANCE = ("gaussian", "logistic")  # outputs of a mean and a log variance
 
 
 class Linear(nn.Linear):
@@ -90,9 +93,9 @@ class VAE(nn.Module):
     - `latent_dim`: number of latents J.
     - `activation`: "relu" or "tanh".
     - `output`: what the decoder returns for each pixel: "sigmoid", a number in (0, 1);
-      "identity", any number, such as a logit; "gaussian", a mean in (0, 1) and a log
-      variance.
-    - `min_sigma`: smallest standard deviation that "gaussian" can give.
+      "identity", any number, such as a logit; "gaussian" and "logistic", a mean in
+      (0, 1) and a log variance.
+    - `min_sigma`: smallest standard deviation that these two can give.
 
     Example:
 
@@ -127,7 +130,7 @@ class VAE(nn.Module):
         self.fc_mu = Linear(up[-1], latent_dim)
         self.fc_logvar = Linear(up[-1], latent_dim)
         self.decoder = mlp(down, activation)
-        self.fc_out = Linear(down[-1], n_pixels * (2 if output == "gaussian" else 1))
+        self.fc_out = Linear(down[-1], n_pixels * (1 + (output in WITH_VARIANCE)))
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return phi, the weights of the encoder; the others are theta."""
@@ -153,7 +156,8 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Return `x_hat`, the parameters of p(x|z), App. C, for z (..., J).
 
-        Its shape is (..., D); or (2, ..., D), mean and log variance, if "gaussian".
+        Its shape is (..., D); or (2, ..., D), mean and log variance, if "gaussian" or
+        "logistic".
         """
         h = self.fc_out(self.decoder(z))
         if self.output == "identity":
@@ -178,9 +182,22 @@ class VAE(nn.Module):
             "identity": torch.sigmoid,
             "sigmoid": lambda x_hat: x_hat,
             "gaussian": lambda x_hat: x_hat[0],
+            "logistic": clipped_mean,
         }
         mean = mean_of[self.output](self.decode(z.to(self.fc_mu.weight)))
         return mean.unflatten(-1, self.shape)
+
+
+def clipped_mean(x_hat: Tensor) -> Tensor:
+    """Return the mean of logistic pixels whose values are cut to [0, 1], (..., D).
+
+    `x_hat`: mean and log variance before the cut, (2, ..., D).
+    """
+    mean, logvar = x_hat
+    # Where sigma is large, half of all values are cut to 0, and half to 1.
+    scale = math.sqrt(3) / math.pi * torch.exp(0.5 * logvar.clamp(max=BROAD))
+    cut = scale * (softplus(mean / scale) - softplus((mean - 1) / scale))
+    return cut.clamp(0, 1)
 
 
 class ConvVAE(VAE):
@@ -227,7 +244,7 @@ class ConvVAE(VAE):
         self.encoder.insert(0, Convolutions(shapes, layers))
 
         channels, *sides = shape
-        out = (2 * channels if output == "gaussian" else channels, *sides)
+        out = (channels * (1 + (output in WITH_VARIANCE)), *sides)
         back = [*reversed(shapes[1:]), out]
         layers = [layer for pair in pairs(back) for layer in (act(), doubling(*pair))]
         self.decoder.append(self.fc_out)

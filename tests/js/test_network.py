@@ -56,6 +56,7 @@ def random_model(
         ((400,), "relu", "identity", (1, 28, 28), 2),
         ((300, 100), "tanh", "gaussian", (1, 28, 28), 10),
         ((), "relu", "sigmoid", (1, 9, 7), 3),
+        ((6,), "relu", "logistic", (3, 9, 7), 3),
         ((5, 6, 7), "relu", "gaussian", (3, 8, 8), 1),
         ((33,), "tanh", "identity", (3, 28, 28), 50),
     ],
@@ -75,6 +76,7 @@ def test_javascript_agrees_with_torch(
     [
         ((32, 64), (100,), "relu", "gaussian", (3, 32, 32)),
         ((4, 5, 6), (), "tanh", "identity", (1, 28, 28)),
+        ((4, 5), (7,), "relu", "logistic", (3, 28, 28)),
         ((7, 3), (9, 8), "relu", "sigmoid", (3, 64, 64)),
         ((3, 4), (5,), "relu", "gaussian", (3, 7, 9)),
         ((2,), (), "tanh", "sigmoid", (1, 28, 20)),

@@ -16,7 +16,8 @@ def exercise_1() -> list[Part]:
     of_conv, of_dense = (sum(w.numel() for w in x.parameters()) for x in layers)
     conv_errors = {
         "the biases are missing: one for each channel that comes out.": of_conv - 32,
-        "this is for one channel of the image: the kernel sees all three.": 16 * 32 + 32,
+        "this is for one channel of the image: the kernel sees all three.": 16 * 32
+        + 32,
         "a kernel is 4 x 4, not 3 x 3.": 27 * 32 + 32,
     }
     dense_errors = {
@@ -51,20 +52,21 @@ def exercise_2() -> list[Part]:
 
 def exercise_3() -> list[Part]:
     """Return the bits per dimension of a density of 3,000 nats an image."""
-    d = 3072
-    right = bits_per_dim(d * math.log(255) - 3000.0, d)
+    n, width = 3072, math.log(255)
+
+    def bits(nats: float) -> float:
+        return nats / (n * math.log(2))
+
     errors = {
-        "the levels are missing: a probability is a density times a width.": bits_per_dim(
-            -3000.0, d
+        "the levels are missing: a probability is a density times a width.": bits(
+            -3000
         ),
-        "the width is a distance of two levels, 1/255, not 255.": bits_per_dim(
-            -d * math.log(255) - 3000.0, d
+        "the width is a distance of two levels, 1/255, not 255.": bits(
+            -n * width - 3000
         ),
-        "a density of exp(3000) makes the image more probable, not less.": bits_per_dim(
-            d * math.log(255) + 3000.0, d
+        "a large density makes an image more probable, not less.": bits(
+            n * width + 3000
         ),
-        "each of the 3072 numbers has a width of its own.": bits_per_dim(
-            math.log(255) - 3000.0, d
-        ),
+        "each of the 3072 numbers has a width of its own.": bits(width - 3000),
     }
-    return [Part("bits_of_density", right, rel=2e-3, errors=errors)]
+    return [Part("bits_of_density", bits(n * width - 3000), rel=2e-3, errors=errors)]

@@ -20,7 +20,7 @@ def layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
     """Return the weight and bias (out,) of each layer, in packing order.
 
     The weight is (out, in), and that of a convolution (out, in, 4, 4). The output layer
-    is cut to the means: the browser draws no variances.
+    of "gaussian" is cut to the means: the browser draws no variances.
     """
     found: list[tuple[Tensor, Tensor]] = []
     for layer in model.modules():
@@ -84,7 +84,7 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
     is_tanh = any(isinstance(m, nn.Tanh) for m in model.encoder.modules())
     shapes = model.shapes if isinstance(model, ConvVAE) else [model.shape]
     decoder = inputs([*model.decoder, model.fc_out])
-    packed = dict(
+    packed: dict[str, Any] = dict(
         shape=list(model.shape),
         activation="tanh" if is_tanh else "relu",
         encoder=[*inputs(model.encoder), model.fc_mu.in_features],
@@ -92,7 +92,11 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
         bits=bits,
         weights=b"".join(map(padded, parts)),
     )
-    return packed | (dict(convolutions=shapes) if len(shapes) > 1 else {})
+    if len(shapes) > 1:
+        packed["convolutions"] = shapes
+    if model.output == "logistic":
+        packed |= dict(output=model.output, min_sigma=model.min_sigma)
+    return packed
 
 
 def inputs(part: Iterable[nn.Module]) -> list[int]:

@@ -23,9 +23,11 @@
  * @typedef {(decoded: Decoded, variances: Variances) => number} Reconstruction
  */
 
+import { softplus } from "./numbers.js";
+
 const LOG_2PI = Math.log(2 * Math.PI);
 const HALF_LEVEL = 1 / 510; // half the distance between two of the 256 levels
-const LEAST_SIGMA = 1 / 1020; // of a logistic pixel
+export const LEAST_SIGMA = 1 / 1020; // of a logistic pixel
 const FLAT = 1e-30; // least 1 / sigma of a logistic pixel
 
 /** Return whether a pixel has a mean and a log variance. @param {string} loss */
@@ -191,11 +193,6 @@ export const RECONSTRUCTION = {
     return nats;
   },
 };
-
-/** Return log(1 + exp(a)). @param {number} a */
-function softplus(a) {
-  return Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)));
-}
 
 /**
  * Return KL(q(z|x) || p(z)) of one latent, Appendix B, summed over the images.

@@ -9,6 +9,9 @@
  * @property {number[]} decoder sizes from the latents to the pixels
  * @property {ImageShape[]} [convolutions] shapes of the image, and after each of them;
  *   `encoder` begins and `decoder` ends with what the last of these has then
+ * @property {"logistic"} [output] if the last layer also has log variances: the mean of
+ *   a pixel is that of a logistic distribution, cut to [0, 1], then
+ * @property {number} [min_sigma] the least standard deviation of these
  * @property {8 | 32} bits bits per weight
  * @property {DataView} weights layer after layer; 8-bit weights are multiples of the
  *   scale of their unit
@@ -31,11 +34,11 @@
  */
 
 import { convolve, TAPS } from "./convolution.js";
-import { product } from "./numbers.js";
+import { clippedMean, product } from "./numbers.js";
 
 export class Network {
   /** @param {Packed} packed */
-  constructor({ shape, activation, encoder, decoder, convolutions, bits, weights }) {
+  constructor({ shape, activation, encoder, decoder, bits, weights, ...more }) {
     this.shape = shape;
     this.pixels = product(shape);
     this.latents = decoder[0];
@@ -45,15 +48,21 @@ export class Network {
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice(); // aligned
     const reader = { bytes, position: 0, bits };
     const features = encoder[encoder.length - 1];
-    this.images = convolutions ?? [];
+    /** @type {ImageShape[]} */
+    this.images = more.convolutions ?? [/** @type {ImageShape} */ (shape)];
+    this.minSigma = more.output === "logistic" ? (more.min_sigma ?? 0) : null;
+    const [first, ...smaller] = this.images;
+    const kinds = this.minSigma === null ? 1 : 2;
+    /** @type {ImageShape[]} */
+    this.back = [...smaller.reverse(), [kinds * first[0], first[1], first[2]]];
+
     this.down = readConvolutions(reader, this.images);
     this.encoder = readHidden(reader, encoder);
     this.mu = readLayer(reader, features, this.latents);
     this.logvar = readLayer(reader, features, this.latents);
     this.decoder = readHidden(reader, decoder.slice(0, -1));
-    const [inputs, outputs] = decoder.slice(-2);
-    this.out = readLayer(reader, inputs, outputs);
-    this.up = readConvolutions(reader, [...this.images].reverse());
+    this.out = readLayer(reader, decoder[decoder.length - 2], product(this.back[0]));
+    this.up = readConvolutions(reader, this.back);
   }
 
   /**
@@ -62,9 +71,9 @@ export class Network {
    * @returns {Posterior}
    */
   encode(x) {
+    const { images } = this;
     const features = this.down.reduce(
-      (h, layer, i) =>
-        this.activate(convolve(layer, h, this.images[i], this.images[i + 1])),
+      (h, layer, i) => this.activate(convolve(layer, h, images[i], images[i + 1])),
       x,
     );
     const h = this.encoder.reduce(
@@ -81,19 +90,17 @@ export class Network {
    */
   decode(z) {
     const h = this.decoder.reduce((h, layer) => this.activate(affine(layer, h)), z);
-    const last = this.images.length - 1;
+    const { back, pixels, minSigma } = this;
     const y = this.up.reduce(
-      (y, layer, i) =>
-        convolve(
-          layer,
-          this.activate(y),
-          this.images[last - i],
-          this.images[last - i - 1],
-        ),
+      (y, layer, i) => convolve(layer, this.activate(y), back[i], back[i + 1]),
       affine(this.out, h),
     );
-    for (let i = 0; i < y.length; i++) y[i] = 1 / (1 + Math.exp(-y[i]));
-    return y;
+    const means = y.subarray(0, pixels);
+    for (let i = 0; i < pixels; i++) {
+      means[i] = 1 / (1 + Math.exp(-y[i]));
+      if (minSigma !== null) means[i] = clippedMean(means[i], y[pixels + i], minSigma);
+    }
+    return means;
   }
 
   /** Apply the activation function in place. @param {Float32Array} h */

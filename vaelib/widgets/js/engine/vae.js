@@ -19,7 +19,14 @@
  */
 
 import { Layer, Units } from "./layers.js";
-import { hasVariance, klOfLatent, RECONSTRUCTION, sigmoid } from "./losses.js";
+import {
+  hasVariance,
+  klOfLatent,
+  LEAST_SIGMA,
+  RECONSTRUCTION,
+  sigmoid,
+} from "./losses.js";
+import { clippedMean } from "./numbers.js";
 import { buildInArena } from "./products.js";
 
 /**
@@ -169,9 +176,20 @@ export class TrainableVae {
       const rows = out.rows(count); // of means, and of log variances
       for (let i = 0; i < count; i++)
         for (let d = 0; d < this.pixels; d++)
-          images[(first + i) * this.pixels + d] = sigmoid(rows[i * out.count + d]);
+          images[(first + i) * this.pixels + d] = this.meanOf(rows, i * out.count + d);
     });
     return images;
+  }
+
+  /**
+   * Return the mean of a pixel, whose linear outputs begin at `at`.
+   * @param {Float32Array} rows
+   * @param {number} at
+   */
+  meanOf(rows, at) {
+    const mean = sigmoid(rows[at]);
+    const isCut = this.settings.loss === "logistic";
+    return isCut ? clippedMean(mean, rows[at + this.pixels], LEAST_SIGMA) : mean;
   }
 
   /**
