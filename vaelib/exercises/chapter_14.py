@@ -45,8 +45,8 @@ def exercise_2() -> list[Part]:
         "an image has three channels.": nats / 3,
     }
     return [
-        Part("bits", bits, rel=1e-3, errors=bits_errors),
-        Part("nats", nats, rel=1e-3, errors=nats_errors),
+        Part("bits_of_bound", bits, rel=1e-3, errors=bits_errors),
+        Part("nats_of_target", nats, rel=1e-3, errors=nats_errors),
     ]
 
 
@@ -67,6 +67,5 @@ def exercise_3() -> list[Part]:
         "a large density makes an image more probable, not less.": bits(
             n * width + 3000
         ),
-        "each of the 3072 numbers has a width of its own.": bits(width - 3000),
     }
     return [Part("bits_of_density", bits(n * width - 3000), rel=2e-3, errors=errors)]
