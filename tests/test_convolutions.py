@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 32, 32), (1, 64, 64), (3, 64, 64)]
 ODD = [(1, 28, 20), (3, 7, 9), (1, 5, 13)]
-SMALL = dict(
+SMALL: dict[str, Any] = dict(
     dataset="sprites",
     channels=3,
     image_size=12,
@@ -118,7 +118,8 @@ def test_forward_is_convolutions_and_the_mlp_between_them(activation: str, f: An
 def test_a_convolution_is_a_linear_map_of_patches_of_4_x_4():
     """Each number of the output sees a patch, and all patches have the same weights."""
     model = new((1, 8, 8), (1,), (), 2, "tanh")
-    convolution = model.encoder[0][0]
+    first: Any = model.encoder[0]
+    convolution = first[0]
     x = noise(1, 1, 8, 8)
     padded = F.pad(x, (1, 1, 1, 1))[0, 0]
     weight, bias = convolution.weight[0, 0], convolution.bias

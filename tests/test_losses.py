@@ -259,7 +259,7 @@ def test_reconstruction_is_the_term_by_name(loss: str):
         "bce_logits": lambda: Bernoulli(logits=x_hat[0]).log_prob(x),
         "mse": lambda: Normal(x_hat[0], sigma).log_prob(x),
         "gaussian": lambda: Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
-        "logistic": lambda: log_mass(*x_hat, x),
+        "logistic": lambda: log_mass(x_hat[0], x_hat[1], x),
     }[loss]()
     nats = losses.reconstruction(loss, sigma)
     has_variance = loss in ("gaussian", "logistic")
