@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -529,6 +530,22 @@ def test_evaluate_binary_pixels_has_a_likelihood(
     assert figure(many, "NLL") < figure(many, "negative ELBO")
     assert figure(many, "NLL") < figure(one, "NLL") + 0.5
     assert "negative log-likelihood" in many
+
+
+def test_evaluate_has_bits_per_dimension_of_256_levels(
+    cli: Cli, tiny: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert cli("train", *tiny, "--loss", "logistic", "--save-dir", run).code == 0
+    text = cli("evaluate", run, "--samples", "20").out
+    assert "negative log-likelihood of 256 levels" in text
+    figures = r"([\d.]+)   (?:their sum|20 importance samples)\n"
+    lines = re.findall(figures + r" +([\d.]+)   bits per dimension", text)
+    assert len(lines) == 2  # of the bound, and of -log p(x)
+    pixels = load(run)[0].fc_out.out_features // 2
+    for nats, bits in lines:
+        expected = float(nats) / (pixels * math.log(2))
+        assert float(bits) == pytest.approx(expected, abs=2e-3)
 
 
 def test_evaluate_takes_a_checkpoint(trained: Path, cli: Cli) -> None:

@@ -173,7 +173,7 @@ def test_datasets(dataset: str):
     assert TrainConfig(dataset=dataset).dataset == dataset
 
 
-UNKNOWN = ["", "MNIST", "mnist ", "mnist\n", "cifar10"]
+UNKNOWN = ["", "MNIST", "mnist ", "mnist\n", "cifar"]
 INCOMPLETE = ["folder:", "folder", "tensors2", "tensors\n"]
 
 
@@ -182,7 +182,7 @@ def test_other_datasets_are_refused(dataset: str):
     assert "mnist, fashion_mnist, sprites" in refusal("dataset", dataset)
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "cifar10"])
 @pytest.mark.parametrize(
     "given", [dict(channels=3), dict(image_size=32), dict(channels=3, image_size=64)]
 )

@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vaelib.data
+import vaelib.downloads
 from vaelib import packed
 from vaelib.checks import ConfigError
 from vaelib.data import (
@@ -290,8 +291,8 @@ def test_a_download_ends_in_a_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vaelib.data, "SILENCE", 0.3)
-    monkeypatch.setattr(vaelib.data, "LONGEST", 0.4)
+    monkeypatch.setattr(vaelib.downloads, "SILENCE", 0.3)
+    monkeypatch.setattr(vaelib.downloads, "LONGEST", 0.4)
     server["train-images-idx3-ubyte.gz"] = answer
     started = time.monotonic()
     with pytest.raises(DataError, match=reason) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -160,6 +162,91 @@ def test_bce_on_grey_pixels_is_least_at_the_image_itself(
     assert losses.bce(x_hat, x) >= entropy - 1e-12
 
 
+def log_mass(mean: Tensor, logvar: Tensor, x: Tensor) -> Tensor:
+    """Return the log probabilities of levels, by SciPy's logistic distribution."""
+    scale = np.exp(logvar.numpy() / 2) * math.sqrt(3) / math.pi
+    p = stats.logistic(mean.numpy(), scale)
+    k = x.numpy()
+    upper = np.where(k > 0.999, 1, p.cdf(k + 0.5 / 255))
+    lower = np.where(k < 0.001, 0, p.cdf(k - 0.5 / 255))
+    return torch.from_numpy(np.log(upper - lower))
+
+
+LEVELS = torch.arange(256).double() / 255
+MEANS = torch.tensor([0.0, 0.0005, 0.3, 0.5, 1 - 1 / 255, 1.0]).double()
+SIGMAS = torch.tensor([losses.LEAST_SIGMA, 0.004, 0.05, 0.7, 40.0]).double()
+
+
+def level_nats(mean: Tensor, logvar: Tensor, x: Tensor = LEVELS) -> Tensor:
+    """Return -log P of each level for each mean and log variance: (..., levels)."""
+    x_hat = torch.stack((mean, logvar))[..., None, None]
+    return losses.logistic(x_hat, x[:, None])
+
+
+def test_the_levels_of_a_logistic_pixel_have_probabilities_that_sum_to_one():
+    mean, sigma = torch.meshgrid(MEANS, SIGMAS, indexing="ij")
+    p = torch.exp(-level_nats(mean, 2 * sigma.log()))
+    torch.testing.assert_close(p.sum(-1), torch.ones_like(mean))
+    # Also in the 32 bits of a training.
+    p = torch.exp(-level_nats(mean.float(), 2 * sigma.log().float(), LEVELS.float()))
+    torch.testing.assert_close(p.sum(-1), torch.ones_like(mean).float())
+
+
+def test_the_first_and_the_last_level_are_open():
+    """Of a distribution far outside, or very broad, they have all."""
+    far = 2 * torch.tensor(0.01).double().log()
+    for mean, level in ((-3.0, 0), (4.0, 255)):
+        nats = level_nats(torch.tensor(mean).double(), far)
+        assert nats[level] < 1e-12
+    broad = level_nats(torch.tensor(0.5).double(), torch.tensor(20.0).double())
+    assert broad[[0, 255]].tolist() == pytest.approx([math.log(2)] * 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_logistic_pixel_is_finite_in_its_tails(dtype: torch.dtype):
+    """A probability that rounds to 0 has a logarithm, and a gradient towards the level.
+
+    Their nats are those of the tail: the distance in units of the scale.
+    """
+    sigma = torch.tensor([losses.LEAST_SIGMA, 0.02, 0.3], dtype=dtype)
+    mean, logvar, x = (
+        each.flatten().requires_grad_()
+        for each in torch.meshgrid(
+            torch.tensor([0.0, 0.5, 1.0], dtype=dtype),
+            2 * sigma.log(),
+            LEVELS[[0, 1, 127, 254, 255]].to(dtype),
+            indexing="ij",
+        )
+    )
+    nats = losses.logistic(torch.stack((mean, logvar))[..., None], x[:, None])
+    slopes = torch.autograd.grad(nats.sum(), (mean, logvar))
+    assert nats.isfinite().all()
+    assert (nats >= 0).all()
+    assert all(slope.isfinite().all() for slope in slopes)
+    is_far = (x - mean).abs() > 0.3
+    assert (slopes[0][is_far] * (mean - x)[is_far] > 0).all()
+    is_sharp = is_far & (logvar < 2 * math.log(0.001))
+    scale = losses.LEAST_SIGMA * math.sqrt(3) / math.pi
+    in_scales = ((x - mean).abs() - losses.HALF_LEVEL) / scale
+    torch.testing.assert_close(nats[is_sharp], in_scales[is_sharp], rtol=1e-3, atol=0.1)
+
+
+@pytest.mark.parametrize("logvar", [60.0, 200.0, 1e4])
+def test_a_logistic_pixel_of_any_variance_is_finite(logvar: float):
+    x_hat = torch.tensor([[0.5, 0.5, 0.5], [logvar] * 3], requires_grad=True)
+    nats = losses.logistic(x_hat, torch.tensor([0.0, 128 / 255, 1.0]))
+    (slope,) = torch.autograd.grad(nats, x_hat)
+    assert nats.isfinite()
+    assert slope.isfinite().all()
+
+
+def test_bits_per_dimension():
+    """A pixel of 256 levels, all equally likely, has 8 bits."""
+    assert losses.bits_per_dim(3072 * math.log(256), 3072) == pytest.approx(8)
+    nats = torch.tensor([math.log(2), 6 * math.log(2)])
+    torch.testing.assert_close(losses.bits_per_dim(nats, 3), torch.tensor([1 / 3, 2]))
+
+
 def test_losses_are_the_choices_of_the_config():
     assert set(losses.LOSSES) == set(get_args(config.field_types()["loss"]))
 
@@ -168,14 +255,16 @@ def test_losses_are_the_choices_of_the_config():
 def test_reconstruction_is_the_term_by_name(loss: str):
     x_hat, x, sigma = normal(2, 4, 3).sigmoid(), bits(4, 3), 0.3
     expected = {
-        "bce": Bernoulli(x_hat[0]),
-        "bce_logits": Bernoulli(logits=x_hat[0]),
-        "mse": Normal(x_hat[0], sigma),
-        "gaussian": Normal(x_hat[0], (x_hat[1] / 2).exp()),
-    }[loss]
+        "bce": lambda: Bernoulli(x_hat[0]).log_prob(x),
+        "bce_logits": lambda: Bernoulli(logits=x_hat[0]).log_prob(x),
+        "mse": lambda: Normal(x_hat[0], sigma).log_prob(x),
+        "gaussian": lambda: Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
+        "logistic": lambda: log_mass(x_hat[0], x_hat[1], x),
+    }[loss]()
     nats = losses.reconstruction(loss, sigma)
-    found = nats(x_hat if loss == "gaussian" else x_hat[0], x)
-    torch.testing.assert_close(found, -expected.log_prob(x).sum(-1))
+    has_variance = loss in ("gaussian", "logistic")
+    found = nats(x_hat if has_variance else x_hat[0], x)
+    torch.testing.assert_close(found, -expected.sum(-1))
 
 
 @pytest.mark.parametrize("loss", ["bce", "bce_logits"])

@@ -16,7 +16,7 @@ from vaelib.train import train
 GIB = 2**30
 
 
-@pytest.mark.parametrize("loss", ["bce_logits", "gaussian"])
+@pytest.mark.parametrize("loss", ["bce_logits", "gaussian", "logistic"])
 @pytest.mark.parametrize("hidden", [(), (7,), (7, 5)])
 def test_weights_are_those_of_the_model(loss: str, hidden: tuple[int, ...]):
     config = TrainConfig(hidden_dim=hidden, latent_dim=3, loss=loss)  # pyright: ignore

@@ -335,7 +335,7 @@ def test_partial_files_are_removed(run: Path, trained: Path, cli: Cli) -> None:
 # A loss that is not finite
 
 
-@pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
+@pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian", "logistic"])
 def test_a_diverging_loss_is_one_sentence(
     loss: str, cli: Cli, tiny: list[str], tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ ROOMS = (
     *("schedules", "memory", "devices"),
     # data
     *("sprites", "images", "pictures", "picture_files", "splits"),
-    *("image_folder", "packed", "data"),
+    *("image_folder", "packed", "downloads", "cifar", "data"),
     # the paper, and its training loop
     *("model", "losses", "bounds", "exact", "gradients"),
     *("evaluation", "state", "collapse"),
@@ -51,7 +51,7 @@ ROOMS = (
     *("sweeps.compare", "sweeps"),
     # what the exercises of the chapters ask for
     *("exercises.diagnosis", "exercises.parts"),
-    *(f"exercises.chapter_{n:02}" for n in (*range(14), 15, 16)),
+    *(f"exercises.chapter_{n:02}" for n in range(17)),
     *("exercises.checker", "exercises"),
     # JupyterLab and the command line
     *("lab.contents", "lab.course", "lab.export", "lab", "commands", "cli"),

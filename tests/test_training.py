@@ -24,7 +24,7 @@ from vaelib.config import ConfigError, TrainConfig
 from vaelib.data import ImageData, binarized, pixels, sprites
 from vaelib.errors import hold_interrupts
 from vaelib.evaluation import mean_nll
-from vaelib.losses import reconstruction
+from vaelib.losses import LEAST_SIGMA, reconstruction
 from vaelib.model import VAE
 from vaelib.state import MEAN_BYTES
 from vaelib.training import (
@@ -42,7 +42,9 @@ from vaelib.training import (
 N, PIXELS = 300, 144
 SIZES = [64, 64, 64, 64, 44]  # of the mini-batches of an epoch
 STEPS = len(SIZES)
-LOSSES = pytest.mark.parametrize("loss", ["bce", "bce_logits", "mse", "gaussian"])
+LOSSES = pytest.mark.parametrize(
+    "loss", ["bce", "bce_logits", "mse", "gaussian", "logistic"]
+)
 
 
 @cache
@@ -265,11 +267,18 @@ def objective(
     def cross_entropy(y: Tensor) -> Tensor:
         return -(x * y.log() + (1 - x) * (1 - y).log())
 
+    def minus_log_mass(mean: Tensor, logvar: Tensor) -> Tensor:
+        scale = (logvar / 2).exp() * 3**0.5 / math.pi
+        upper = torch.sigmoid((x + 1 / 510 - mean) / scale).masked_fill(x == 1, 1)
+        lower = torch.sigmoid((x - 1 / 510 - mean) / scale).masked_fill(x == 0, 0)
+        return -(upper - lower).log()
+
     pixels = {
         "bce": lambda: cross_entropy(x_hat),
         "bce_logits": lambda: cross_entropy(x_hat.sigmoid()),
         "mse": lambda: -Normal(x_hat, config.sigma).log_prob(x),
         "gaussian": lambda: -Normal(x_hat[0], (x_hat[1] / 2).exp()).log_prob(x),
+        "logistic": lambda: minus_log_mass(*x_hat),
     }[config.loss]()
     kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
     recon = pixels.sum(1).mean()
@@ -582,8 +591,9 @@ def test_build_follows_the_config(loss: str):
     assert model.shape == (1, 12, 12)
     assert model.latent_dim == 5
     assert [p.shape[0] for p in model.encoder.parameters()] == [9, 9, 7, 7]
-    assert model.min_sigma == 0.2
-    assert model.fc_out.out_features == PIXELS * (2 if loss == "gaussian" else 1)
+    has_variance = loss in ("gaussian", "logistic")
+    assert model.min_sigma == (LEAST_SIGMA if loss == "logistic" else 0.2)
+    assert model.fc_out.out_features == PIXELS * (2 if has_variance else 1)
 
 
 def test_a_missing_device_is_refused_in_one_sentence():

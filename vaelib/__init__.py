@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vaelib.data import load_dataset as load_dataset
     from vaelib.images import ImageData as ImageData
     from vaelib.model import VAE as VAE
+    from vaelib.model import ConvVAE as ConvVAE
     from vaelib.runs import load as load
     from vaelib.state import EpochEnd as EpochEnd
     from vaelib.state import State as State
@@ -57,6 +58,7 @@ HOMES = {
     "ImageData": "images",
     "load_dataset": "data",
     "VAE": "model",
+    "ConvVAE": "model",
     "load": "runs",
     "State": "state",
     "start": "state",

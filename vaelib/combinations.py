@@ -31,6 +31,29 @@ def check_dataset(config: Any, known: tuple[str, ...]) -> None:
             "channels and image_size are for sprites and folder:PATH; "
             f"{config.dataset} has its own shape."
         )
+    if config.model == "conv" and not has_shape:
+        shape = config.channels, config.image_size, config.image_size
+        conv_shapes(shape, config.conv_channels)
+
+
+def conv_shapes(
+    shape: tuple[int, ...], conv_channels: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Return the shape (C, H, W) of an image, and that after each convolution.
+
+    Each of these halves the sides, rounded down. Raises ConfigError if nothing would
+    be left, or if there is no convolution.
+    """
+    shapes = [shape]
+    for channels in conv_channels:
+        _, height, width = shapes[-1]
+        shapes.append((channels, height // 2, width // 2))
+    most = min(shape[1:]).bit_length() - 1
+    if not 1 <= len(conv_channels) <= most:
+        sides = " x ".join(map(str, shape[1:]))
+        advice = f"give 1 to {most} numbers, since each convolution halves the sides"
+        raise invalid("conv_channels", conv_channels, f"{advice} of {sides} pixels")
+    return shapes
 
 
 def check_method(config: Any) -> None:

@@ -7,6 +7,7 @@ are imported on first use, so that `--help` is answered at once.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -98,6 +99,9 @@ def evaluate(args: argparse.Namespace) -> int:
     print(f"  reconstruction  {recon:9.2f}   {losses.title(config.loss, data.binary)}")
     print(f"  KL              {kl.sum():9.2f}")
     print(f"  negative ELBO   {recon + kl.sum():9.2f}   their sum")
+    if config.loss == "logistic":
+        bits = losses.bits_per_dim(recon + kl.sum(), math.prod(data.shape))
+        print(f"                  {bits:9.4f}   bits per dimension")
     print(f"  active units    {active:6d}      of {config.latent_dim}: {criterion}")
     print(f"  KL per latent   {', '.join(f'z{j + 1} {kl[j]:.2f}' for j in order)}")
     if losses.LOSSES[config.loss].title == "cross-entropy" and not data.binary:
@@ -112,7 +116,11 @@ def evaluate(args: argparse.Namespace) -> int:
         for batch in evaluation.importance_nll(model, nats, data.test, rng, k):
             nll.append(batch.double())
             bar.update(len(batch))
-    print(f"  NLL             {torch.cat(nll).mean():9.2f}   {k} importance samples")
+    mean = torch.cat(nll).mean()
+    print(f"  NLL             {mean:9.2f}   {k} importance samples")
+    if config.loss == "logistic":
+        bits = losses.bits_per_dim(mean, math.prod(data.shape))
+        print(f"                  {bits:9.4f}   bits per dimension")
     return 0
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_type_hints
@@ -20,7 +19,7 @@ from vaelib.combinations import check_together
 from vaelib.presets import PRESETS as PRESETS
 
 PATHS = ("data_dir", "project_dir", "save_dir")
-DATASETS = ("mnist", "fashion_mnist", "sprites", "frey_face")
+DATASETS = ("mnist", "fashion_mnist", "sprites", "cifar10", "frey_face")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class TrainConfig:
 
     dataset: str = option(
         "mnist",
-        "mnist, fashion_mnist, sprites, frey_face or folder:PATH (your images)",
+        "mnist, fashion_mnist, sprites, cifar10, frey_face or folder:PATH (images)",
         "data",
     )
     binarize: Literal["none", "fixed", "dynamic"] = option(
@@ -61,11 +60,20 @@ class TrainConfig:
         0, "train on the first images only, this many; 0: on all", "data", least=0
     )
 
+    model: Literal["mlp", "conv"] = option(
+        "mlp", "networks of dense layers (mlp), or also convolutions (conv)", "model"
+    )
     latent_dim: int = option(20, "number of latents J", "model", least=1, most=10_000)
     hidden_dim: tuple[int, ...] = option(
         (400,),
         "sizes of the hidden layers of the encoder, comma-separated; the decoder has "
         "the same in reverse; 0: none (linear)",
+        "model",
+    )
+    conv_channels: tuple[int, ...] = option(
+        (32, 64),
+        "conv: channels after each convolution of the encoder, which halves the sides; "
+        "hidden_dim follows",
         "model",
     )
     activation: Literal["relu", "tanh"] = option(
@@ -88,7 +96,7 @@ class TrainConfig:
         "or through the sample only (stl; for iwae biased)",
         "objective",
     )
-    loss: Literal["bce", "bce_logits", "mse", "gaussian"] = option(
+    loss: Literal["bce", "bce_logits", "mse", "gaussian", "logistic"] = option(
         "bce_logits", "reconstruction term, -log p(x|z)", "objective"
     )
     sigma: float = option(
@@ -220,7 +228,7 @@ class TrainConfig:
     @property
     def is_folder(self) -> bool:
         """Whether the data set is a folder of pictures, folder:PATH."""
-        return re.fullmatch(r"folder:.+", self.dataset, re.DOTALL) is not None
+        return self.dataset.startswith("folder:") and self.dataset != "folder:"
 
     @property
     def data_source(self) -> tuple[str, str, int, int, str, int]:

@@ -1,23 +1,20 @@
-"""Load a data set by its name: MNIST, Fashion-MNIST, sprites, faces, or a folder."""
+"""Load a data set by its name: MNIST, sprites, CIFAR-10, a folder, and others."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import os
-import sys
-import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vaelib.checks import path_of
+from vaelib.cifar import cifar10
+from vaelib.downloads import OFFLINE, download, download_dir, keep
 from vaelib.image_folder import folder
 from vaelib.images import DataError, ImageData, binarized
 from vaelib.images import draw_binary as draw_binary
@@ -41,9 +38,6 @@ FASHION_CLASSES = (
 FREY_FILE = "frey_rawface.mat"
 FREY_URL = f"https://cs.nyu.edu/~roweis/data/{FREY_FILE}"
 FREY_TEST = 400  # images; the paper does not say which, and ours are the last ones
-SILENCE = 30  # seconds after which a server that sends nothing is given up
-LONGEST = 600  # seconds that the download of a file may take
-OFFLINE = "mnist, sprites and folder:PATH need no download"
 
 
 def load_dataset(
@@ -82,6 +76,8 @@ def load_dataset(
         data = mnist()
     elif name == "fashion_mnist":
         data = fashion_mnist(download_dir(data_dir))
+    elif name == "cifar10":
+        data = cifar10(download_dir(data_dir))
     elif name == "frey_face":
         data = frey_face(download_dir(data_dir))
     elif name == "sprites":
@@ -108,11 +104,6 @@ def first_images(data: ImageData, n: int) -> ImageData:
             "many or fewer, or 0 for all."
         )
     return data.first(n or None)
-
-
-def download_dir(given: str) -> Path:
-    """Return the folder for downloads: `given`, or the default if it is empty."""
-    return path_of(given or os.environ.get("VAELIB_DATA") or "~/.cache/vaelib")
 
 
 def mnist() -> ImageData:
@@ -219,33 +210,13 @@ def fashion_file(raw: Path, name: str) -> bytes:
         header, size = 16, 28 * 28
     length = header + n * size
     if not file.exists() or file.stat().st_size != length:
-        content = packed.read_bytes() if packed.exists() else download(f"{name}.gz")
+        url, md5 = f"{FASHION_URL}{name}.gz", FASHION_MD5[f"{name}.gz"]
+        content = packed.read_bytes() if packed.exists() else download(url, md5)
         content = gzip.decompress(content)
         if len(content) != length:
             raise OSError(f"{packed} is incomplete")
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(content)
-        part.replace(file)
+        keep(file, content)
     return file.read_bytes()
-
-
-def download(name: str) -> bytes:
-    """Return a packed file of Fashion-MNIST from its server.
-
-    Raises OSError or HTTPException, also if the server sends nothing for SILENCE
-    seconds, takes longer than LONGEST seconds, or if its file is not the original.
-    """
-    pieces, end = [], time.monotonic() + LONGEST
-    with urlopen(f"{FASHION_URL}{name}", timeout=SILENCE) as answer:
-        print(f"downloading {FASHION_URL}{name}", file=sys.stderr)
-        while piece := answer.read1():
-            pieces.append(piece)
-            if time.monotonic() > end:
-                raise TimeoutError(f"{name} took longer than {LONGEST} s")
-    content = b"".join(pieces)
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != FASHION_MD5[name]:
-        raise OSError(f"{name} from {FASHION_URL} is incomplete or another file")
-    return content
 
 
 def sprites(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vaelib.bounds import Nats, importance_weighted_bound, log_weights_at
 from vaelib.images import pixels
 from vaelib.losses import kl_per_latent
-from vaelib.model import VAE, single, standard_normal
+from vaelib.model import VAE, Convolutions, single, standard_normal
 
 # A unit is active if the variance over x of its posterior mean exceeds this value.
 # Source: Burda et al. 2016.
@@ -28,9 +28,13 @@ def at_once(model: VAE, most: int) -> int:
 
     The values of no layer then take more than 64 MiB.
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    widest = max(size for each in layers for size in each.weight.shape)
-    return max(1, min(most, LAYER_BYTES // (4 * widest)))
+    sizes: list[int] = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            sizes += layer.weight.shape
+        if isinstance(layer, Convolutions):
+            sizes += map(math.prod, layer.shapes)
+    return max(1, min(most, LAYER_BYTES // (4 * max(sizes))))
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from vaelib.combinations import conv_shapes
 from vaelib.config import ConfigError, TrainConfig
 
 FLOAT = 4  # bytes
@@ -17,24 +18,41 @@ EVALUATION = 400 * 2**20  # bytes of the test and of the pictures, which are bou
 LAYER = 20_000  # bytes of a layer without weights
 # Numbers for each pixel of a mini-batch, in the forward and the backward pass: measured
 # by tests/benchmarks/corners.py.
-PER_PIXEL = {"bce": 5.6, "bce_logits": 4.4, "mse": 6.4, "gaussian": 12.5}
+PER_PIXEL = {
+    "bce": 5.6,
+    "bce_logits": 4.4,
+    "mse": 6.4,
+    "gaussian": 12.5,
+    "logistic": 21.5,
+}
 PER_UNIT = 1.6  # numbers for each hidden unit
 PER_LATENT = 12.0
 # Number of images, training and test, and shape of the data sets of a known size.
-SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000, "frey_face": 1965}
+SIZES = {"mnist": 70_000, "fashion_mnist": 70_000, "sprites": 22_000}
+SIZES |= {"cifar10": 60_000, "frey_face": 1965}
+SHAPES = {"cifar10": (3, 32, 32), "frey_face": (1, 28, 20)}
 LIMITS = (  # of a container: version 2 of control groups, and version 1
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 
 
+def image_shapes(config: TrainConfig, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the shape of an image and, with convolutions, that after each of them."""
+    is_conv = config.model == "conv"
+    return conv_shapes(shape, config.conv_channels) if is_conv else [shape]
+
+
 def count_weights(config: TrainConfig, shape: tuple[int, ...]) -> int:
     """Return the number of weights and biases of the model of a run."""
-    d, j = math.prod(shape), config.latent_dim
-    up, down = [d, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
-    outputs = 2 * d if config.loss == "gaussian" else d
-    layers = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], outputs)]
-    return sum((n_in + 1) * n_out for n_in, n_out in layers)
+    kinds = 2 if config.loss in ("gaussian", "logistic") else 1
+    images = image_shapes(config, shape)
+    back = [*reversed(images[1:]), (kinds * shape[0], *shape[1:])]
+    n_in, n_out, j = math.prod(images[-1]), math.prod(back[0]), config.latent_dim
+    up, down = [n_in, *config.hidden_dim], [j, *reversed(config.hidden_dim)]
+    dense = [*pairwise(up), (up[-1], 2 * j), *pairwise(down), (down[-1], n_out)]
+    kernels = [(16 * a[0], b[0]) for a, b in (*pairwise(images), *pairwise(back))]
+    return sum((inputs + 1) * outputs for inputs, outputs in dense + kernels)
 
 
 def estimate(
@@ -47,7 +65,8 @@ def estimate(
     each other: only the largest of the three counts.
     """
     d, weights = math.prod(shape), count_weights(config, shape)
-    units = PER_UNIT * sum(config.hidden_dim)
+    features = sum(map(math.prod, image_shapes(config, shape)[1:]))  # of convolutions
+    units = PER_UNIT * (sum(config.hidden_dim) + features)
     of_draw = PER_PIXEL[config.loss] * d + units + PER_LATENT * config.latent_dim
     numbers = units + config.samples * of_draw  # one encoder, K decoders
     chains = images * config.latent_dim if config.method == "mcem" else 0
@@ -85,9 +104,10 @@ def check_memory(
 ) -> str:
     """Return a note if a run will take more than 4 GiB of memory, or "" if not.
 
-    `shape` (C, H, W) and `images`, the number of all images, may be left out for mnist,
-    fashion_mnist and sprites. Raises ConfigError if this machine, or the container, has
-    less memory than the run will take. What a GPU computes is not counted.
+    `shape` (C, H, W) and `images`, the number of all images, may be left out for the
+    data sets of `config.DATASETS`. Raises ConfigError if this machine, or the
+    container, has less memory than the run will take. What a GPU computes is not
+    counted.
 
     Example:
 
@@ -101,7 +121,8 @@ def check_memory(
     """
     if not images:
         images = SIZES.get(config.dataset, 1)
-        shape = config.channels, config.image_size, config.image_size
+        square = config.channels, config.image_size, config.image_size
+        shape = SHAPES.get(config.dataset, square)
     parts = estimate(config, shape, images)
     if on_gpu:
         parts.pop("a mini-batch", None)

@@ -14,9 +14,9 @@ from torch import Tensor
 from vaelib.config import TrainConfig
 from vaelib.devices import pick_device, require_compiler
 from vaelib.images import ImageData
-from vaelib.losses import LOSSES
+from vaelib.losses import LEAST_SIGMA, LOSSES
 from vaelib.memory import check_memory
-from vaelib.model import VAE, initialise, standard_normal
+from vaelib.model import VAE, ConvVAE, initialise, standard_normal
 
 INIT_SD = 0.1  # N(0, 0.01), section 5
 MEAN_BYTES = 2**28  # memory that the mean image may take
@@ -234,14 +234,16 @@ def optimizer_of(config: TrainConfig, model: VAE, n: int) -> torch.optim.Optimiz
 
 def build(config: TrainConfig, shape: tuple[int, ...]) -> VAE:
     """Return the model that `config` describes, for images of `shape` (C, H, W)."""
-    return VAE(
-        shape,
+    common: dict[str, Any] = dict(
         hidden_dims=config.hidden_dim,
         latent_dim=config.latent_dim,
         activation=config.activation,
         output=LOSSES[config.loss].output,
-        min_sigma=config.min_sigma,
+        min_sigma=LEAST_SIGMA if config.loss == "logistic" else config.min_sigma,
     )
+    if config.model == "conv":
+        return ConvVAE(shape, conv_channels=config.conv_channels, **common)
+    return VAE(shape, **common)
 
 
 @torch.no_grad()
@@ -251,7 +253,10 @@ def start_at_mean(model: VAE, images: Tensor) -> None:
     columns = images.flatten(1).split(max(1, MEAN_BYTES // (4 * len(images))), dim=1)
     means = torch.cat([some.float().mean(0) for some in columns])
     mean = means.div(255).clamp(1e-3, 1 - 1e-3)
-    model.fc_out.bias[: len(mean)] = mean.logit()
+    *_, bias = model.fc_out.parameters()
+    if isinstance(model, ConvVAE):  # it has a bias for each channel, not each pixel
+        mean = mean.view(model.shape[0], -1).mean(1)
+    bias[: len(mean)] = mean.logit()
 
 
 def steps_per_epoch(config: TrainConfig, data: ImageData) -> int:

@@ -17,7 +17,8 @@ from fuzzing.world import FLAGS, Case, World
 # Flags of `vaelib train` with valid values that do not make the run longer.
 GOOD = {
     "--activation": ("relu", "tanh"),
-    "--loss": ("bce", "bce_logits", "mse", "gaussian"),
+    "--model": ("mlp", "conv"),
+    "--loss": ("bce", "bce_logits", "mse", "gaussian", "logistic"),
     "--sigma": ("0.5", "1e-2", "2"),
     "--beta": ("0", "4", "1e-3", "1000000"),
     "--beta-schedule": ("none", "linear", "cyclic"),

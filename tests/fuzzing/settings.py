@@ -15,7 +15,8 @@ from fuzzing.world import Case, World
 GOOD: dict[str, tuple[Any, ...]] = {
     "latent_dim": (1, 2, 10_000),
     "hidden_dim": ((), (4,), [8, 4], (10_000,)),
-    "loss": ("bce", "bce_logits", "mse", "gaussian"),
+    "conv_channels": ((4,), [8, 4]),
+    "loss": ("bce", "bce_logits", "mse", "gaussian", "logistic"),
     "sigma": (1, 0.5, 1e-6, 1e6),
     "beta": (0, 4, 1e6, 0.25),
     "beta_changes": ("", "1:2", "0:1,10:2.5e-1"),
@@ -97,7 +98,8 @@ def grid(rng: Random, world: World) -> Case:
 
     settings: dict[str, Any] = {**good(rng)}
     settings.pop("name", None)
-    settings.pop("hidden_dim", None)
+    for name in ("hidden_dim", "conv_channels"):
+        settings.pop(name, None)
     if rng.random() < 1 / 3:
         settings["seed"] = rng.choice(([1, 2], range(3), [0]))
         settings["beta"] = rng.choice(([1, 2.5], [4], 1))
@@ -204,7 +206,8 @@ def meta(rng: Random, world: World) -> Case:
 
         def check(opened: Any) -> None:
             settings = saved["config"]
-            settings["hidden_dim"] = tuple(settings["hidden_dim"])
+            for name in ("hidden_dim", "conv_channels"):
+                settings[name] = tuple(settings[name])
             if not isinstance(opened, tuple):
                 assert dataclasses.asdict(opened.config) == settings
 

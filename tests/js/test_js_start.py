@@ -27,6 +27,7 @@ SETTINGS = [
     dict(hidden_dim=(5,), latent_dim=2, loss="mse", output_bias="random", seed=0),
     dict(hidden_dim=(13, 40), latent_dim=1, init="normal", loss="bce"),
     dict(hidden_dim=(7,), init="normal", output_bias="random", loss="gaussian"),
+    dict(hidden_dim=(7,), latent_dim=2, loss="logistic"),
 ]
 START = """
     const { settings, images, pixels } = given;

@@ -97,7 +97,7 @@ def random_settings(draw: random.Random) -> dict[str, Any]:
         latent_dim=draw.choice([1, 1, 2, 3, 5, 17]),
         hidden_dim=[draw.choice([1, 2, 5, 9]) for _ in range(draw.randrange(4))],
         activation=draw.choice(["relu", "tanh"]),
-        loss=draw.choice(["bce", "bce_logits", "mse", "gaussian", "gaussian"]),
+        loss=draw.choice(["bce", "bce_logits", "mse", "gaussian", "logistic"]),
         sigma=power(-3, 3),
         min_sigma=power(-5, 1),
         reduction=draw.choice(["sum", "mean"]),
@@ -125,7 +125,7 @@ def random_message(draw: random.Random) -> dict[str, Any]:
     """Return a button, or a value of a control; most often a beta."""
     values: dict[str, list[Any]] = dict(
         beta=[0, 1e-300, 0.1, 1, "4", 1e3, "1e6"],
-        loss=["bce", "bce_logits", "mse", "gaussian"],
+        loss=["bce", "bce_logits", "mse", "gaussian", "logistic"],
         beta_schedule=["none", "linear", "cyclic"],
         latent_dim=[1, 2, 8],
         train_images=[0, 1],

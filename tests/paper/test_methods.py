@@ -14,11 +14,11 @@ from vaelib.bounds import log_normal
 from vaelib.data import sprites
 from vaelib.exact import LinearGaussian
 from vaelib.images import ImageData, binarized
-from vaelib.losses import kl_divergence, reconstruction
+from vaelib.losses import kl_divergence, logistic, reconstruction
 from vaelib.paper import em, hmc, wake_sleep
 from vaelib.training import METHODS
 
-LOSSES = ("bce", "bce_logits", "mse", "gaussian")
+LOSSES = ("bce", "bce_logits", "mse", "gaussian", "logistic")
 M, J = 32, 3
 
 
@@ -107,6 +107,11 @@ def test_dreams_are_draws_of_the_model(loss: str):
         variance = torch.full_like(mean, 0.3**2)
     if loss == "gaussian":
         variance = x_hat[1].exp()
+    if loss == "logistic":
+        levels = torch.arange(256.0)[:, None, None] / 255
+        p = torch.exp(-logistic(x_hat[..., None], levels[..., None]))
+        mean = (p * levels).sum(0)  # not that of the distribution before the cut
+        variance = (p * (levels - mean) ** 2).sum(0)
     x, z = wake_sleep.dreams(model, setting, n, rng())
     assert (set(x.unique().tolist()) == {0, 1}) == (loss in ("bce", "bce_logits"))
     assert ((x.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -82,6 +83,18 @@ def test_runs_of_both_objectives_are_compared_by_their_common_figures(tmp_path: 
     assert len(found) == 4
     assert all(r.rows[-1]["neg_elbo"] == r.figures["neg_elbo"] for r in found)
     assert "objective=iwae-samples=3" in compare.table(found)
+
+
+def test_likelihoods_of_256_levels_come_with_the_unit_of_bits(tmp_path: Path):
+    given = dict(latent_dim=3, loss="logistic", project_dir=str(tmp_path))
+    for config in grid(**SPRITES, **given, seed=[1, 2]):
+        train(config, quiet=True)
+    found = compare.results(tmp_path / "sprites-grid")
+    assert {r.kind for r in found} == {
+        "sprites 1x8x8 grey, negative log-likelihood of 256 levels"
+    }
+    per_bit = 64 * math.log(2)
+    assert f"divided by {per_bit:.2f} they are bits" in compare.table(found)
 
 
 def test_densities_and_cross_entropies_are_kept_apart(found: list[compare.Result]):

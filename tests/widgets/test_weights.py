@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+import pytest
 import torch
 
-from vaelib.model import VAE
+from vaelib.model import VAE, ConvVAE
 from vaelib.widgets.weights import layers, quantise, rounded
 
 
@@ -20,8 +24,9 @@ def test_weights_that_are_all_zero_stay_zero():
     assert quantise(torch.zeros(2, 3))[0].tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
-def test_rounding_does_not_change_the_model_itself():
-    model = VAE((1, 6, 6), (12,), 4)
+@pytest.mark.parametrize("new", [VAE, partial(ConvVAE, conv_channels=(3, 4))])
+def test_rounding_does_not_change_the_model_itself(new: Callable[..., VAE]):
+    model = new((1, 6, 6), hidden_dims=(12,), latent_dim=4)
     before = [weight.clone() for weight, _ in layers(model)]
     copy = rounded(model)
     for old, (weight, _), (coarse, _) in zip(

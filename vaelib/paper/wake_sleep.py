@@ -12,6 +12,7 @@ Source: Hinton, Dayan, Frey & Neal 1995, Science 268.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -46,18 +47,28 @@ def dreams(
 
     Pixels are drawn too: at their means they would be images that the data never show.
     """
-    weight = model.fc_out.weight
+    weight = model.fc_mu.weight
     z = standard_normal(n, model.latent_dim, rng=rng).to(weight.device)
     x_hat = model.decode(z)
     if config.loss in ("bce", "bce_logits"):
         p = x_hat if config.loss == "bce" else torch.sigmoid(x_hat)
         coins = torch.rand(p.shape, generator=rng, dtype=p.dtype, device="cpu")
         return (coins.to(p.device) < p).to(p.dtype), z
+    if config.loss == "logistic":
+        return levels(x_hat[0], x_hat[1], rng), z
     mean, sigma = x_hat, torch.tensor(config.sigma)
     if config.loss == "gaussian":
         mean, sigma = x_hat[0], torch.exp(0.5 * x_hat[1])
     noise = standard_normal(*mean.shape, rng=rng).to(mean.device)
     return mean + sigma.to(mean.device) * noise, z
+
+
+def levels(mean: Tensor, logvar: Tensor, rng: torch.Generator) -> Tensor:
+    """Return draws of pixels with 256 levels, of the likelihood `losses.logistic`."""
+    u = torch.rand(mean.shape, generator=rng, dtype=torch.float64, device="cpu")
+    noise = torch.logit(u, eps=1e-12).to(mean.device, mean.dtype)
+    x = mean + noise * torch.exp(0.5 * logvar) * math.sqrt(3) / math.pi
+    return x.mul(255).round().clamp(0, 255).div(255)
 
 
 def update_function(

@@ -12,7 +12,7 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from vaelib import config as configs
 from vaelib.checks import ConfigError, invalid, path_of, plain
@@ -92,12 +92,13 @@ def check(name: str, value: Any) -> None:
 def as_list(name: str, value: Any) -> list[Any]:
     """Return the values of a field: one, or those of a list, tuple, range or array.
 
-    A tuple for `hidden_dim` is one value. Raises ConfigError if there are too many.
+    A tuple is one value for a field that is a tuple, such as `hidden_dim`. Raises
+    ConfigError if there are too many.
     """
     value = plain(value)
     if isinstance(value, list | tuple | range) and value[MOST_RUNS:]:
         raise ConfigError(f"{name} has too many values: give at most {MOST_RUNS}.")
-    if isinstance(value, tuple) and name == "hidden_dim":
+    if isinstance(value, tuple) and get_origin(configs.field_types()[name]) is tuple:
         return [value]
     return list(value) if isinstance(value, list | tuple | range) else [value]
 

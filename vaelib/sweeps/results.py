@@ -23,7 +23,7 @@ from vaelib.config import TrainConfig
 from vaelib.data import ImageData
 from vaelib.errors import error_message, is_user_error
 from vaelib.evaluation import active_units
-from vaelib.losses import LOSSES
+from vaelib.losses import title
 from vaelib.model import VAE
 from vaelib.runfiles import RunError
 from vaelib.sweeps.grids import varying
@@ -60,9 +60,8 @@ class Result:
         grey = "grey" if self.test.shape[1] == 1 else "colour"
         words.append("black and white" if binary else grey)
 
-        term = "density"
-        if LOSSES[config.loss].title == "cross-entropy":
-            term = "negative log-likelihood" if binary else "cross-entropy"
+        term = title(config.loss, binary)
+        term = "density" if "Gaussian" in term else term
         return one_line(f"{' '.join(words)}, {term}")
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
@@ -35,7 +36,11 @@ def table(found: Sequence[Result]) -> str:
     """
     blocks = []
     for kind, members in kinds(found).items():
-        blocks += [f"**{kind}**, test figures in nats per image", run_table(members)]
+        unit = "nats per image"
+        if members[0].config.loss == "logistic":
+            per_bit = math.prod(members[0].model.shape) * math.log(2)
+            unit += f"; divided by {per_bit:.2f} they are bits per dimension"
+        blocks += [f"**{kind}**, test figures in {unit}", run_table(members)]
         groups = by_seed(members)
         if any(len(group) > 1 for group in groups.values()):
             blocks += ["Mean and standard deviation over seeds", seed_table(groups)]

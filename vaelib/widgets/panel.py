@@ -52,8 +52,11 @@ class Panel(anywidget.AnyWidget):
 def check_playable(config: TrainConfig) -> None:
     """Raise ConfigError if the Playground does not have a setting that was given.
 
-    It draws the two terms of the bound, and so does the page, which trains with them.
+    It draws the two terms of the bound, and so does the page, which trains with them,
+    and which trains dense layers only.
     """
+    if config.model != "mlp":
+        raise invalid("model", config.model, "the Playground trains mlp only")
     names = "objective samples estimator free_bits capacity encoder_updates"
     for name in names.split():
         if (value := getattr(config, name)) != field_of(name).default:

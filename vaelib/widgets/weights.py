@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -10,35 +11,36 @@ import torch
 from torch import Tensor, nn
 
 from vaelib.checks import ConfigError, invalid
-from vaelib.model import VAE, single
+from vaelib.model import VAE, ConvVAE, single
 
 MOST_BYTES = 2**28  # of packed weights: a page takes several times as much
 
 
 def layers(model: VAE) -> list[tuple[Tensor, Tensor]]:
-    """Return the weight (out, in) and bias (out,) of each layer, in packing order.
+    """Return the weight and bias (out,) of each layer, in packing order.
 
-    The output layer is cut to the means: the browser draws no variances.
+    The weight is (out, in), and that of a convolution (out, in, 4, 4). The output layer
+    of "gaussian" is cut to the means: the browser draws no variances.
     """
-
-    def linear(part: nn.Sequential) -> list[tuple[Tensor, Tensor]]:
-        return [(m.weight, m.bias) for m in part if isinstance(m, nn.Linear)]
-
-    pixels = math.prod(model.shape)
-    return [
-        *linear(model.encoder),
-        (model.fc_mu.weight, model.fc_mu.bias),
-        (model.fc_logvar.weight, model.fc_logvar.bias),
-        *linear(model.decoder),
-        (model.fc_out.weight[:pixels], model.fc_out.bias[:pixels]),
-    ]
+    found: list[tuple[Tensor, Tensor]] = []
+    for layer in model.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            weight, bias = layer.parameters()
+            is_transposed = isinstance(layer, nn.ConvTranspose2d)  # (in, out, 4, 4)
+            found.append((weight.transpose(0, 1) if is_transposed else weight, bias))
+    weight, bias = found[-1]
+    means = len(bias) // (2 if model.output == "gaussian" else 1)
+    found[-1] = weight[:means], bias[:means]
+    return found
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return weights (out, in) as integers in [-127, 127], and a scale (out,) per unit.
 
-    A weight is approximately its integer times the scale of its unit.
+    A weight is approximately its integer times the scale of its unit. Those of a
+    convolution, (out, in, 4, 4), become (out, in * 16).
     """
+    weight = weight.flatten(1)
     scale = weight.abs().amax(1) / 127
     return (weight / scale.clamp_min(1e-30)[:, None]).round().to(torch.int8), scale
 
@@ -49,7 +51,7 @@ def rounded(model: VAE) -> VAE:
     copy = deepcopy(model)
     for weight, _ in layers(copy):
         integers, scale = quantise(weight)
-        weight.copy_(integers * scale[:, None])
+        weight.copy_((integers * scale[:, None]).view_as(weight))
     return copy
 
 
@@ -77,24 +79,27 @@ def pack(model: VAE, bits: int = 8) -> dict[str, Any]:
         if bits == 8:
             weight, scale = quantise(weight)
             parts.append(scale)
-        parts.append(weight.T)
+        parts.append(weight.flatten(1).T)
 
-    is_tanh = any(isinstance(m, nn.Tanh) for m in model.encoder)
-    return dict(
+    is_tanh = any(isinstance(m, nn.Tanh) for m in model.encoder.modules())
+    shapes = model.shapes if isinstance(model, ConvVAE) else [model.shape]
+    decoder = inputs([*model.decoder, model.fc_out])
+    packed: dict[str, Any] = dict(
         shape=list(model.shape),
         activation="tanh" if is_tanh else "relu",
         encoder=[*inputs(model.encoder), model.fc_mu.in_features],
-        decoder=[
-            *inputs(model.decoder),
-            model.fc_out.in_features,
-            math.prod(model.shape),
-        ],
+        decoder=[*decoder, math.prod(shapes[-1])],
         bits=bits,
         weights=b"".join(map(padded, parts)),
     )
+    if len(shapes) > 1:
+        packed["convolutions"] = shapes
+    if model.output == "logistic":
+        packed |= dict(output=model.output, min_sigma=model.min_sigma)
+    return packed
 
 
-def inputs(part: nn.Sequential) -> list[int]:
+def inputs(part: Iterable[nn.Module]) -> list[int]:
     """Return the number of inputs of each linear layer."""
     return [m.in_features for m in part if isinstance(m, nn.Linear)]
 

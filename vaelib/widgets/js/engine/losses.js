@@ -7,7 +7,7 @@
  * times `factor`.
  *
  * @typedef {object} Decoded
- * @property {Float32Array} a decoder's linear output: a row per pixel, or 2 if gaussian
+ * @property {Float32Array} a decoder's linear output: 1 or 2 rows per pixel
  * @property {Float32Array} e exp(-|a|): most of the time of a loss would go into it
  * @property {Float32Array} x pixels in [0, 1]
  * @property {Float32Array} gradient like `a`
@@ -23,7 +23,17 @@
  * @typedef {(decoded: Decoded, variances: Variances) => number} Reconstruction
  */
 
+import { softplus } from "./numbers.js";
+
 const LOG_2PI = Math.log(2 * Math.PI);
+const HALF_LEVEL = 1 / 510; // half the distance between two of the 256 levels
+export const LEAST_SIGMA = 1 / 1020; // of a logistic pixel
+const FLAT = 1e-30; // least 1 / sigma of a logistic pixel
+
+/** Return whether a pixel has a mean and a log variance. @param {string} loss */
+export function hasVariance(loss) {
+  return loss === "gaussian" || loss === "logistic";
+}
 
 /** @type {Record<string, string>} */
 const LOSS_TITLES = {
@@ -31,6 +41,7 @@ const LOSS_TITLES = {
   bce_logits: "cross-entropy",
   mse: "Gaussian, fixed sigma",
   gaussian: "Gaussian, learned sigma",
+  logistic: "negative log-likelihood of 256 levels",
 };
 
 /**
@@ -143,6 +154,43 @@ export const RECONSTRUCTION = {
         gradient[j] = factor * 0.5 * (1 - ratio) * sigmoidBy(above, gap);
       }
     return nats + 0.5 * logs.total();
+  },
+
+  /**
+   * Pixels with 256 levels, whose probabilities are those of a logistic distribution
+   * within half a level. Its variances are those of `gaussian`, with another floor.
+   */
+  logistic({ a, e, x, gradient, pixels, images, stride, factor }) {
+    const floor = 2 * Math.log(LEAST_SIGMA);
+    let nats = 0;
+    for (let row = 0; row < pixels * stride; row += stride)
+      for (let i = row; i < row + images; i++) {
+        const j = i + pixels * stride;
+        const mean = sigmoidBy(a[i], e[i]);
+        const above = a[j] - floor;
+        const gap = Math.exp(-Math.abs(above));
+        const precision = sigmoidBy(-above, gap) / LEAST_SIGMA ** 2;
+        const perSigma = Math.max(Math.sqrt(precision), FLAT);
+        const perScale = (Math.PI / Math.sqrt(3)) * perSigma;
+        const upper = (x[i] + HALF_LEVEL - mean) * perScale;
+        const lower = (x[i] - HALF_LEVEL - mean) * perScale;
+        const [isFirst, isLast] = [x[i] < HALF_LEVEL, x[i] > 1 - HALF_LEVEL];
+        const overshoot = isLast ? 0 : sigmoid(-upper);
+        const undershoot = isFirst ? 0 : sigmoid(lower);
+        let ofScale = overshoot * upper - undershoot * lower; // d nats / d log scale
+        if (!isLast) nats += softplus(-upper);
+        if (!isFirst) nats += softplus(lower);
+        if (!isFirst && !isLast) {
+          const width = 2 * HALF_LEVEL * perScale;
+          nats -= Math.log(-Math.expm1(-width));
+          ofScale += width / Math.expm1(width);
+        }
+        const ofMean = (overshoot - undershoot) * perScale;
+        gradient[i] = factor * ofMean * mean * (1 - mean);
+        const slope = perSigma > FLAT ? sigmoidBy(above, gap) : 0;
+        gradient[j] = factor * 0.5 * ofScale * slope;
+      }
+    return nats;
   },
 };
 

@@ -7,6 +7,11 @@
  * @property {"relu" | "tanh"} activation
  * @property {number[]} encoder sizes from the pixels to the last hidden layer
  * @property {number[]} decoder sizes from the latents to the pixels
+ * @property {ImageShape[]} [convolutions] shapes of the image, and after each of them;
+ *   `encoder` begins and `decoder` ends with what the last of these has then
+ * @property {"logistic"} [output] if the last layer also has log variances: the mean of
+ *   a pixel is that of a logistic distribution, cut to [0, 1], then
+ * @property {number} [min_sigma] the least standard deviation of these
  * @property {8 | 32} bits bits per weight
  * @property {DataView} weights layer after layer; 8-bit weights are multiples of the
  *   scale of their unit
@@ -15,6 +20,8 @@
  * @property {Float32Array} bias (outputs)
  * @property {Float32Array} weight (inputs, outputs): the weights of one input are
  *   adjacent
+ *
+ * @typedef {import("./convolution.js").ImageShape} ImageShape
  *
  * @typedef {object} Posterior Mean and standard deviation of q(z|x), one per latent.
  * @property {Float32Array} mu
@@ -26,11 +33,12 @@
  * @property {number} bits
  */
 
-import { product } from "./numbers.js";
+import { convolve, TAPS } from "./convolution.js";
+import { clippedMean, product } from "./numbers.js";
 
 export class Network {
   /** @param {Packed} packed */
-  constructor({ shape, activation, encoder, decoder, bits, weights }) {
+  constructor({ shape, activation, encoder, decoder, bits, weights, ...more }) {
     this.shape = shape;
     this.pixels = product(shape);
     this.latents = decoder[0];
@@ -40,11 +48,21 @@ export class Network {
     const bytes = new Uint8Array(buffer, byteOffset, byteLength).slice(); // aligned
     const reader = { bytes, position: 0, bits };
     const features = encoder[encoder.length - 1];
+    /** @type {ImageShape[]} */
+    this.images = more.convolutions ?? [/** @type {ImageShape} */ (shape)];
+    this.minSigma = more.output === "logistic" ? (more.min_sigma ?? 0) : null;
+    const [first, ...smaller] = this.images;
+    const kinds = this.minSigma === null ? 1 : 2;
+    /** @type {ImageShape[]} */
+    this.back = [...smaller.reverse(), [kinds * first[0], first[1], first[2]]];
+
+    this.down = readConvolutions(reader, this.images);
     this.encoder = readHidden(reader, encoder);
     this.mu = readLayer(reader, features, this.latents);
     this.logvar = readLayer(reader, features, this.latents);
     this.decoder = readHidden(reader, decoder.slice(0, -1));
-    this.out = readLayer(reader, decoder[decoder.length - 2], this.pixels);
+    this.out = readLayer(reader, decoder[decoder.length - 2], product(this.back[0]));
+    this.up = readConvolutions(reader, this.back);
   }
 
   /**
@@ -53,7 +71,15 @@ export class Network {
    * @returns {Posterior}
    */
   encode(x) {
-    const h = this.encoder.reduce((h, layer) => this.activate(affine(layer, h)), x);
+    const { images } = this;
+    const features = this.down.reduce(
+      (h, layer, i) => this.activate(convolve(layer, h, images[i], images[i + 1])),
+      x,
+    );
+    const h = this.encoder.reduce(
+      (h, layer) => this.activate(affine(layer, h)),
+      features,
+    );
     const logvar = affine(this.logvar, h);
     return { mu: affine(this.mu, h), sigma: logvar.map((v) => Math.exp(v / 2)) };
   }
@@ -64,9 +90,17 @@ export class Network {
    */
   decode(z) {
     const h = this.decoder.reduce((h, layer) => this.activate(affine(layer, h)), z);
-    const y = affine(this.out, h);
-    for (let i = 0; i < y.length; i++) y[i] = 1 / (1 + Math.exp(-y[i]));
-    return y;
+    const { back, pixels, minSigma } = this;
+    const y = this.up.reduce(
+      (y, layer, i) => convolve(layer, this.activate(y), back[i], back[i + 1]),
+      affine(this.out, h),
+    );
+    const means = y.subarray(0, pixels);
+    for (let i = 0; i < pixels; i++) {
+      means[i] = 1 / (1 + Math.exp(-y[i]));
+      if (minSigma !== null) means[i] = clippedMean(means[i], y[pixels + i], minSigma);
+    }
+    return means;
   }
 
   /** Apply the activation function in place. @param {Float32Array} h */
@@ -84,6 +118,17 @@ export class Network {
  */
 function readHidden(reader, sizes) {
   return sizes.slice(1).map((size, i) => readLayer(reader, sizes[i], size));
+}
+
+/**
+ * Read the convolutions between consecutive shapes.
+ * @param {Reader} reader
+ * @param {ImageShape[]} shapes
+ */
+function readConvolutions(reader, shapes) {
+  return shapes
+    .slice(1)
+    .map(([channels], i) => readLayer(reader, TAPS * shapes[i][0], channels));
 }
 
 /**

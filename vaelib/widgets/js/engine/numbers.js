@@ -31,6 +31,27 @@ export function clamp(value, low, high) {
   return Math.min(high, Math.max(low, value));
 }
 
+const BROAD = 10; // log variance beyond which the mean of a logistic pixel is 1/2
+
+/** Return log(1 + exp(a)). @param {number} a */
+export function softplus(a) {
+  return Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)));
+}
+
+/**
+ * Return the mean of a logistic distribution whose values are cut to [0, 1], as
+ * `clipped_mean` of vaelib.model. Its variance is exp(a) plus that of the least sigma.
+ * @param {number} mean before the cut
+ * @param {number} a
+ * @param {number} minSigma
+ */
+export function clippedMean(mean, a, minSigma) {
+  const variance = Math.exp(Math.min(a, BROAD)) + minSigma ** 2;
+  const scale = (Math.sqrt(3) / Math.PI) * Math.sqrt(variance);
+  const cut = scale * (softplus(mean / scale) - softplus((mean - 1) / scale));
+  return clamp(cut, 0, 1);
+}
+
 /** Return the product of all sizes in a shape. @param {number[]} shape */
 export function product(shape) {
   return shape.reduce((a, b) => a * b);

@@ -4,6 +4,7 @@
  */
 
 import { MEAN_SCALE, viewOf } from "./bytes.js";
+import { LEAST_SIGMA } from "./losses.js";
 import { clamp } from "./numbers.js";
 import { roundToEven } from "./session.js";
 
@@ -19,8 +20,10 @@ const ACTIVE = 0.01; // variance of a posterior mean, as in vaelib.evaluation
  */
 export function explorerState(session) {
   const { pixels, shape } = session.data;
-  const { hidden_dim, latent_dim, activation } = session.settings;
+  const { hidden_dim, latent_dim, activation, loss } = session.settings;
+  const cut = loss === "logistic" ? { output: loss, min_sigma: LEAST_SIGMA } : {};
   const network = {
+    ...cut,
     shape,
     activation,
     encoder: [pixels, ...hidden_dim],
@@ -43,8 +46,8 @@ export function explorerImages({ data }) {
 }
 
 /**
- * Return the bias and the weights (inputs, outputs) of each layer. The output layer is
- * cut to the means: the page draws no variances.
+ * Return the bias and the weights (inputs, outputs) of each layer. The output layer
+ * of "gaussian" is cut to the means: the page draws no variances.
  * @param {Session} session
  */
 function packedWeights({ state, data }) {
@@ -54,7 +57,8 @@ function packedWeights({ state, data }) {
     const [weight, bias] = parameters.slice(i, i + 2);
     const inputs = weight.shape[1];
     const isLast = i + 2 === parameters.length;
-    const outputs = isLast ? data.pixels : weight.shape[0];
+    const isCut = isLast && state.vae.settings.loss === "gaussian";
+    const outputs = isCut ? data.pixels : weight.shape[0];
     const turned = new Float32Array(inputs * outputs);
     for (let o = 0; o < outputs; o++)
       for (let k = 0; k < inputs; k++)

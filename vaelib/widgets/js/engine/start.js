@@ -4,7 +4,7 @@
  * @typedef {object} StartSettings Fields of TrainConfig.
  * @property {number[]} hidden_dim
  * @property {number} latent_dim
- * @property {"bce" | "bce_logits" | "mse" | "gaussian"} loss
+ * @property {"bce" | "bce_logits" | "mse" | "gaussian" | "logistic"} loss
  * @property {"uniform" | "normal"} init
  * @property {"random" | "data"} output_bias
  *
@@ -12,6 +12,7 @@
  * @typedef {Record<string, Parameter>} Parameters By torch's names, in torch's order.
  */
 
+import { hasVariance } from "./losses.js";
 import { clamp, product } from "./numbers.js";
 
 /** @typedef {import("./random.js").Generator} Generator */
@@ -29,7 +30,7 @@ export function parameterShapes({ hidden_dim, latent_dim, loss }, pixels) {
   const up = [pixels, ...hidden_dim];
   const down = [latent_dim, ...[...hidden_dim].reverse()];
   const features = up[up.length - 1];
-  const outputs = loss === "gaussian" ? 2 * pixels : pixels;
+  const outputs = hasVariance(loss) ? 2 * pixels : pixels;
   return [
     ...hiddenShapes("encoder", up),
     ...linearShapes("fc_mu", features, latent_dim),

@@ -6,7 +6,7 @@
  * @property {number[]} hidden_dim
  * @property {number} latent_dim J
  * @property {"relu" | "tanh"} activation
- * @property {"bce" | "bce_logits" | "mse" | "gaussian"} loss
+ * @property {"bce" | "bce_logits" | "mse" | "gaussian" | "logistic"} loss
  * @property {number} sigma
  * @property {number} min_sigma
  * @property {"sum" | "mean"} reduction
@@ -19,7 +19,14 @@
  */
 
 import { Layer, Units } from "./layers.js";
-import { klOfLatent, RECONSTRUCTION, sigmoid } from "./losses.js";
+import {
+  hasVariance,
+  klOfLatent,
+  LEAST_SIGMA,
+  RECONSTRUCTION,
+  sigmoid,
+} from "./losses.js";
+import { clippedMean } from "./numbers.js";
 import { buildInArena } from "./products.js";
 
 /**
@@ -166,12 +173,23 @@ export class TrainableVae {
     this.inBatches(n, (first, count) => {
       network.z.read(z.subarray(first * latents), count);
       for (const layer of decoder) layer.forward(count);
-      const rows = out.rows(count); // of means, and of log variances if gaussian
+      const rows = out.rows(count); // of means, and of log variances
       for (let i = 0; i < count; i++)
         for (let d = 0; d < this.pixels; d++)
-          images[(first + i) * this.pixels + d] = sigmoid(rows[i * out.count + d]);
+          images[(first + i) * this.pixels + d] = this.meanOf(rows, i * out.count + d);
     });
     return images;
+  }
+
+  /**
+   * Return the mean of a pixel, whose linear outputs begin at `at`.
+   * @param {Float32Array} rows
+   * @param {number} at
+   */
+  meanOf(rows, at) {
+    const mean = sigmoid(rows[at]);
+    const isCut = this.settings.loss === "logistic";
+    return isCut ? clippedMean(mean, rows[at + this.pixels], LEAST_SIGMA) : mean;
   }
 
   /**
@@ -196,7 +214,7 @@ function networkOf(arena, { hidden_dim, latent_dim, activation, loss }, pixels, 
   const up = [pixels, ...hidden_dim].map(unitsOf);
   const down = [...hidden_dim, latent_dim].map(unitsOf).reverse();
   const [mu, logvar] = [latent_dim, latent_dim].map(unitsOf);
-  const out = unitsOf(loss === "gaussian" ? 2 * pixels : pixels);
+  const out = unitsOf(hasVariance(loss) ? 2 * pixels : pixels);
   const [[x, ...upper], [z, ...lower]] = [up, down];
   const [top, bottom] = [up, down].map((units) => units[units.length - 1]);
 
