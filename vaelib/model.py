@@ -49,7 +49,7 @@ def mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
 
 
 class Convolutions(nn.Sequential):
-    """Layers of images between layers of vectors: from (..., C*H*W) to (..., C'*H'*W').
+    """Layers of images between vectors: from (..., n_in) to (..., n_out), n = C*H*W.
 
     `shapes`: shape (C, H, W) of the images before and after each convolution.
     """
