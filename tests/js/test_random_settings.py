@@ -170,8 +170,9 @@ def test_random_settings_train_or_are_reported(engine: Engine, part: int):
 
 
 def test_the_random_settings_are_those_that_the_engine_reads():
-    others = "dataset channels image_size train_images method optimizer weight_prior"
-    others += " objective samples estimator free_bits capacity gamma encoder_updates"
+    others = "dataset channels image_size train_images model conv_channels"
+    others += " method optimizer weight_prior objective samples estimator"
+    others += " free_bits capacity gamma encoder_updates"
     machine = "fused matmul_precision device compile data_dir num_workers"
     run = "project_dir group name save_dir"
     unread = {*others.split(), *machine.split(), *run.split()}

@@ -38,7 +38,7 @@ SAVED = f"""
 """
 DEFAULTS = settings_of(TrainConfig())
 # Settings that a page does not have, and the shape, which is set with a folder.
-NOT_HERE = ("method", "objective", "samples", "estimator")
+NOT_HERE = ("model", "conv_channels", "method", "objective", "samples", "estimator")
 NOT_HERE += ("free_bits", "capacity", "gamma", "encoder_updates")
 FIXED = (*NOT_HERE, "channels", "image_size")
 TEXTS = {
