@@ -71,7 +71,8 @@ def test_a_table_is_that_of_the_repository_as_numbers(figure: str):
 
 def test_the_rows_of_the_tables_are_plausible():
     for row in results("fig2") + results("fig3"):
-        assert -600 < row["test"] < -60
+        least = -600 if row["images"] >= 100_000 else -3000  # a run has just begun
+        assert least < row["test"] < -60
         assert abs(row["train"] - row["test"]) < 60
         assert row["lr"] in (0.01, 0.02, 0.1)
 
