@@ -610,6 +610,7 @@ WITH_WIDGETS = [
     "notebooks/00_quick_start.html",
     "notebooks/07_beta_and_its_schedules.html",
     "notebooks/08_the_latent_space.html",
+    "notebooks/14_colour_and_convolutions.html",
     "notebooks/15_playground.html",
     "notebooks/ja/00_quick_start.html",
     "book/intro.html",
