@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vaelib.downloads import OFFLINE, download, keep
+from vaelib.downloads import OFFLINE, download, in_one_line, keep
 from vaelib.images import DataError, ImageData
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -42,7 +42,7 @@ def cifar10(data_dir: Path) -> ImageData:
         train, train_labels = read_records(folder, TRAIN_FILES)
         test, test_labels = read_records(folder, TEST_FILES)
     except (OSError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         raise DataError(
             f"cifar10 could not be downloaded or read ({reason}): put the six files of "
             f"its binary version, data_batch_1.bin to data_batch_5.bin and "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelib.checks import path_of
 from vaelib.cifar import cifar10
-from vaelib.downloads import OFFLINE, download, download_dir, keep
+from vaelib.downloads import OFFLINE, download, download_dir, in_one_line, keep
 from vaelib.image_folder import folder
 from vaelib.images import DataError, ImageData, binarized
 from vaelib.images import draw_binary as draw_binary
@@ -146,7 +146,7 @@ def fashion_mnist(data_dir: Path) -> ImageData:
         raw.mkdir(parents=True, exist_ok=True)
         train, test, *labels = [read_idx(fashion_file(raw, n)) for n in MNIST_FILES]
     except (OSError, EOFError, ValueError, HTTPException, zlib.error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         raise DataError(
             f"fashion_mnist could not be downloaded or read ({reason}): put its four "
             f"files, unpacked (train-images-idx3-ubyte and so on), into {raw}, or "

@@ -49,3 +49,8 @@ def keep(file: Path, content: bytes) -> None:
     part = file.with_suffix(f".{os.getpid()}.part")
     part.write_bytes(content)
     part.replace(file)
+
+
+def in_one_line(error: Exception) -> str:
+    """Return what an error says, or its name if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

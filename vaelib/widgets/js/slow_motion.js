@@ -1,6 +1,6 @@
 /** SlowMotion: one update of Algorithm 1, in stages that wait for the reader. */
 
-import { twoDecimals } from "./engine/numbers.js";
+import { product, twoDecimals } from "./engine/numbers.js";
 import { unzipped } from "./engine/unzip.js";
 import { button, div, html } from "./parts/controls.js";
 import { showValues } from "./parts/model_picture.js";
@@ -18,9 +18,7 @@ const [BACK, LAST] = [STAGES.findIndex(({ back }) => back), STAGES.length - 1];
 export async function slowMotion({ model, el, SlowUpdate }) {
   const { train: zipped, ...about } = model.get("images");
   const train = await unzipped([zipped]);
-  const pixels = about.shape.reduce(
-    (/** @type {number} */ a, /** @type {number} */ b) => a * b,
-  );
+  const pixels = product(about.shape);
   const data = { train, test: new Uint8Array(), pixels };
   const slow = new SlowUpdate(model.get("settings"), data);
   /** @type {any} */
@@ -39,13 +37,13 @@ export async function slowMotion({ model, el, SlowUpdate }) {
   const shown = div("shown");
   const back = button("Back", () => show(stage - 1));
   const next = button("Next", goOn, { className: "main" });
-  const skip = button(`${MANY} updates`, () => {
-    finish();
-    slow.skip(MANY - 1); // and the one that is shown
+  const many = button(`${MANY} updates`, () => {
+    compute(LAST); // the rest of the update that is shown
+    slow.train(MANY - 1);
     begin();
   });
   el.className = "vaelib slow";
-  const bar = div("bar", back, next, skip, place);
+  const bar = div("bar", back, next, many, place);
   const formula = div("formula", equation, number);
   const told = html("div", { role: "status" }, title, says, formula, code);
   el.append(picture, bar, div("stage", told, shown));
@@ -65,11 +63,6 @@ export async function slowMotion({ model, el, SlowUpdate }) {
       "training image",
     );
     show(0);
-  }
-
-  /** Make the rest of this update. */
-  function finish() {
-    compute(LAST);
   }
 
   function goOn() {

@@ -127,7 +127,7 @@ export class SlowUpdate {
   }
 
   /** Make whole updates. @param {number} count */
-  skip(count) {
+  train(count) {
     const { settings, state, steps } = this;
     for (let i = 0; i < count; i++) {
       state.vae.backward(this.forward().beta);
@@ -144,11 +144,14 @@ export class SlowUpdate {
 }
 
 /** Return the value of each unit, for one image. @param {Units} units */
-function numbersOf({ count, values: { data, rowStep } }) {
-  return Float32Array.from({ length: count }, (_, i) => data[i * rowStep]);
+function numbersOf({ count, values }) {
+  return Float32Array.from(
+    { length: count },
+    (_, i) => values.data[i * values.rowStep],
+  );
 }
 
 /** Return the derivative by each unit, for one image. @param {Units} units */
-function derivativesOf({ count, gradient: { data, rowStep } }) {
-  return Float32Array.from({ length: count }, (_, i) => data[i * rowStep]);
+function derivativesOf({ count, gradient }) {
+  return numbersOf(/** @type {Units} */ ({ count, values: gradient }));
 }

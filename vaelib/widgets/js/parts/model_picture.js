@@ -33,7 +33,7 @@ export function showInBook(numbers, kl) {
  * @param {Numbers} numbers
  * @param {number[]} latents those that are shown; the first two fit
  */
-export function showNumbers(picture, { x, decoded, shape, posterior, z }, latents) {
+function showNumbers(picture, { x, decoded, shape, posterior, z }, latents) {
   const some = (/** @type {ArrayLike<number> | undefined} */ values) => {
     if (!values) return "";
     const shown = latents.slice(0, ROOM).map((j) => twoDecimals(values[j]));

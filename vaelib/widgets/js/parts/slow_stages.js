@@ -6,7 +6,7 @@
  * @typedef {import("../engine/slow_update.js").Backward} Backward
  * @typedef {import("../engine/slow_update.js").Step} Step
  *
- * @typedef {Forward & Backward & Step & {
+ * @typedef {Forward & Step & {
  *   slopes: Backward, shape: number[], name: string, total: number,
  * }} Known What is known of an update at its end, and the name of the image.
  *
