@@ -33,12 +33,11 @@ def picture(app: Sphinx, page: str, chapter: int | None) -> str:
 
     def links(part: dict[str, Any]) -> dict[str, str]:
         item = items[part["item"]]
-        docname, code = f"notebooks/{item['chapter']}", known[f"vaelib.{part['code']}"]
-        return {
-            f"Chapter {int(item['chapter'][:2])}": uri(docname, item["target"]),
-            f"<code>{part['code']}</code>": uri(code.docname, code.node_id),
-            "its check": uri(docname, item["check"]),
-        }
+        docname = f"notebooks/{item['chapter']}"
+        found = {f"Chapter {int(item['chapter'][:2])}": uri(docname, item["target"])}
+        if code := known.get(f"vaelib.{part['code']}"):  # not in a book of some pages
+            found[f"<code>{part['code']}</code>"] = uri(code.docname, code.node_id)
+        return found | {"its check": uri(docname, item["check"])}
 
     def linked(found: re.Match[str]) -> str:
         name, shapes = found.groups()

@@ -385,7 +385,7 @@ def namespace_before(chapter: str, index: int) -> dict[str, Any]:
     wanted, chosen = names_in(ast.parse(earlier.pop()).body, set()), []
     for text in reversed(earlier):
         needed = names_in(ast.parse(text).body, made := set())
-        if made & wanted:
+        if made & wanted or "rng" in needed & wanted:  # what follows draws after it
             chosen.append(text)
             wanted = wanted - made | needed
     space: dict[str, Any] = {"__name__": "__main__", "display": print}

@@ -100,9 +100,10 @@ if (typeof Search !== "undefined") {
     for (const part of page.querySelectorAll(UNQUOTED)) part.remove();
     return htmlToText(page.documentElement.outerHTML, anchor);
   };
-  // chapter_10 is not what a reader of equation (10) looks for, and has the answers.
-  Search.performObjectSearch = (...given) =>
+  // A number is that of an equation, not of cifar10; rooms of exercises have answers.
+  Search.performObjectSearch = (object, ...others) =>
     performObjectSearch
-      .apply(Search, given)
-      .filter(([_, name]) => !name.includes("exercises.chapter_"));
+      .call(Search, object, ...others)
+      .filter(([_, name]) => !name.includes("exercises.chapter_"))
+      .filter(() => /\p{L}/u.test(object));
 }

@@ -66,7 +66,8 @@ export function showValues(picture, texts, images, shape) {
     place.textContent = texts[place.getAttribute("data-value") ?? ""] ?? "";
   for (const place of picture.querySelectorAll("[data-picture]")) {
     const pixels = images[place.getAttribute("data-picture") ?? ""];
-    place.setAttribute("href", pixels ? dataAddress(pixels, shape) : "");
+    if (pixels) place.setAttribute("href", dataAddress(pixels, shape));
+    else place.removeAttribute("href"); // an empty address would load the page
   }
   picture.classList.add("numbers");
 }
