@@ -15,6 +15,7 @@ import sys
 import textwrap
 import tomllib
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def item(text: str) -> str:
     )
 
 
+@cache
 def inventory() -> dict[str, Any]:
     """Return inventory.toml: the items of the paper, and the questions of readers.
 
