@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -610,3 +611,87 @@ def test_a_picture_is_the_same_wherever_the_page_is_scrolled(phone: Page):
             phone.evaluate("document.querySelector('.middle .bar').lastChild.click()")
         saved.append(np.asarray(Image.open(download.value.path()).convert("L"), float))
     assert np.abs(saved[0] - saved[1]).mean() < 1
+
+
+def drag(page: Page, place: Locator, start: float, end: float) -> None:
+    """Press at a share of an element's width, in its middle, and move to another."""
+    box = place.bounding_box()
+    assert box
+    x, width, y = box["x"], box["width"], box["y"] + box["height"] / 2
+    page.mouse.move(x + start * width, y)
+    page.mouse.down()
+    page.mouse.move(x + end * width, y, steps=5)
+    page.mouse.up()
+
+
+def test_a_tour_waits_for_each_step_and_goes_on_after_a_reload(visit: Visit):
+    page = visit(*many(3))
+    tour = page.get_by_role("region", name="Tour of the explorer")
+    said, lit = tour.locator(".status"), page.locator(".toured")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).click()
+
+    def step(number: int, part: str) -> None:
+        """Check that the tour asks for something, and lights up a part in sight."""
+        expect(tour).to_contain_text(f"Step {number} of 8")
+        expect(said).not_to_contain_text("✓")
+        expect(page.locator(part).first).to_have_class(re.compile(r"\btoured\b"))
+        expect(lit).to_have_count(1)
+        expect(lit).to_be_in_viewport()
+        page.wait_for_timeout(500)  # it looks each 200 ms
+        expect(tour.get_by_role("button", name="Next")).to_be_hidden()
+
+    press("Tour")
+    step(1, ".bar .field")
+    page.get_by_label("Test image").first.fill("3")
+    expect(said).to_contain_text("✓ The encoder has computed q(z|x)")
+    press("Next")
+    step(2, ".latents .latent")
+    slider = page.get_by_role("slider").first
+    slider.fill("-3" if shown_z(page)[0] > 0 else "3")
+    expect(said).to_contain_text("✓ Only the decoder ran")
+    tour.get_by_role("button", name="Next").focus()
+    page.keyboard.press("Enter")
+    step(3, ".middle .bar button")
+    expect(tour.get_by_role("button", name="Skip")).to_be_focused()
+    press("Leave")
+    expect(lit).to_have_count(0)
+    expect(tour).to_have_count(0)
+    page.reload()
+    press("Go on with the tour")
+    expect(tour).to_contain_text("Step 3 of 8")
+    slider.fill("1.17")
+    press("Back")
+    press("Skip")
+    step(3, ".middle .bar button")
+    press("z = μ")
+    expect(said).to_contain_text("✓ z is the mean")
+    press("Next")
+    press("Sample z from q(z|x)")
+    expect(said).to_contain_text("✓ Where σ is small")
+    press("Next")
+    step(5, ".draw")
+    drag(page, page.locator(".draw"), 0.2, 0.8)
+    expect(said).to_contain_text("✓ No such image")
+    press("Next")
+    step(6, ".plane")
+    drag(page, page.locator(".plane svg"), 0.3, 0.7)
+    expect(said).to_contain_text("✓ Each point is another picture")
+    press("Next")
+    step(7, ".bar > button:nth-of-type(3)")
+    press("Random sample")
+    expect(said).to_contain_text("✓ No image went in")
+    press("Next")
+    step(8, ".strips input")
+    page.get_by_label("Place between A and B").fill("0.4")
+    expect(said).to_contain_text("✓ On the way")
+    press("End")
+    expect(tour).to_have_count(0)
+    expect(page.get_by_role("button", name="Tour", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Tour", exact=True)).to_be_visible()
+
+
+def test_a_compact_explorer_has_no_tour(visit: Visit):
+    page = visit(*many(3), is_compact=True)
+    assert page.get_by_role("button", name="Tour").count() == 0

@@ -293,7 +293,10 @@ def test_training_is_controlled_by_mouse(run: Run, complaints: list[str]):
 
 
 def check_train_button(page: Page) -> None:
-    """Start training: images, curve and bars must change."""
+    """Start training: images, curve and bars must change, and a tour sees it."""
+    page.get_by_role("button", name="Tour").first.click()
+    tour = page.get_by_role("region", name="Tour of the Playground")
+    expect(tour.locator(".status")).to_have_text("Press Train.")
     sheets = page.locator("canvas.sheet").all()
     before = [pixels(sheet) for sheet in sheets]
     page.get_by_role("button", name="Train").click()
@@ -302,6 +305,10 @@ def check_train_button(page: Page) -> None:
     assert len(curve(page, "KL")) > 1
     expect(page.locator(".count")).to_contain_text("images a second")
     expect(page.locator(".bar-kl")).to_have_count(20)
+    expect(tour).to_be_in_viewport()
+    expect(tour.locator(".status")).to_contain_text("✓ Each update")
+    tour.get_by_role("button", name="Leave").click()
+    expect(tour).to_have_count(0)
 
 
 def check_beta(page: Page) -> None:

@@ -348,6 +348,41 @@ def test_a_hidden_page_stands_still(page: Page, site: str, missing: str):
     wait_for_update(page, reached + 3)
 
 
+def test_a_tour_of_the_playground_follows_the_training(page: Page, site: str):
+    open_chapter(page, site)
+    tour = page.get_by_role("region", name="Tour of the Playground")
+    said = tour.locator(".status")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).first.click()
+
+    def then(text: str) -> None:
+        """Wait until the tour says so, and go on."""
+        expect(said).to_contain_text(f"✓ {text}", timeout=60_000)
+        tour.get_by_role("button", name=re.compile("Next|End")).click()
+
+    page.get_by_role("button", name="Tour").first.click()
+    expect(said).to_have_text("Press Train.")
+    press("Train")
+    then("Each update")
+    then("recon falls")
+    page.get_by_label("β =").first.fill("100")
+    page.keyboard.press("Tab")
+    then("β is the price of a nat")
+    page.get_by_label("β =").first.fill("0.05")
+    page.keyboard.press("Tab")
+    then("Information is cheap")
+    menu(page, "Latents").select_option("2")
+    then("A new model has begun")
+    menu(page, "Loss").select_option("mse")
+    then("Losses have units")
+    press("Keep")
+    then("A table below")
+    press("Pause")
+    then("Now all controls are yours")
+    expect(tour).to_have_count(0)
+
+
 def test_a_page_without_webassembly_says_that_it_is_slow(page: Page, site: str):
     page.add_init_script("delete window.WebAssembly")
     open_chapter(page, site)

@@ -17,6 +17,7 @@ import { planePanel } from "./parts/plane_panel.js";
 import { saveButton } from "./parts/save.js";
 import { startBar } from "./parts/start_bar.js";
 import { anchorStrip, firstAnchors, traversalStrip } from "./parts/strips.js";
+import { explorerTour } from "./parts/tours.js";
 import { testImageName, words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
@@ -70,6 +71,8 @@ export function explorer({ model, el, isCompact = false }) {
     onPriorMean: () => leaveImage(new Float32Array(network.latents), PRIOR_MEAN),
     onPriorSample: () => leaveImage(priorSample(network.latents), PRIOR_SAMPLE),
   });
+  if (!isCompact)
+    start.root.append(explorerTour(() => ({ testImage, z: z.slice(), posterior })));
   const zButtons = [
     button("z = μ", () => posterior && moveTo(posterior.mu, true), {
       title: words`Move z to the mean of q(z|x)`,

@@ -13,6 +13,7 @@ import { keptTable } from "./parts/kept_table.js";
 import { paintSheet, titledSheet } from "./parts/picture.js";
 import { saveButton } from "./parts/save.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
+import { playgroundTour } from "./parts/tours.js";
 import { trainingControls } from "./parts/training_controls.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
@@ -69,7 +70,7 @@ export function playground({ model, el, isCompact = false }) {
     shown.classList.add("compact");
     shown.append(div("charts", div("sheets", ...sheets.slice(0, 2)), terms.root));
   } else {
-    state.append(saveButton("playground"));
+    state.append(saveButton("playground"), playgroundTour(model));
     const curves = html("div", {}, terms.root, betas.root);
     const charts = div("charts", curves, bars.root);
     shown.append(charts, div("sheets", ...sheets), kept.root);

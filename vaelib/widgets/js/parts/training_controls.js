@@ -40,7 +40,10 @@ export function trainingControls(choices, actions, isCompact = false) {
   const step = button("Step", () => onButton("step"), { title: hints.step });
   const reset = button("Reset", () => onButton("reset"), { title: hints.reset });
   const undo = button("Undo", () => onButton("undo"));
-  const keep = button("Keep", () => onButton("keep"), { title: hints.keep });
+  const keep = button("Keep", () => onButton("keep"), {
+    title: hints.keep,
+    name: "keep",
+  });
 
   /**
    * @param {string} label
@@ -52,7 +55,9 @@ export function trainingControls(choices, actions, isCompact = false) {
     const isNumber = typeof values[0] === "number";
     const choose = (/** @type {string} */ value) =>
       change({ [name]: isNumber ? Number(value) : value });
-    return menu(label, values.map(String), choose, nameOf);
+    const made = menu(label, values.map(String), choose, nameOf);
+    made.select.name = name;
+    return made;
   }
   const menus = {
     dataset: settingMenu("Data", "dataset"),

@@ -1,0 +1,131 @@
+/**
+ * A tour of a widget: each step lights up a part of it and waits until the reader has
+ * done something. It can be left, and goes on where it was left, also after a reload.
+ */
+
+import { button, div, html, statusLine } from "./controls.js";
+
+/**
+ * @template State
+ * @typedef {object} TourStep
+ * @property {string} at selector of the part to light up
+ * @property {string} asks what the reader is to do
+ * @property {(now: State, before: State) => boolean} isDone whether it has been done,
+ *   given the state now and the one when the step began
+ * @property {string} tells what to see then
+ */
+
+const LOOK = 200; // milliseconds from one look at the state to the next
+
+/**
+ * Return a button that begins the tour, or goes on with it.
+ * @template State
+ * @param {string} name such as "Playground"
+ * @param {TourStep<State>[]} steps
+ * @param {() => State} stateOf a copy of all that the steps look at
+ */
+export function tourButton(name, steps, stateOf) {
+  const key = `vaelib-tour-${name}`;
+  let i = Math.min(storedStep(key), steps.length - 1);
+  let isDone = false;
+  let timer = 0;
+  let before = stateOf();
+  const starter = button("", () => (timer ? leave() : begin()));
+  const next = button("Next", () => goTo(i + 1), { className: "main" });
+  const skip = button("Skip", () => goTo(i + 1), { title: "Go on without doing this" });
+  const back = button("Back", () => goTo(i - 1));
+  const place = html("span", { className: "title" });
+  const text = statusLine();
+  const panel = html(
+    "section",
+    { className: "vaelib tour", "aria-label": `Tour of the ${name}` },
+    div("bar", place, back, skip, next, button("Leave", leave)),
+    text.root,
+  );
+
+  function begin() {
+    starter.closest(".explorer, .playground")?.append(panel);
+    timer = window.setInterval(look, LOOK);
+    goTo(i);
+  }
+
+  function leave() {
+    clearInterval(timer);
+    timer = 0;
+    if (panel.contains(document.activeElement)) starter.focus();
+    panel.remove();
+    light();
+    showStarter();
+  }
+
+  /** @param {number} step */
+  function goTo(step) {
+    i = step % steps.length;
+    storeStep(key, i);
+    if (step === steps.length) return leave();
+    isDone = false;
+    before = stateOf();
+    light(steps[i].at);
+    showStarter();
+    show();
+  }
+
+  function look() {
+    if (!panel.isConnected) return leave(); // the widget has gone
+    if (isDone || !steps[i].isDone(stateOf(), before)) return;
+    isDone = true;
+    show();
+  }
+
+  function show() {
+    const { asks, tells } = steps[i];
+    place.textContent = `Step ${i + 1} of ${steps.length}`;
+    panel.classList.toggle("done", isDone);
+    text.show(isDone ? `✓ ${tells}` : asks);
+    // A button that has the focus and is hidden would lose it.
+    const focused = document.activeElement;
+    next.hidden = !isDone;
+    skip.hidden = isDone;
+    back.disabled = !i;
+    next.textContent = i + 1 < steps.length ? "Next" : "End";
+    if (focused === skip && isDone) next.focus();
+    if (focused === next && !isDone) skip.focus();
+  }
+
+  /** Light up a part, or none. @param {string} [selector] */
+  function light(selector) {
+    const root = starter.closest(".explorer, .playground");
+    root?.querySelector(".toured")?.classList.remove("toured");
+    const part = selector && root?.querySelector(selector);
+    if (!part) return;
+    part.classList.add("toured");
+    part.scrollIntoView({ block: "nearest" });
+  }
+
+  function showStarter() {
+    starter.textContent = i && !timer ? "Go on with the tour" : "Tour";
+    starter.title = `${steps.length} things to do with the ${name}`;
+    starter.setAttribute("aria-pressed", String(timer > 0));
+  }
+
+  showStarter();
+  return starter;
+}
+
+/** Return the step at which a tour was left. @param {string} key */
+function storedStep(key) {
+  try {
+    return Number(localStorage.getItem(key)) || 0;
+  } catch {
+    return 0; // a browser may refuse to store anything
+  }
+}
+
+/** @param {string} key @param {number} step */
+function storeStep(key, step) {
+  try {
+    localStorage.setItem(key, String(step));
+  } catch {
+    // The tour begins again after a reload.
+  }
+}
