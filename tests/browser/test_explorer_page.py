@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 from real import served
 
-from vaelib import VAE, ImageData
+from vaelib import VAE, ConvVAE, ImageData
 from vaelib.model import initialise
 from vaelib.widgets import LatentExplorer, frontend
 
@@ -611,6 +611,33 @@ def test_a_picture_is_the_same_wherever_the_page_is_scrolled(phone: Page):
             phone.evaluate("document.querySelector('.middle .bar').lastChild.click()")
         saved.append(np.asarray(Image.open(download.value.path()).convert("L"), float))
     assert np.abs(saved[0] - saved[1]).mean() < 1
+
+
+def test_convolutions_encode_and_draw_colours_as_torch_does(visit: Visit):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8, generator=rng)
+    model = ConvVAE((3, 8, 8), (4, 6), (5,), 3)
+    initialise(model, rng, sd=0.3)
+    page = visit(model, ImageData(x, x))
+    with torch.no_grad():
+        mu, _ = model.encode(x[:1].flatten(1) / 255)
+        expected = (255 * model.images(mu)[0]).round().permute(1, 2, 0)
+    order = [int(name[1:].translate(SUBSCRIPTS)) - 1 for name in latent_names(page)]
+    assert shown_z(page) == pytest.approx(mu[0, order].tolist(), abs=0.02)
+    drawn = page.locator("canvas.out").first.evaluate(PIXELS, 8)
+    pixels = np.array(drawn).reshape(8, 8, 4)[..., :3]
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+    assert np.abs(pixels - expected.numpy()).max() <= 2  # of rounded weights
+
+
+SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+PIXELS = """(canvas, side) =>
+    [...canvas.getContext("2d").getImageData(0, 0, side, side).data]"""
+
+
+def latent_names(page: Page) -> list[str]:
+    """Return the names of the latents in the order of their rows."""
+    return page.locator(".latents .latent button").all_inner_texts()
 
 
 def drag(page: Page, place: Locator, start: float, end: float) -> None:
