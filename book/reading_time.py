@@ -113,7 +113,7 @@ def minutes(places: str) -> float:
 
     A chapter is without its exercises. Raises `ValueError` if there is no such place.
     """
-    return sum(map(minutes_of, places.split()))
+    return sum(map(minutes_of, places.split() or [""]))
 
 
 def minutes_of(place: str) -> float:
