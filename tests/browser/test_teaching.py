@@ -1,4 +1,4 @@
-"""Parts of a page alone, as in an <iframe>; slides; and what is printed, in Chromium."""
+"""Parts of a page alone, as in an <iframe>; slides; and what is printed."""
 
 from __future__ import annotations
 
@@ -81,48 +81,8 @@ def test_one_part_of_a_page_stands_alone(
     expect(page.locator(".bd-header-article, .bd-sidebar-primary")).to_have_count(0)
     whole = page.locator(".only .from a")
     address = whole.get_attribute("href") or ""
-    assert address == page.url.replace(
-        re.findall(r"only=[\w-]+&?", part)[0], ""
-    ).rstrip("?")
-    page.add_script_tag(path=real.AXE)
-    page.add_style_tag(content="* { transition: none !important; }")
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [
-        (rule["id"], rule["nodes"][0]["html"][:200])
-        for rule in found["violations"]
-        if rule["impact"] in ("serious", "critical")
-    ] == []
-    for width in (390, 800):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(150)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_the_rest_of_the_address_is_the_state_of_the_part(opened: Opened, site: str):
-    z = ["0.5", "-1.5", *["0"] * 18]
-    page = opened(f"{site}/book/intro.html?only=explorer&z={','.join(z)}")
-    expect(page.locator("canvas.out").first).to_be_visible()
-    first = page.locator(".latent input").first
-    assert float(first.input_value()) in map(float, z)
-    before = page.url
-    page.wait_for_timeout(400)
-    assert page.url == before, "nothing was moved"
-    first.press("PageUp")
-    expect(page).not_to_have_url(before)
-    assert page.url.startswith(f"{site}/book/intro.html?only=explorer&z=")
-    value = first.input_value()
-    page = opened(page.url)
-    assert page.locator(".latent input").first.input_value() == value
-
-    page = opened(f"{site}/notebooks/15_playground.html?only=playground&beta=4")
-    expect(page.get_by_role("spinbutton", name="beta").first).to_have_value("4")
-
-
-def test_a_part_that_is_not_there_is_said(opened: Opened, site: str):
-    page = opened(f"{site}/book/notation.html?only=<b>zoo")
-    expect(page.locator("main")).to_contain_text(
-        "This page has no part of the name <b>zoo."
-    )
+    [only] = re.findall(r"only=[\w-]+&?", part)
+    assert address == page.url.replace(only, "").rstrip("?")
     link = page.get_by_role("link", name="Notation")
     expect(link).to_have_attribute("href", f"{site}/book/notation.html")
 
