@@ -46,7 +46,8 @@ function paired(blocks) {
 
 /** Of a cell that checks an equation only what it prints; no cell without content. */
 function prepared(block) {
-  if (block.matches("[class*='tag_check-']")) block.querySelector(".cell_input")?.remove();
+  if (block.matches("[class*='tag_check-']"))
+    block.querySelector(".cell_input")?.remove();
   block.querySelector(".tag_code-side > .cell_input")?.remove();
   return block.textContent.trim() || block.querySelector("img") ? block : null;
 }

@@ -28,7 +28,8 @@ function showOnly(name) {
   article.append(part ?? `This page has no part of the name ${name}.`);
   from.append(whole);
   main.append(article, from);
-  document.body.replaceChildren(main);
+  const card = document.querySelector(".symbol-card"); // of symbols.js
+  document.body.replaceChildren(main, ...(card ? [card] : []));
 }
 
 const only = new URLSearchParams(location.search).get("only");

@@ -66,7 +66,7 @@ def shown_outside(page: Page) -> list[str]:
     """Return what the body contains beside the part and the link below it."""
     return page.evaluate(
         "[...document.body.children].map(e => e.className)"
-        ".filter(name => !name.split(' ').includes('only'))"
+        ".filter(name => !/\\bonly\\b|symbol-card/.test(name))"
     )
 
 
