@@ -73,7 +73,7 @@ def teacher(notebook: Any) -> Any:
     for cell, of, then in zip(notebook.cells, solved, [*solved[1:], ""], strict=True):
         cell.metadata.pop(FOLDED, None)
         cells.append(cell)
-        if cell.source == "## Exercises":
+        if cell.source.endswith("## Exercises"):
             cells.append(note("for-teachers", ANY_EXERCISE))
         if of and of != then:
             cells.append(note(f"notes-{of.replace('.', '-')}", notes(of)))

@@ -30,6 +30,7 @@ RUNS = (13, 4, 6, 8, 12, 20, 25, 30, 35, 15, 25, 12, 15, 25, 30, 20, 25)
 DISPLAYED = re.compile(r"\\begin\{equation\*?\}.*?\\end\{equation\*?\}", re.S)
 INLINE = re.compile(r"\$[^$]+\$|`[^`]+`")  # each is read as one word
 SYNTAX = re.compile(r"^:::.*$|^\([\w-]+\)=$|\]\([^)]*\)|^\|[-|]+\|$|<[^>]+>", re.M)
+LISTING = re.compile(r"```python\n(.*?)```", re.S)
 TOKEN = re.compile(r"(E?)(\d+)(\.\d+)?")
 
 
@@ -62,12 +63,13 @@ class Section:
         """Count what a page shows of a cell: code or a figure, and listings."""
         outputs = [output.get("data", {}) for output in cell["outputs"]]
         shown = [data for data in outputs if "image/png" in data]
-        listings = ["".join(data.get("text/markdown", "")) for data in outputs]
+        texts = ["".join(data.get("text/markdown", "")) for data in outputs]
         widgets = sum(VIEW in data for data in shown)
         self.widgets += widgets
         self.figures += len(shown) - widgets
         if "code-side" in cell["metadata"].get("tags", []):
-            self.lines += sum(text.count("\n") - 3 for text in listings)
+            listings = LISTING.findall("".join(texts))
+            self.lines += sum(listing.count("\n") for listing in listings)
         elif not shown:
             self.lines += len("".join(cell["source"]).splitlines())
 

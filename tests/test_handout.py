@@ -72,16 +72,14 @@ def test_students_get_everything_but_the_solutions(editions: Path, name: str):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_teachers_get_open_solutions_with_notes(editions: Path, name: str):
     chapter, teacher = read(notebooks.FOLDER, name), read(editions / "teacher", name)
-    assert lines_of(chapter.cells) - lines_of(teacher.cells) <= {
-        line for cell in chapter.cells for line in cell.source.splitlines()
-        if "/book/" in line
-    }  # fmt: skip
+    assert lines_of(handout.alone(chapter).cells) <= lines_of(teacher.cells)
     assert not any(handout.FOLDED in cell.metadata for cell in teacher.cells)
     texts = [cell.source for cell in teacher.cells]
     for number, cells in solutions(name).items():
         last = texts.index(without_book(cells[-1].source))
         assert texts[last + 1] == handout.notes(number)
-    assert texts[texts.index("## Exercises") + 1] == handout.ANY_EXERCISE
+    before = texts[texts.index(handout.ANY_EXERCISE) - 1]
+    assert before.endswith("## Exercises")
     nbformat.validate(teacher)
 
 
