@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -144,12 +144,12 @@ def plain(text: str) -> str:
     return re.sub(r"([\\*_|<$`\[\]^~#])", r"\\\1", text)
 
 
-def write_notebooks(out: Path) -> None:
-    """Write both editions of each chapter, in a folder for each edition."""
+def write_notebooks(out: Path, names: Sequence[str]) -> None:
+    """Write both editions of chapters and pages, in a folder for each edition."""
     editions: dict[str, Callable[[Any], Any]] = dict(student=student, teacher=teacher)
     for edition, make in editions.items():
         (out / edition).mkdir(parents=True, exist_ok=True)
-        for name in (*chapters(), "questions"):
+        for name in names:
             stored = nbformat.read(notebooks.FOLDER / f"{name}.ipynb", as_version=4)
             nbformat.write(make(stored), out / edition / f"{name}.ipynb")
 
@@ -157,18 +157,18 @@ def write_notebooks(out: Path) -> None:
 # PDFs
 
 COVERS = dict(
-    student="Exercises have checks, and no solutions. The code of figures is in the "
-    "notebooks.",
+    student="Exercises have checks, and no solutions. Imports and the code of figures "
+    "are in the notebooks.",
     teacher="With solutions, what each check accepts, and the errors that it names. "
-    "The code of figures is in the notebooks.",
+    "Imports and the code of figures are in the notebooks.",
 )
 
 
-def html(site: Path, edition: str) -> str:
-    """Return an edition as one HTML document, from the pages of the built book."""
-    pages = [f"notebooks/{name}" for name in chapters()]
+def html(site: Path, edition: str, names: Sequence[str]) -> str:
+    """Return chapters of an edition as one HTML document, from pages of a built book."""
+    pages = [f"notebooks/{name}" for name in names]
     articles = {page: article(site, page, pages, edition) for page in pages}
-    title = f"The variational auto-encoder, equation by equation: {edition}s' edition"
+    title = f"The variational auto-encoder, equation by equation: {edition}s’ edition"
     cover = f"<p>vaelib {__version__}. {COVERS[edition]}</p>"
     return printed.document(site, title, cover, articles)
 
@@ -188,12 +188,21 @@ def article(site: Path, page: str, pages: list[str], edition: str) -> str:
     return printed.SOLUTION.sub(solution, text)
 
 
-def main(pages: str, out: str) -> None:
-    """Write the notebooks and the PDFs of both editions into the folder `out`."""
+def known(names: Sequence[str]) -> list[str]:
+    """Return the named chapters. Exits with a message if there is no such chapter."""
+    if unknown := ", ".join(name for name in names if name not in chapters()):
+        sys.exit(f"There is no chapter {unknown}: give names as in "
+                 f"ARGS={chapters()[2]}; there are {', '.join(chapters())}.")  # fmt: skip
+    return list(names)
+
+
+def main(pages: str, out: str, *asked: str) -> None:
+    """Write both editions of the chapters, or of those asked for, into a folder."""
+    names = known(asked) or chapters()
     site, folder = Path(pages).resolve(), Path(out).resolve()
-    write_notebooks(folder)
-    print(f"{folder}: {len(chapters())} notebooks of each edition", flush=True)
-    files = {folder / f"vae-{name}.pdf": html(site, name) for name in EDITIONS}
+    write_notebooks(folder, names if asked else [*names, "questions"])
+    print(f"{folder}: {len(names)} notebooks of each edition", flush=True)
+    files = {folder / f"vae-{name}.pdf": html(site, name, names) for name in EDITIONS}
     printed.write_pdfs(files)
 
 

@@ -22,7 +22,7 @@ STYLES = re.compile(r'<link[^>]*?href="\.\./(_static/[^"?]*\.css)[^>]*>', re.S)
 SOLUTION = re.compile(
     r'<details class="solution">\s*<summary>Solution</summary>(.*?)</details>', re.S
 )
-FOLDED = re.compile(r'<details class="hide [^>]*>.*?</details>', re.S)
+FOLDED = re.compile(r'<details class="[^"]*\bhide\b[^>]*>.*?</details>', re.S)
 ATTRIBUTE = re.compile(r' (id|href|src)="([^"]*)"')
 # What only a screen has: pictures for dark pages, permanent links, figures that move.
 UNPRINTED = re.compile(
@@ -31,6 +31,15 @@ UNPRINTED = re.compile(
     r'|<div class="live[^"]*" data-widget="figure"[^>]*></div>',
     re.S,
 )
+# A PDF has an element of its structure for each piece of text: what screen readers are
+# told of a formula is its TeX, and only keywords, texts and comments have a colour.
+MATHML = re.compile(
+    r'(<span class="katex-mathml">).*?<annotation encoding="application/x-tex">(.*?)'
+    r"</annotation>.*?(</span>)",
+    re.S,
+)
+PLAIN = "n|nn|nb|bp|fm|p|o|w|mi|mf|linenos"
+TOKENS = re.compile(rf'<span class="(?:{PLAIN})">([^<]*)</span>')
 WIDGETS = re.compile(
     r'(?:<div class="live[^"]*" data-widget=.*?<noscript><p>(.*?)</p></noscript>'
     r'<div class="loading">.*?</div></div>\s*)+',
@@ -53,6 +62,7 @@ def article(site: Path, page: str, pages: Sequence[str]) -> str:
     """
     body = ARTICLE.findall((site / f"{page}.html").read_text("utf-8"))[0]
     body = with_stills(UNPRINTED.sub("", body), page)
+    body = TOKENS.sub(r"\1", MATHML.sub(r"\1\2\3", body))
     body = body.replace(' loading="lazy"', "")
     folder = posixpath.dirname(page)
 
@@ -118,18 +128,20 @@ PAGE = """<!doctype html>
   html {{ font-size: 16px; scroll-padding: 0 }}
   body {{ background: #fff; overflow: visible }}
   .bd-article, .cover {{ container-type: normal; break-before: page; padding: 0 }}
-  .bd-article h1 {{ margin-top: 0 }}
+  .bd-article h1 {{ margin-top: 0; font-size: 2.2rem }}
+  .bd-article h2 {{ font-size: 1.5rem }}
+  .bd-article h3 {{ font-size: 1.25rem }}
+  h1, h2, h3, h4 {{ break-after: avoid; text-wrap: wrap }}
   .cover {{ break-before: auto; columns: 1 }}
   .cover h1 {{ margin: 4rem 0 1rem; font-size: 2.8rem }}
   .cover li {{ margin: 0.15rem 0 }}
   pre {{ white-space: pre-wrap !important; overflow: visible !important }}
-  h1, h2, h3, h4 {{ break-after: avoid }}
   figure, .admonition, tr, .cell_output img, .katex-display {{ break-inside: avoid }}
-  details > summary {{ display: none }}
+  details > summary {{ display: none !important }}
   .copybtn, .in-jupyter, .toggle-hint, .model-picture ul {{ display: none }}
   .notes {{ border: 1px solid #888; border-radius: 6px; padding: 0.5rem 1rem;
     margin: 0.5rem 0 1.5rem; break-inside: avoid }}
-  .notes table {{ width: auto }}
+  .notes td, .notes th {{ padding: 0.1rem 1.5rem 0.1rem 0 }}
 </style>
 <script defer src="{script}"></script>
 <div class="cover"><h1>{title}</h1>{cover}<ul>{contents}</ul></div>
@@ -175,6 +187,16 @@ FOOTER = """<div style="width: 100%; font: 8px sans-serif; text-align: center">
 <span class="totalPages"></span></div>"""
 
 
+# Of a heading that goes to the next page Chromium writes the bookmark twice, as one.
+TWICE = re.compile(rb"(/Title \()(.+)\2(\)\n)")
+
+
+def once(found: re.Match[bytes]) -> bytes:
+    """Return a bookmark of the same length with its title once."""
+    start, title, end = found.groups()
+    return start + title + end[:1] + b" " * len(title) + end[1:]
+
+
 def write_pdfs(files: dict[Path, str]) -> None:
     """Write PDFs, each from the text of an HTML document.
 
@@ -195,8 +217,7 @@ def write_pdfs(files: dict[Path, str]) -> None:
             tab.evaluate("document.fonts.ready.then(() => 0)")
             # Formulas that are too wide get smaller, in the frame after the next.
             tab.wait_for_timeout(500)
-            tab.pdf(
-                path=pdf,
+            printed = tab.pdf(
                 scale=SCALE,
                 prefer_css_page_size=True,
                 print_background=True,
@@ -206,6 +227,7 @@ def write_pdfs(files: dict[Path, str]) -> None:
                 outline=True,
                 tagged=True,
             )
+            pdf.write_bytes(TWICE.sub(once, printed))
             tab.close()
             html.unlink()
             print(f"{pdf}: {pdf.stat().st_size / 1e6:.1f} MB", flush=True)

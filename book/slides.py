@@ -69,16 +69,11 @@ def as_data(file: Path) -> str:
 
 
 def main(pages: str, out: str, *names: str) -> None:
-    """Write the slides of chapters; exit with a message if there is no such chapter."""
-    known = handout.chapters()
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        asked = ", ".join(unknown) or "nothing"
-        sys.exit(f"Slides of {asked} were asked for: give chapters as in "
-                 f"ARGS={known[2]}; there are {', '.join(known)}.")  # fmt: skip
+    """Write the slides of the chapters, or of those that are named, into a folder."""
+    asked = handout.known(names) or handout.chapters()
     folder = Path(out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in asked:
         file = folder / f"{name}.html"
         file.write_text(slides(Path(pages).resolve(), name), "utf-8")
         print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")

@@ -28,8 +28,9 @@ function showOnly(name) {
   article.append(part ?? `This page has no part of the name ${name}.`);
   from.append(whole);
   main.append(article, from);
-  const card = document.querySelector(".symbol-card"); // of symbols.js
-  document.body.replaceChildren(main, ...(card ? [card] : []));
+  // The rest stays, hidden: scripts of the theme look for it.
+  document.documentElement.classList.add("one-part");
+  document.body.append(main);
 }
 
 const only = new URLSearchParams(location.search).get("only");
