@@ -165,7 +165,7 @@ COVERS = dict(
 
 
 def html(site: Path, edition: str, names: Sequence[str]) -> str:
-    """Return chapters of an edition as one HTML document, from pages of a built book."""
+    """Return chapters of an edition as one HTML document, from built pages."""
     pages = [f"notebooks/{name}" for name in names]
     articles = {page: article(site, page, pages, edition) for page in pages}
     title = f"The variational auto-encoder, equation by equation: {edition}s’ edition"
@@ -191,8 +191,10 @@ def article(site: Path, page: str, pages: list[str], edition: str) -> str:
 def known(names: Sequence[str]) -> list[str]:
     """Return the named chapters. Exits with a message if there is no such chapter."""
     if unknown := ", ".join(name for name in names if name not in chapters()):
-        sys.exit(f"There is no chapter {unknown}: give names as in "
-                 f"ARGS={chapters()[2]}; there are {', '.join(chapters())}.")  # fmt: skip
+        sys.exit(
+            f"There is no chapter {unknown}: give names as in ARGS={chapters()[2]}; "
+            f"there are {', '.join(chapters())}."
+        )
     return list(names)
 
 

@@ -6,6 +6,8 @@
 const WIDTH = 1600;
 const HEIGHT = 900;
 const LEAST_ZOOM = 0.5; // of a block that is too high for a slide by itself
+const LEAST_PICTURE = 380; // pixels
+const UNSEEN = "script, .model-picture, .in-jupyter, .reading-time";
 
 const main = document.querySelector("main");
 const slides = [];
@@ -24,7 +26,7 @@ function blocksOf(section, heading = "") {
   for (const child of [...section.children]) {
     if (child.matches("section")) found.push(...blocksOf(child, heading));
     else if (/^H[1-4]$/.test(child.tagName)) heading = child;
-    else if (child.matches("script, .model-picture, .in-jupyter")) continue;
+    else if (child.matches(UNSEEN)) continue;
     else found.push([heading, child]);
   }
   return found;
@@ -81,6 +83,15 @@ function fullness(body) {
   return (inner.bottom - outer.top) / outer.height;
 }
 
+/** Let a figure have the room that the text above it leaves, if that is enough. */
+function shrinkPicture(body, block) {
+  const image = block.querySelector("img");
+  if (!image) return;
+  const height = image.getBoundingClientRect().height;
+  const over = (fullness(body) - 1) * body.getBoundingClientRect().height;
+  if (height - over > LEAST_PICTURE) image.style.maxHeight = `${height - over - 4}px`;
+}
+
 function build() {
   const article = main.querySelector("article");
   const chapter = article.querySelector("h1");
@@ -97,13 +108,15 @@ function build() {
     body ??= open(heading || chapter, part);
     body.append(block);
     fitFormulas(body);
+    if (fullness(body) > 1) shrinkPicture(body, block);
     if (fullness(body) > 1 && body.childElementCount > 1) {
+      for (const image of block.querySelectorAll("img")) image.style.maxHeight = "";
       body = open(heading, ++part);
       body.append(block);
       fitFormulas(body);
     }
-    const ratio = 1 / fullness(body);
-    if (ratio < 1) body.style.zoom = Math.max(ratio * 0.98, LEAST_ZOOM);
+    const full = fullness(body);
+    if (full > 1) body.style.zoom = Math.max(0.98 / full, LEAST_ZOOM);
   }
   slides[0].querySelector("h2").replaceWith(element("h1", "", chapter.textContent));
 }
@@ -143,7 +156,8 @@ const MOVES = {
   End: () => slides.length - 1,
 };
 
-document.fonts.ready.then(() => {
+const images = [...document.images].map((image) => image.decode().catch(() => {}));
+Promise.all([document.fonts.ready, ...images]).then(() => {
   build();
   fit();
   show(Number(location.hash.slice(1)) - 1 || 0);
