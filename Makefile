@@ -78,7 +78,7 @@ build/pages/_build/html/index.html: node_modules/.package-lock.json $(BOOK)
 	$(JUPYTER_BOOK) --path-output build/pages
 	touch $@
 
-handout: .venv/dev.stamp $(PAGES)/index.html  ## the chapters for a class, in two editions
+handout: .venv/dev.stamp $(PAGES)/index.html  ## for a class, in two editions
 	$(BIN)/python book/handout.py $(PAGES) $(HANDOUT) $(ARGS)
 
 slides: .venv/book.stamp $(PAGES)/index.html  ## slides: ARGS=02_the_lower_bound

@@ -24,8 +24,6 @@ from vaelib.lab.contents import VIEW
 WORDS = 130  # a minute
 EQUATION, FIGURE, LINE, WIDGET = 20, 20, 3, 60  # seconds for each; a line of code
 EXERCISES = (10, 15, 20, 25)  # minutes: the first, the second, ... of a chapter
-# Seconds that Run All takes in each chapter, 2 cores, without other work
-RUNS = (13, 4, 6, 8, 12, 20, 25, 30, 35, 15, 25, 12, 15, 25, 30, 20, 25)
 
 DISPLAYED = re.compile(r"\\begin\{equation\*?\}.*?\\end\{equation\*?\}", re.S)
 INLINE = re.compile(r"\$[^$]+\$|`[^`]+`")  # each is read as one word
@@ -141,10 +139,9 @@ def rounded(value: float) -> int:
     return max(1, round(value))
 
 
-def times(number: int) -> tuple[int, int, int]:
-    """Return minutes for a chapter and for its exercises, and seconds to run it."""
-    read, solve = (rounded(minutes(f"{kind}{number}")) for kind in ("", "E"))
-    return read, solve, RUNS[number]
+def times(number: int) -> tuple[int, int]:
+    """Return the minutes to read a chapter, and those for its exercises."""
+    return rounded(minutes(f"{number}")), rounded(minutes(f"E{number}"))
 
 
 def role(
@@ -179,8 +176,8 @@ def put_time(app: Sphinx, tree: nodes.document) -> None:
     found = re.match(r"notebooks/((\d\d)_.*)", page)
     if not found or is_japanese(page):
         return
-    read, solve, run = times(int(found[2]))
-    text = f"Reading {read} min, exercises {solve} min, Run All {run} s"
+    read, solve = times(int(found[2]))
+    text = f"Reading {read} minutes, exercises {solve} minutes"
     title = next(iter(tree.findall(nodes.title)))
     line = nodes.paragraph("", text, classes=["reading-time"])
     title.parent.insert(title.parent.index(title) + 1, line)
@@ -191,14 +188,10 @@ class ReadingTimes(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        rows = [
-            "| Chapter | read, min | exercises, min | Run All, s |",
-            "|---|---|---|---|",
-        ]
+        rows = ["| Chapter | reading, minutes | exercises, minutes |", "|---|---|---|"]
         for n, chapter in enumerate(chapters()):
             self.env.note_dependency(str(notebooks.FOLDER / f"{chapter}.ipynb"))
-            read, solve, run = times(n)
-            rows.append(f"| Chapter {n} | {read} | {solve} | {run} |")
+            rows.append("| Chapter {} | {} | {} |".format(n, *times(n)))
         return self.parse_text_to_nodes("\n".join(rows))
 
 

@@ -128,7 +128,3 @@ def test_every_question_is_asked_and_has_an_answer():
     )
     assert asked == set(answered)
     assert answered == [str(n + 1) for n in range(len(answered))]
-
-
-def test_there_is_a_time_to_run_for_each_chapter():
-    assert len(reading_time.RUNS) == len(reading_time.chapters())

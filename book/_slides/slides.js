@@ -12,7 +12,7 @@ const UNSEEN = "script, .model-picture, .in-jupyter, .reading-time";
 const main = document.querySelector("main");
 const slides = [];
 
-/** @param {string} tag @param {string} className @param {...(Node | string)} children */
+/** Return an element. @param {string} tag @param {string} className */
 function element(tag, className, ...children) {
   const made = document.createElement(tag);
   made.className = className;
@@ -57,7 +57,7 @@ function prepared(block) {
 /** Start a slide. */
 function open(heading, part) {
   const more = part > 1 ? ` <small>${part}</small>` : "";
-  const title = element("h2", "");
+  const title = element(heading.matches("h1") && part === 1 ? "h1" : "h2", "");
   title.innerHTML = heading.innerHTML + more;
   const body = element("div", "body");
   const slide = element("section", "slide", title, body);
@@ -118,7 +118,6 @@ function build() {
     const full = fullness(body);
     if (full > 1) body.style.zoom = Math.max(0.98 / full, LEAST_ZOOM);
   }
-  slides[0].querySelector("h2").replaceWith(element("h1", "", chapter.textContent));
 }
 
 // Which slide is shown
