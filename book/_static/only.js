@@ -15,7 +15,7 @@ function showOnly(name) {
   const address = new URL(location.href);
   address.searchParams.delete("only");
   const whole = Object.assign(document.createElement("a"), {
-    href: address.href,
+    href: address.href.replaceAll("%2C", ","),
     target: "_top",
     textContent: document.title,
   });

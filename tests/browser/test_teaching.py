@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 PARTS = {
     "book/intro.html?only=explorer&z=" + ",".join(["0.5"] * 20): ".vaelib.explorer",
     "book/models.html?only=zoo&beta=8&latents=2": ".vaelib.zoo",
-    "notebooks/15_playground.html?only=playground&beta=4": ".vaelib.playground",
+    "notebooks/15_playground.html?only=playground&beta=4": ".playground",
     "notebooks/05_the_variational_auto_encoder.html?only=slow_motion": ".vaelib",
     "notebooks/02_the_lower_bound.html?only=figure-2-1": "figure .frames svg",
     "notebooks/02_the_lower_bound.html?only=check-2": ".cell_output",
@@ -52,7 +52,7 @@ def opened(browser: Browser, complaints: list[str]) -> Iterator[Opened]:
 
     def open_it(address: str) -> Page:
         tab.goto(address)
-        for place in tab.locator(".live").all():
+        for place in tab.locator(".only .live").all():
             place.scroll_into_view_if_needed()
             expect(place).to_have_attribute("data-ready", "", timeout=20_000)
         return tab
@@ -78,8 +78,48 @@ def test_one_part_of_a_page_stands_alone(
     whole = page.locator(".only .from a")
     address = whole.get_attribute("href") or ""
     [only] = re.findall(r"only=[\w-]+&?", part)
-    assert address == page.url.replace(only, "").rstrip("?")
-    link = page.get_by_role("link", name="Notation")
+    assert address.startswith(f"{page.url.partition('?')[0]}")
+    assert address.endswith(part.replace(only, "").rstrip("?"))
+    page.add_script_tag(path=real.AXE)
+    page.add_style_tag(content="* { transition: none !important; }")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [
+        (rule["id"], rule["nodes"][0]["html"][:200])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ] == []
+    for width in (390, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_rest_of_the_address_is_the_state_of_the_part(opened: Opened, site: str):
+    z = ["0.5", "-1.5", *["0"] * 18]
+    page = opened(f"{site}/book/intro.html?only=explorer&z={','.join(z)}")
+    expect(page.locator("canvas.out").first).to_be_visible()
+    first = page.locator(".latent input").first
+    assert float(first.input_value()) in map(float, z)
+    before = page.url
+    page.wait_for_timeout(400)
+    assert page.url == before, "nothing was moved"
+    first.press("PageUp")
+    expect(page).not_to_have_url(before)
+    assert page.url.startswith(f"{site}/book/intro.html?only=explorer&z=")
+    value = first.input_value()
+    page = opened(page.url)
+    assert page.locator(".latent input").first.input_value() == value
+
+    page = opened(f"{site}/notebooks/15_playground.html?only=playground&beta=4")
+    expect(page.get_by_role("spinbutton", name="beta").first).to_have_value("4")
+
+
+def test_a_part_that_is_not_there_is_said(opened: Opened, site: str):
+    page = opened(f"{site}/book/notation.html?only=<b>zoo")
+    expect(page.locator("main.only")).to_contain_text(
+        "This page has no part of the name <b>zoo."
+    )
+    link = page.locator(".only .from a")
     expect(link).to_have_attribute("href", f"{site}/book/notation.html")
 
 
