@@ -26,9 +26,13 @@ ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
 IMAGES = build/live/images/mnist-test.js
 HTML = $(OUT)/_build/html
+# What is printed needs the pages alone: those of the book, or some without its models.
+PAGES = $(if $(wildcard $(HTML)/index.html),$(HTML),build/pages/_build/html)
+HANDOUT ?= build/handout
+SLIDES ?= build/slides
 
 .PHONY: train lab test test-fast clean lock lint lint-js
-.PHONY: notebooks book zoo paper picture bench
+.PHONY: notebooks book zoo paper picture bench handout slides offline
 .DELETE_ON_ERROR:
 
 train: .venv/train.stamp  ## the main job: train a VAE on MNIST and draw what it learned
@@ -68,6 +72,20 @@ $(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES)
 	$(JUPYTER_BOOK) --path-output $(OUT)
 	cp -r $(LIVE)zoo $(dir $(IMAGES)) $(@D)/_static/live
 	touch $@
+
+build/pages/_build/html/index.html: node_modules/.package-lock.json $(BOOK)
+	rm -rf $(@D)
+	$(JUPYTER_BOOK) --path-output build/pages
+	touch $@
+
+handout: .venv/dev.stamp $(PAGES)/index.html  ## for a class, in two editions
+	$(BIN)/python book/handout.py $(PAGES) $(HANDOUT) $(ARGS)
+
+slides: .venv/book.stamp $(PAGES)/index.html  ## slides: ARGS=02_the_lower_bound
+	$(BIN)/python book/slides.py $(PAGES) $(SLIDES) $(ARGS)
+
+offline: .venv/dev.stamp book  ## the book, and the whole of it as one PDF beside it
+	$(BIN)/python book/offline.py $(HTML)
 
 # ZOO=tests/zoo.toml: a few small models.
 zoo: $(LIVE)zoo/index.js  ## the models of the book, trained and packed for its page

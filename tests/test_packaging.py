@@ -319,8 +319,9 @@ def commands_of(job: dict[str, Any]) -> list[str]:
 
 def test_the_book_is_published_after_it_is_checked() -> None:
     jobs = yaml.safe_load(text_of(".github/workflows/book.yml"))["jobs"]
-    check, build, push = commands_of(jobs["build"])
-    assert (check, build) == ("PYTHON=python .ci/run", "make book PUBLISH=1")
+    check, build, handout, push = commands_of(jobs["build"])
+    assert (check, build) == ("PYTHON=python .ci/run", "make offline PUBLISH=1")
+    assert handout == "make handout"
     assert push.endswith("colab\n")  # the branch from which Colab opens the notebooks
     last = jobs["build"]["steps"][-1]
     assert last["uses"].startswith("actions/upload-pages-artifact@")

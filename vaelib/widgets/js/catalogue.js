@@ -65,16 +65,26 @@ export function readQuery(query, entries, first) {
   );
   const other = texts ? readEntry(second, entries, entry) : { entry: null, note: "" };
 
-  const numbers = (parameters.get("z") ?? "").split(",");
-  const z = numbers.map((text) => (text ? Number(text) : NaN));
-  const isValid =
-    z.length === entry.latents && z.every((value) => Math.abs(value) < LARGEST_Z);
   return {
     entry,
     beside: other.entry,
-    z: isValid ? z : [],
+    z: readPoint(query, entry.latents),
     note: `${note} ${other.note}`.trim(),
   };
+}
+
+/**
+ * Return the point z that the query of an address names, or [] if it has none with so
+ * many numbers.
+ * @param {string} query
+ * @param {number} latents
+ */
+export function readPoint(query, latents) {
+  const numbers = (new URLSearchParams(query).get("z") ?? "").split(",");
+  const z = numbers.map((text) => (text ? Number(text) : NaN));
+  const isValid =
+    z.length === latents && z.every((value) => Math.abs(value) < LARGEST_Z);
+  return isValid ? z : [];
 }
 
 /**
@@ -119,6 +129,16 @@ export function addressOf(address, entry, beside, z) {
   const second = beside && SETTINGS.map((name) => beside[name]).join(",");
   if (second) url.searchParams.set("beside", second);
   else url.searchParams.delete("beside");
+  return withPoint(url.href, z);
+}
+
+/**
+ * Return an address that names a point; all else in it stays.
+ * @param {string} address
+ * @param {number[]} z empty if the address shall name no point
+ */
+export function withPoint(address, z) {
+  const url = new URL(address);
   if (z.length) url.searchParams.set("z", z.map(shortestDecimal).join(","));
   else url.searchParams.delete("z");
   return url.href.replaceAll("%2C", ",");

@@ -4,6 +4,7 @@
  */
 
 import { explorer } from "./explorer.js";
+import { linkedExplorer } from "./linked_point.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
@@ -27,14 +28,17 @@ const WIDGETS = {
 
 /**
  * Return the model of a widget. A panel with rules trains in the page, and an explorer
- * may follow it.
- * @param {DOMStringMap} dataset of the place
+ * may follow it. The address names the point of the first explorer.
+ * @param {HTMLElement} place
  * @param {any} state
  * @returns {Model}
  */
-function modelOf({ state: name = "", follows }, state) {
+function modelOf(place, state) {
+  const { state: name = "", follows } = place.dataset;
   if (state.rules) return trainingModel(state, name);
-  return follows ? followingModel(state, follows) : pageModel(state);
+  if (follows) return followingModel(state, follows);
+  const isFirst = place === document.querySelector('.live[data-widget="explorer"]');
+  return isFirst ? linkedExplorer(state, place) : pageModel(state);
 }
 
 /**
@@ -46,7 +50,7 @@ async function startWidget(place) {
   try {
     const el = html("div");
     const isCompact = place.classList.contains("compact");
-    const model = modelOf(place.dataset, await load(state));
+    const model = modelOf(place, await load(state));
     await WIDGETS[widget]({ model, el, isCompact });
     place.replaceChildren(el);
     const markReady = () => (place.dataset.ready = "");
