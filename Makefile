@@ -15,12 +15,13 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 # matplotlib lists its own fonts in a file, by their paths. The list must go with them.
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 OUT ?= book
-JUPYTER_BOOK := $(BIN)/jupyter-book build . --all -W -n --keep-going \
+JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going \
 	--config book/_config.yml --toc book/_toc.yml
-BOOK := $(wildcard book/*.* book/api/* book/ja/* book/_static/* \
-	book/_templates/* book/_templates/static/* book/figures/* \
-	notebooks/*.ipynb notebooks/ja/*.ipynb vaelib/*.* vaelib/*/*.* \
-	vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js)
+TEXTS := $(wildcard book/*.md book/api/*.md book/ja/*.md \
+	notebooks/*.ipynb notebooks/ja/*.ipynb)
+TOOLS := $(filter-out $(TEXTS), $(wildcard book/*.* book/_static/* \
+	book/_templates/* book/_templates/static/* book/figures/* vaelib/*.* vaelib/*/*.* \
+	vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js))
 ARGS ?=
 ZOO ?= book/zoo.toml
 LIVE = build/live/$(dir $(ZOO))
@@ -66,15 +67,20 @@ address:
 		echo "A published book needs the address of its repository: put it into" \
 		"book/_config.yml, as url below repository." >&2; exit 2; }
 
-$(HTML)/index.html: node_modules/.package-lock.json $(BOOK)
-$(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES)
+# Of a book that is there, only the pages whose text has changed are made again.
+%/_build/tools.stamp: node_modules/.package-lock.json $(TOOLS)
 	rm -rf $(@D)
+	mkdir -p $(@D)
+	touch $@
+
+$(HTML)/index.html: $(OUT)/_build/tools.stamp $(TEXTS)
+$(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES)
+	$(if $(PUBLISH),rm -rf $(@D) $(OUT)/_build/.doctrees)
 	$(JUPYTER_BOOK) --path-output $(OUT)
 	cp -r $(LIVE)zoo $(dir $(IMAGES)) $(@D)/_static/live
 	touch $@
 
-build/pages/_build/html/index.html: node_modules/.package-lock.json $(BOOK)
-	rm -rf $(@D)
+build/pages/_build/html/index.html: build/pages/_build/tools.stamp $(TEXTS)
 	$(JUPYTER_BOOK) --path-output build/pages
 	touch $@
 

@@ -280,11 +280,6 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Pages
 
 
-def number_no_figures(app: Sphinx) -> None:
-    """Switch off the numbers of Sphinx, which Jupyter Book wants; see cells.py."""
-    app.config.numfig = False
-
-
 def copy_assets(app: Sphinx) -> None:
     """Write the fonts and the style of formulas, and the widgets, into _static."""
     static = Path(app.outdir) / "_static"
@@ -408,7 +403,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     search.setup(app)
     symbols.setup(app)
     app.add_directive("live", Live)
-    app.connect("builder-inited", number_no_figures)
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)
     app.connect("doctree-read", cells.fold_solutions, priority=400)  # before contents

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.search import js_index
 from sphinx.search.en import SearchEnglish
 
 # British to American spelling, and words that are written with and without a hyphen.
@@ -88,6 +91,25 @@ def index_places(
             tree += addnodes.index(entries=entries)
 
 
+def keep_entries(app: Sphinx) -> list[Any]:
+    """Keep the entries of pages that are not written again; Sphinx would lose them.
+
+    Returns that no pages are to be added.
+    """
+    file = Path(app.outdir) / "searchindex.js"
+    entries = app.builder.indexer._index_entries  # type: ignore[attr-defined]
+    if file.exists():
+        old, found = js_index.loads(file.read_text("utf-8")), {}
+        for entry, places in old["indexentries"].items():
+            for i, anchor, is_main in places:
+                main = "main" if is_main else ""
+                found.setdefault(old["docnames"][i], []).append((entry, anchor, main))
+        for page in app.env.all_docs:
+            entries.setdefault(page, found.get(page, []))
+    return []
+
+
 def setup(app: Sphinx) -> None:
     """Replace the English search of Sphinx."""
     app.add_search_language(Search)
+    app.connect("html-collect-pages", keep_entries)

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -743,3 +744,21 @@ def test_second_make_does_nothing(book: Path):
     command = ["make", "book", f"OUT={book.parents[1]}", "ZOO=tests/zoo.toml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "Nothing to be done" in done.stdout
+
+
+def test_only_a_page_that_has_changed_is_made_again(book: Path, tmp_path: Path):
+    folder = tmp_path / "book"
+    shutil.copytree(book.parents[1], folder)
+    (ROOT / "book" / "publish.md").touch()
+    command = ["make", "book", f"OUT={folder}", "ZOO=tests/zoo.toml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"0 added, \d changed, 0 removed", done.stdout)
+
+    def text(file: Path) -> str:
+        """Return a page without the versions of its files, or the search index."""
+        return re.sub(r"\?v=\w+", "", file.read_text("utf-8"))
+
+    pages = [page.relative_to(book) for page in book.rglob("*.html")]
+    again = folder / "_build" / "html"
+    for name in [*pages, Path("searchindex.js")]:
+        assert text(again / name) == text(book / name), name
