@@ -74,6 +74,17 @@ def picture_style() -> str:
     return (FOLDER / "model.css").read_text("utf-8")
 
 
+def predict_style() -> str:
+    """Return the style sheet of Predict: what all widgets share, and its own rules."""
+    shared = style().partition("\n/* LatentExplorer")[0]
+    return f"{shared}\n{own_predict_style()}"
+
+
+def own_predict_style() -> str:
+    """Return the rules for Predict alone, which a page adds to those of all widgets."""
+    return (FOLDER / "predict.css").read_text("utf-8")
+
+
 def style() -> str:
     """Return the style sheet of all widgets."""
     return (FOLDER / "widgets.css").read_text("utf-8")

@@ -7,6 +7,7 @@ import { explorer } from "./explorer.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
+import { predict } from "./predict.js";
 import { slowMotion } from "./slow_motion.js";
 import { load, pageModel } from "./state.js";
 import { followingModel, trainingModel } from "./training.js";
@@ -21,6 +22,7 @@ const WIDGETS = {
   explorer,
   figure: liveFigure,
   playground,
+  predict,
   slow_motion: async (view) => slowMotion({ ...view, ...(await load("engine"))() }),
   zoo,
 };
