@@ -37,6 +37,11 @@ def module(*names: str) -> str:
     return "\n".join(texts.values())
 
 
+def short_module(*names: str) -> str:
+    """Return what `module` does without the comments, a third of its bytes."""
+    return COMMENT.sub("", module(*names))
+
+
 def script(name: str = "page") -> str:
     """Return the module as a classic script, which a page on a disk can load too."""
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
@@ -47,9 +52,7 @@ def engine() -> str:
 
     A page calls it, or makes a worker of its text.
     """
-    text = COMMENT.sub(
-        "", module("engine/worker", "engine/slow_update")
-    )  # a third of its bytes
+    text = short_module("engine/worker", "engine/slow_update")
     body = f"{text}return {{ serve, SlowUpdate }};\n"
     return f'vaelibState("engine", function () {{\n"use strict";\n{body}}});\n'
 

@@ -43,7 +43,7 @@ class Predict(anywidget.AnyWidget):
     Predict('How many heads?')
     """
 
-    _esm = frontend.module("predict")
+    _esm = frontend.short_module("predict")
     _css = frontend.predict_style()
     asked = Dict().tag(sync=True)
 

@@ -64,15 +64,10 @@ export function predict({ model, el }) {
   const status = html("div", { role: "status", className: "outcome" });
   const buttons = answerButtons({ check, skip: () => finish(null) });
   const again = button(words`Try again`, begin);
-  const tolerance = Math.round(100 * (asked.within ?? 0));
-  const hint =
-    asked.kind === "number" && tolerance
-      ? words`Within ${tolerance} % counts as right.`
-      : "";
   el.className = "vaelib predict";
   el.dataset.cells = String(asked.cells);
-  const note = html("span", { className: "note" }, hint);
-  el.append(fields, div("bar", ...buttons, again, note), status);
+  const note = html("span", { className: "note" }, field.hint);
+  el.append(fields, status, div("bar", ...buttons, again, note));
 
   /** Show a state: with the computed answer or without. @param {boolean} isDone */
   function show(isDone) {

@@ -14,6 +14,7 @@ import { words } from "./words.js";
  * @property {() => void} clear
  * @property {(isShown: boolean) => void} reveal the computed answer, if it can
  * @property {string} missing what to do if there is no answer
+ * @property {string} hint how to answer, or what counts as right
  */
 
 /**
@@ -27,7 +28,7 @@ export function answerField(asked) {
 }
 
 /** @param {Asked} asked @returns {AnswerField} */
-function choiceField({ choices }) {
+function choiceField({ choices, truth }) {
   const name = `choice-${(choiceField.count += 1)}`;
   const inputs = choices.map((value) => html("input", { type: "radio", name, value }));
   const labels = inputs.map((input, i) => html("label", {}, input, choices[i]));
@@ -36,14 +37,19 @@ function choiceField({ choices }) {
     read: () => inputs.find(({ checked }) => checked)?.value,
     write: (answer) => inputs.forEach((i) => (i.checked = i.value === answer)),
     clear: () => inputs.forEach((input) => (input.checked = false)),
-    reveal: () => {},
+    reveal: (isShown) =>
+      labels.forEach((label, i) =>
+        label.classList.toggle("computed", isShown && choices[i] === truth),
+      ),
     missing: words`Choose an answer first, or skip the question.`,
+    hint: "",
   };
 }
 choiceField.count = 0;
 
 /** @param {Asked} asked @returns {AnswerField} */
-function numberField({ question, unit }) {
+function numberField({ question, unit, within }) {
+  const percent = Math.round(100 * within);
   const input = html("input", { type: "number", step: "any", "aria-label": question });
   return {
     nodes: [div("bar", input, html("span", {}, unit))],
@@ -53,6 +59,7 @@ function numberField({ question, unit }) {
     clear: () => (input.value = ""),
     reveal: () => {},
     missing: words`Type a number first, or skip the question.`,
+    hint: percent ? words`Within ${percent} % counts as right.` : "",
   };
 }
 

@@ -85,6 +85,8 @@ const JAPANESE = {
     "先に数を入力するか、問いをとばしてください。",
   "Draw your curve first, or skip the question.":
     "先に曲線を描くか、問いをとばしてください。",
+  "Draw with the mouse or a finger, or move points by the arrow keys.":
+    "マウスや指で描くか、矢印キーで点を動かします。",
   "Your curve: each point is a slider": "あなたの曲線。各点はスライダーです",
   "Computed, at {} = {}.": "計算結果、{} = {}。",
   "The computed curve is the solid one.": "実線が計算した曲線です。",
