@@ -33,6 +33,7 @@ PREDICTED = (
     ("Show how the answer is computed", "Hide how the answer is computed"),
     ("答えの計算を表示", "答えの計算を隠す"),
 )
+SHOWN = nodes.image | nodes.raw | nodes.Text  # the call of `explore` leaves nothing
 RESULT = "The computed result", "計算した結果"
 
 
@@ -156,8 +157,9 @@ def hold_results(
     boxes = [c for c in tree.findall(nodes.container) if "cell" in c["classes"]]
     first = 1 + next(i for i, c in enumerate(boxes) if asking in c.findall())
     for box in boxes[first : first + many]:
-        shown = (p for p in box if "cell_output" in p["classes"] and p.children)
-        if output := next(shown, None):
+        shown = (p for p in box if "cell_output" in p["classes"])
+        output = next(shown, None)
+        if output and any(isinstance(node, SHOWN) for node in output.findall()):
             box.insert(box.index(output), nodes.raw("", opening, format="html"))
             box += nodes.raw("", "</details>", format="html")
 

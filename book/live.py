@@ -60,11 +60,10 @@ def placeholder(
     """
     more = f' data-follows="{follows}"' if follows else ""
     kind = "live compact" if is_compact else "live"
-    shown = text if text.startswith("<") else f"<p>{text}</p>"
+    without = text if text.startswith("<") else f"<noscript><p>{text}</p></noscript>"
     place = (
         f'<div class="{kind}" data-widget="{widget}" data-state="{state}"{more}>'
-        f"<noscript>{shown}</noscript>"
-        f'<div class="loading"><p>{loading}</p></div></div>'
+        f'{without}<div class="loading"><p>{loading}</p></div></div>'
     )
     return nodes.raw("", place, format="html", live=state)
 
@@ -114,9 +113,9 @@ def without_script(app: Sphinx, asked: dict[str, Any]) -> str:
     found = f"{truth:.4g} {asked['unit']}" if asked["kind"] == "number" else truth
     said = "" if asked["kind"] == "curve" else f"{found}. "
     return (
-        f"<p>{html.escape(asked['question'])}</p>{choices}"
+        f'<div class="unscripted"><p>{html.escape(asked["question"])}</p>{choices}'
         f"<details><summary>{answer}</summary>"
-        f"<p>{html.escape(said + asked['because'])}</p></details>"
+        f"<p>{html.escape(said + asked['because'])}</p></details></div>"
     )
 
 
