@@ -23,7 +23,7 @@ function textOf(/** @type {Asked} */ { kind, unit }, /** @type {any} */ answer) 
 function outcomeOf(asked, answer) {
   const truth = asked.kind === "curve" ? "" : textOf(asked, asked.truth);
   if (answer === null) {
-    if (!truth) return [words`The computed curve is the solid one.`];
+    if (!truth) return [words`This is the computed curve.`];
     return [words`Computed: ${truth}.`];
   }
   const { isRight, sentence, distance } = judged(asked, answer);
@@ -111,8 +111,10 @@ export function predict({ model, el }) {
     /** @type {HTMLElement | null} */ (fields.querySelector("input, circle"))?.focus();
   }
 
-  fields.onkeydown = ({ key, target }) => {
-    if (key === "Enter" && target instanceof HTMLInputElement) check();
+  fields.onkeydown = (event) => {
+    if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
+    event.preventDefault(); // else it presses the button that gets the focus
+    check();
   };
   for (const fold of folds)
     fold.addEventListener("toggle", () => {

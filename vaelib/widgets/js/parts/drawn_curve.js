@@ -121,6 +121,7 @@ export function drawnCurve(asked) {
       );
       const text = words`Computed, at ${axes[0]} = ${told.join("; ")}.`;
       spoken.textContent = isShown ? text : "";
+      root.classList.toggle("skipped", isShown && !isTouched);
       for (const handle of handles)
         handle.setAttribute("tabindex", isShown ? "-1" : "0");
     },

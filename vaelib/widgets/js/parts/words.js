@@ -89,7 +89,7 @@ const JAPANESE = {
     "マウスや指で描くか、矢印キーで点を動かします。",
   "Your curve: each point is a slider": "あなたの曲線。各点はスライダーです",
   "Computed, at {} = {}.": "計算結果、{} = {}。",
-  "The computed curve is the solid one.": "実線が計算した曲線です。",
+  "This is the computed curve.": "これが計算した曲線です。",
   "Computed: {}.": "計算結果: {}。",
   "Right.": "正解です。",
   "Right: {}.": "正解です: {}。",
