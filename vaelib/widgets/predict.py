@@ -45,7 +45,7 @@ class Predict(anywidget.AnyWidget):
 
     _esm = frontend.short_module("predict")
     _css = frontend.predict_style()
-    asked = Dict().tag(sync=True)
+    asked: Any = Dict().tag(sync=True)
 
     def __init__(
         self,
