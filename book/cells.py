@@ -29,6 +29,12 @@ FIGURE = (
     ("Show the code of this figure", "Hide the code of this figure"),
     ("この図のコードを表示", "この図のコードを隠す"),
 )
+PREDICTED = (
+    ("Show how the answer is computed", "Hide how the answer is computed"),
+    ("答えの計算を表示", "答えの計算を隠す"),
+)
+SHOWN = nodes.image | nodes.raw | nodes.Text  # the call of `explore` leaves nothing
+RESULT = "The computed result", "計算した結果"
 
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -46,10 +52,13 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
         for data in shown_by(cell):
             if VIEW in data:  # the page shows the widget, not the picture of it
                 data.pop("image/png", None)
+                data.pop("text/markdown", None)
         figures = [data for data in shown_by(cell) if "image/png" in data]
         is_long = "".join(cell["source"]).count("\n") >= SHORT
         if cell is code[0]:
             hide(cell, *IMPORTS[is_japanese(docname)])
+        elif "predict" in tags:
+            hide(cell, *PREDICTED[is_japanese(docname)])
         elif figures and is_long and "solution" not in tags:
             hide(cell, *FIGURE[is_japanese(docname)])
         for data in figures:
@@ -133,6 +142,26 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
                 nodes.raw("", tag, format="html") for tag in (opening, "</details>")
             )
             section.replace_self([start, *parts, end])
+
+
+def hold_results(
+    app: Sphinx, tree: nodes.document, asking: nodes.Node, many: int, name: str
+) -> None:
+    """Fold the outputs of `many` cells after the widget of a prediction.
+
+    They get the class `name`. The widget unfolds them when the reader has answered;
+    without JavaScript the reader can do it.
+    """
+    label = RESULT[is_japanese(app.env.docname)]
+    opening = f'<details class="held {name}"><summary>{label}</summary>'
+    boxes = [c for c in tree.findall(nodes.container) if "cell" in c["classes"]]
+    first = 1 + next(i for i, c in enumerate(boxes) if asking in c.findall())
+    for box in boxes[first : first + many]:
+        shown = (p for p in box if "cell_output" in p["classes"])
+        output = next(shown, None)
+        if output and any(isinstance(node, SHOWN) for node in output.findall()):
+            box.insert(box.index(output), nodes.raw("", opening, format="html"))
+            box += nodes.raw("", "</details>", format="html")
 
 
 def label_answers(app: Sphinx, tree: nodes.document) -> None:

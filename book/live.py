@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cells
 import figures
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -33,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 WIDGETS = {
     "LatentExplorer": "explorer",
     "Panel": "playground",
+    "Predict": "predict",
     "SlowMotion": "slow_motion",
 }
 VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
@@ -52,17 +55,17 @@ def placeholder(
     """Return the element in which page.js starts a widget from the state file `state`.
 
     Until the widget is there, readers see the line `loading` and a sketch. Readers
-    without JavaScript see `text` instead. `follows`: the state of the panel that trains
-    what the widget shows.
+    without JavaScript see `text` instead, which may be HTML. `follows`: the state of
+    the panel that trains what the widget shows.
     """
     more = f' data-follows="{follows}"' if follows else ""
     kind = "live compact" if is_compact else "live"
-    html = (
+    without = text if text.startswith("<") else f"<noscript><p>{text}</p></noscript>"
+    place = (
         f'<div class="{kind}" data-widget="{widget}" data-state="{state}"{more}>'
-        f"<noscript><p>{text}</p></noscript>"
-        f'<div class="loading"><p>{loading}</p></div></div>'
+        f'{without}<div class="loading"><p>{loading}</p></div></div>'
     )
-    return nodes.raw("", html, format="html", live=state)
+    return nodes.raw("", place, format="html", live=state)
 
 
 def write_state(
@@ -95,7 +98,25 @@ def write_state(
     loading = translated(
         app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
     )
+    if widget == "Predict":
+        text = without_script(app, state["asked"])
+        loading = html.escape(state["asked"]["question"])
     return placeholder(WIDGETS[widget], name, text, loading, is_compact, follows)
+
+
+def without_script(app: Sphinx, asked: dict[str, Any]) -> str:
+    """Return a question as HTML, with the computed answer folded below it."""
+    answer = translated(app, "The computed answer", "計算した答え")
+    items = "".join(f"<li>{html.escape(c)}</li>" for c in asked.get("choices", []))
+    choices = f"<ul>{items}</ul>" if items else ""
+    truth = asked["truth"]
+    found = f"{truth:.4g} {asked['unit']}" if asked["kind"] == "number" else truth
+    said = "" if asked["kind"] == "curve" else f"{found}. "
+    return (
+        f'<div class="unscripted"><p>{html.escape(asked["question"])}</p>{choices}'
+        f"<details><summary>{answer}</summary>"
+        f"<p>{html.escape(said + asked['because'])}</p></details></div>"
+    )
 
 
 def write_script(app: Sphinx, state: dict[str, Any]) -> tuple[str, int]:
@@ -165,7 +186,7 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
     _, stored = scripts.pop("ipywidgets_state", (None, {"body": "{}"}))
     models = json.loads(stored["body"]).get("state", {})
 
-    figure = None
+    figure, asking = None, list[tuple[nodes.Node, int]]()
     for script in list(tree.findall()):
         if isinstance(script, nodes.figure):
             figure = script
@@ -182,10 +203,16 @@ def put_widgets(app: Sphinx, tree: nodes.document) -> None:
         ours: list[nodes.raw] = []
         panel = ""
         for model in filter(is_ours, shown):
+            if is_predict := kind_of(model) == "Predict":
+                model["state"]["holds"] = f"held-{len(asking)}"
             is_panel = kind_of(model) == "Panel"
             ours.append(write_state(app, model, follows="" if is_panel else panel))
             panel = ours[-1]["live"] if is_panel else panel
+            if is_predict:
+                asking.append((ours[-1], model["state"]["asked"]["cells"]))
         script.parent.replace(script, ours)
+    for number, (widget, many) in enumerate(asking):
+        cells.hold_results(app, tree, widget, many, f"held-{number}")
 
 
 def write_frames(app: Sphinx, file: Path) -> nodes.raw:
@@ -195,11 +222,11 @@ def write_frames(app: Sphinx, file: Path) -> nodes.raw:
     """
     rows = len(figures.read(file)["controls"])
     name, _ = write_script(app, dict(frames=file.read_bytes()))
-    html = (
+    place = (
         f'<div class="live" data-widget="figure" data-state="{name}" '
         f'style="--rows: {rows}"></div>'
     )
-    return nodes.raw("", html, format="html", live=name)
+    return nodes.raw("", place, format="html", live=name)
 
 
 def is_ours(model: dict[str, Any]) -> bool:

@@ -288,7 +288,8 @@ def copy_assets(app: Sphinx) -> None:
     shutil.copy(NPM / "katex/dist/katex.min.css", static / "katex")
     for font in (NPM / "katex/dist/fonts").glob("*.woff2"):
         shutil.copy(font, static / "katex" / "fonts")
-    (static / "live" / "widgets.css").write_text(frontend.style(), "utf-8")
+    style = frontend.style() + frontend.own_predict_style()
+    (static / "live" / "widgets.css").write_text(style, "utf-8")
     shutil.copy(frontend.FOLDER / "model.css", static / "live")
     (static / "live" / "page.js").write_text(frontend.script("page"), "utf-8")
     (static / "live" / "engine.js").write_text(frontend.engine(), "utf-8")

@@ -10,6 +10,7 @@ import ast
 import configparser
 import inspect
 import io
+import json
 import os
 import pkgutil
 import re
@@ -30,7 +31,7 @@ from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_c
 
 import notebooks
 from vaelib.chapter import source
-from vaelib.widgets import SlowMotion, frontend
+from vaelib.widgets import Predict, SlowMotion, frontend
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = notebooks.names()
@@ -147,8 +148,9 @@ def test_stored_widgets_are_those_of_the_library(chapter: str):
     scripts = {model["state"]["_esm"] for model in models if "_esm" in model["state"]}
     styles = {model["state"]["_css"] for model in models if "_css" in model["state"]}
     ours = ("explorer", "playground", "slow_motion_here")
-    assert scripts <= {frontend.module(name) for name in ours}
-    assert styles <= {frontend.style(), SlowMotion._css}
+    expected = {frontend.module(name) for name in ours} | {Predict._esm}
+    assert scripts <= expected
+    assert styles <= {frontend.style(), SlowMotion._css, Predict._css}
 
 
 # The last lines of a notebook. The published page has links of its own for this.
@@ -281,13 +283,67 @@ def imports_of(name: str) -> set[str]:
 def code_of(name: str) -> list[tuple[list[str], str]]:
     """Return tags and code, without comments, of all cells after the imports.
 
-    Exercises and questions are left out.
+    Exercises and questions are left out, and what a prediction says to the reader.
     """
-    return [
-        (tags_of(cell), ast.unparse(ast.parse(cell.source)))
-        for cell in code_cells(name)[1:]
-        if not re.search("exercise|solution|answer-", " ".join(tags_of(cell)))
-    ]
+    found = []
+    for cell in code_cells(name)[1:]:
+        if re.search("exercise|solution|answer-", " ".join(tags_of(cell))):
+            continue
+        tree = ast.parse(cell.source)
+        for node in ast.walk(tree) if "predict" in tags_of(cell) else ():
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = node.value if node.value in ("low", "high") else ""
+        found.append((tags_of(cell), ast.unparse(tree)))
+    return found
+
+
+def predictions(name: str) -> list[tuple[int, Any, dict[str, Any]]]:
+    """Return index, call and stored question of each prediction of a notebook."""
+    models = notebooks.stored_widgets(stored(name))
+    found = []
+    for index, cell in enumerate(cells(name)):
+        if "predict" in tags_of(cell):
+            call = ast.parse(cell.source).body[-1].value  # type: ignore[attr-defined]
+            [output] = cell.outputs
+            view = output.data["application/vnd.jupyter.widget-view+json"]
+            asked = models[view["model_id"]]["state"]["asked"]
+            found.append((index, call, asked))
+    return found
+
+
+PREDICTED = [name for name in NOTEBOOKS if re.match(r"(ja/)?(0\d|1[0-4])_", name)]
+
+
+@pytest.mark.parametrize("name", PREDICTED)
+def test_readers_predict_at_two_places_at_least(name: str):
+    """Code is folded, and a result that is computed follows, which it hides."""
+    found = predictions(name)
+    assert len(found) >= 2
+    for index, call, asked in found:
+        cell, chapter = cells(name)[index], cells(name)
+        assert call.func.id == "Predict"
+        assert cell.metadata["jupyter"] == {"source_hidden": True}
+        held = chapter[index + 1 : index + 1 + asked["cells"]]
+        assert all(each.cell_type == "code" and each.outputs for each in held)
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        truth = given.get("truth") or call.args[1]
+        assert any(isinstance(node, ast.Name) for node in ast.walk(truth)), asked
+        wrong = [text for _, text in asked["says"]]
+        assert wrong
+        texts = [asked["question"], asked["because"], *wrong]
+        assert all(text.strip()[-1] in ".?。か" for text in texts)
+        assert not re.search(r"[$\\]", " ".join(texts)), "no formulas of LaTeX"
+        assert len(json.dumps(asked)) < 10_000
+
+
+def test_predictions_are_of_all_kinds_and_are_asked_once():
+    asked = [each for name in CHAPTERS for *_, each in predictions(name)]
+    kinds = [each["kind"] for each in asked]
+    assert kinds.count("curve") >= 3
+    assert kinds.count("number") >= 5
+    assert kinds.count("choice") >= 5
+    questions = [each["question"] for each in asked]
+    assert len(set(questions)) == len(questions), "answers are kept by the question"
 
 
 @pytest.mark.parametrize("name", TRANSLATED)

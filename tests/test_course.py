@@ -206,12 +206,15 @@ def test_an_exported_widget_is_its_picture():
     data = {export.WIDGET: {}, "image/png": "AA==", "text/plain": "Explorer(line)"}
     shown = nbformat.v4.new_output("display_data", data)
     only = nbformat.v4.new_output("display_data", {export.WIDGET: {}})
+    question = {export.WIDGET: {}, "text/markdown": "**How many?**"}
+    asked = nbformat.v4.new_output("display_data", question)
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("line", outputs=[shown, only])],
+        cells=[nbformat.v4.new_code_cell("line", outputs=[shown, only, asked])],
         metadata=dict(widgets={"a": "state"}),
     )
     exported, _ = export.WithoutMyst().preprocess(notebook, {})
-    first, second = exported.cells[0].outputs
+    first, second, third = exported.cells[0].outputs
     assert list(first.data) == ["image/png", "text/plain"]
     assert export.WIDGET in second.data
+    assert list(third.data) == ["text/markdown"]
     assert "widgets" not in exported.metadata

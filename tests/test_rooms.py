@@ -44,7 +44,7 @@ ROOMS = (
     # widgets
     *("widgets.frontend", "widgets.weights", "widgets.explorer", "widgets.panel"),
     *("widgets.session", "widgets.worker", "widgets.playground"),
-    *("widgets.slow_motion", "widgets"),
+    *("widgets.slow_motion", "widgets.predict", "widgets"),
     # many runs
     *("train", "sweeps.grids", "sweeps.workers", "sweeps.cluster", "sweeps.jobs"),
     *("sweeps.runner", "sweeps.results", "sweeps.tables", "sweeps.figures"),

@@ -36,6 +36,9 @@ FLAGS = [
     "--disable-domain-reliability",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ]
+# JavaScript: show all that predictions hold back.
+UNFOLD = """() => document.querySelectorAll("details.held")
+    .forEach((held) => { held.open = true; })"""
 FOR_TESTS = ["--expose-app-in-browser"]  # commands from outside
 # JavaScript: the text of each box whose content is wider than it.
 TOO_WIDE = """(boxes) => boxes.filter((box) => box.scrollWidth > box.clientWidth + 1)

@@ -29,7 +29,7 @@ from playwright.sync_api import (
     ViewportSize,
     expect,
 )
-from real import TOO_WIDE
+from real import TOO_WIDE, UNFOLD
 
 import vaelib.config
 
@@ -285,6 +285,7 @@ class Visit:
     def open(self, page: str) -> None:
         """Open a page and scroll to every widget, so that all of it is loaded."""
         self.tab.goto(f"{self.site}/{page}")
+        self.tab.evaluate(UNFOLD)
         for place in self.tab.locator(".live").all():
             place.scroll_into_view_if_needed()
             expect(place).to_have_attribute("data-ready", "", timeout=20_000)
@@ -352,7 +353,8 @@ def test_page_loads_without_errors_and_is_accessible(
     assert visit.errors == []
     assert visit.foreign() == set()
     figures = tab.locator('.live[data-widget="figure"]').count()
-    live = tab.locator(".live").count() > figures
+    predictions = tab.locator('.live[data-widget="predict"]').count()
+    live = tab.locator(".live").count() > figures + predictions
     weight = visit.weight(book)
     print(f"{page}: {weight / 1000:.0f} kB")
     assert weight <= (LIVE if live else PLAIN) + figures * FRAMES
@@ -673,7 +675,7 @@ def test_first_screen_shows_a_slider_and_a_digit(visit: Visit):
 
 
 def test_no_other_page_has_a_widget(book: Path):
-    widget = 'class="live[^"]*" data-widget="(?!figure)'
+    widget = 'class="live[^"]*" data-widget="(?!figure|predict)'
     live = {
         path.relative_to(book).as_posix()
         for path in book.rglob("*.html")

@@ -11,6 +11,7 @@ from typing import Any
 import figures
 import numpy as np
 import pytest
+import real
 from figures import states
 from frames import figure_at
 from PIL import Image
@@ -34,6 +35,7 @@ def places(tab: Page) -> Locator:
 
 def started(tab: Page, number: int) -> Locator:
     """Scroll to a figure, and return its place when it has started."""
+    tab.evaluate(real.UNFOLD)
     place = places(tab).nth(number)
     place.scroll_into_view_if_needed()
     expect(place).to_have_attribute("data-ready", "", timeout=20_000)
@@ -258,6 +260,7 @@ def test_paper_and_pages_without_scripts_have_the_picture(
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(address)
+    tab.get_by_text("The computed result").first.click()
     expect(places(tab).locator(picture)).to_be_visible()
     expect(places(tab)).not_to_be_visible()
     context.close()

@@ -13,7 +13,7 @@ from vaelib.widgets import frontend
 JS = Path(frontend.__file__).parent / "js"
 
 
-@pytest.mark.parametrize("name", ["explorer", "playground"])
+@pytest.mark.parametrize("name", ["explorer", "playground", "predict"])
 def test_a_widget_is_one_module_without_imports(
     node: Callable[..., str], name: str, tmp_path: Path
 ):

@@ -17,7 +17,7 @@ from page_images import PIECE, PIECES
 
 from vaelib import ImageData, TrainConfig
 from vaelib.images import binarized
-from vaelib.widgets import Playground
+from vaelib.widgets import Playground, Predict
 from vaelib.widgets.panel import as_json
 from vaelib.widgets.playground import DEFAULT
 
@@ -67,6 +67,43 @@ def test_an_explorer_follows_the_panel_before_it(
     states = [state for _, state, _ in found]
     expected = ["" if i is None else states[i] for i in followed]
     assert [follows for _, _, follows in found] == expected
+
+
+def cell(*outputs: nodes.Node) -> nodes.container:
+    """Return a code cell of a page with its outputs."""
+    parts = [nodes.container(classes=["cell_input"])]
+    if outputs:
+        parts.append(nodes.container("", *outputs, classes=["cell_output"]))
+    return nodes.container("", *parts, classes=["cell"])
+
+
+@pytest.mark.parametrize(("many", "held"), [(1, [1]), (2, [1]), (3, [1, 3])])
+def test_the_next_outputs_wait_for_a_prediction(
+    tmp_path: Path, many: int, held: list[int]
+):
+    """Of three cells the second one leaves nothing on the page, as `explore` does."""
+    asked = Predict("Is 1 < 2?", ["yes"][0], {"no": "It is."}, choices=["yes", "no"])
+    state = dict(_anywidget_id="vaelib.widgets.predict.Predict")
+    body = json.dumps(dict(state=dict(a=dict(state=state | dict(asked=asked.asked)))))
+    body = body.replace('"cells": 1', f'"cells": {many}')
+    metadata = dict(js_files=dict(ipywidgets_state=(None, dict(body=body))))
+    env = SimpleNamespace(docname="page", nb_metadata=dict(page=metadata))
+    tree = new_document("page")
+    view = '<script type="x.widget-view+json">{"model_id": "a"}</script>'
+    texts = [nodes.paragraph(text=f"result {i}") for i in (1, 3, 4)]
+    boxes = [cell(nodes.raw("", view, format="html")), cell(texts[0])]
+    boxes += [cell(nodes.container()), cell(texts[1]), cell(texts[2])]
+    tree += boxes
+    put_widgets(SimpleNamespace(outdir=tmp_path, env=env), tree)  # pyright: ignore
+    folded = ["held-0" in box.astext() for box in boxes]
+    assert [i for i, is_folded in enumerate(folded) if is_folded] == held
+    place = boxes[0].astext()
+    assert place.count("Is 1 &lt; 2?") == 2, "with scripts, and without"
+    assert "1 < 2" not in place
+    assert "yes. " in place
+    [name] = re.findall(r'data-state="(\w+)"', place)
+    written = (tmp_path / "_static/live" / f"{name}.js").read_text("utf-8")
+    assert '"holds":"held-0"' in written
 
 
 def test_a_page_begins_with_what_the_playground_was_given():

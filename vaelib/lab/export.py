@@ -14,7 +14,7 @@ class WithoutMyst(Preprocessor):
     """Preprocessor of nbconvert for what only JupyterLab and the book understand.
 
     Boxes become paragraphs with a title, labels places to link to, and widgets their
-    pictures.
+    pictures, or a question its text.
     """
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
@@ -27,7 +27,7 @@ class WithoutMyst(Preprocessor):
         if cell.cell_type == "markdown":
             cell.source = plain(cell.source)
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
+            if {"image/png", "text/markdown"} & set(output.get("data", {})):
                 output.data.pop(WIDGET, None)
         return cell, resources
 

@@ -37,6 +37,11 @@ def module(*names: str) -> str:
     return "\n".join(texts.values())
 
 
+def short_module(*names: str) -> str:
+    """Return what `module` does without the comments, a third of its bytes."""
+    return COMMENT.sub("", module(*names))
+
+
 def script(name: str = "page") -> str:
     """Return the module as a classic script, which a page on a disk can load too."""
     return f'"use strict";\n(() => {{\n{module(name)}}})();\n'
@@ -47,9 +52,7 @@ def engine() -> str:
 
     A page calls it, or makes a worker of its text.
     """
-    text = COMMENT.sub(
-        "", module("engine/worker", "engine/slow_update")
-    )  # a third of its bytes
+    text = short_module("engine/worker", "engine/slow_update")
     body = f"{text}return {{ serve, SlowUpdate }};\n"
     return f'vaelibState("engine", function () {{\n"use strict";\n{body}}});\n'
 
@@ -72,6 +75,17 @@ def picture() -> str:
 def picture_style() -> str:
     """Return the style sheet of that picture."""
     return (FOLDER / "model.css").read_text("utf-8")
+
+
+def predict_style() -> str:
+    """Return the style sheet of Predict: what all widgets share, and its own rules."""
+    shared = style().partition("\n/* LatentExplorer")[0]
+    return f"{shared}\n{own_predict_style()}"
+
+
+def own_predict_style() -> str:
+    """Return the rules for Predict alone, which a page adds to those of all widgets."""
+    return (FOLDER / "predict.css").read_text("utf-8")
 
 
 def style() -> str:

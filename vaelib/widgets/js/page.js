@@ -8,6 +8,7 @@ import { linkedExplorer } from "./linked_point.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
 import { playground } from "./playground.js";
+import { predict } from "./predict.js";
 import { slowMotion } from "./slow_motion.js";
 import { load, pageModel } from "./state.js";
 import { followingModel, trainingModel } from "./training.js";
@@ -22,6 +23,7 @@ const WIDGETS = {
   explorer,
   figure: liveFigure,
   playground,
+  predict,
   slow_motion: async (view) => slowMotion({ ...view, ...(await load("engine"))() }),
   zoo,
 };

@@ -75,6 +75,29 @@ const JAPANESE = {
     "はじめは、A と B はテスト画像 0 と 1 の事後平均です。",
   "At first, A and B are two draws from the prior.":
     "はじめは、A と B は事前分布からの標本です。",
+  "Predict first.": "まず予想しましょう。",
+  Compare: "比べる",
+  Skip: "とばす",
+  "Try again": "もう一度",
+  "Choose an answer first, or skip the question.":
+    "先に答えを選ぶか、問いをとばしてください。",
+  "Type a number first, or skip the question.":
+    "先に数を入力するか、問いをとばしてください。",
+  "Draw your curve first, or skip the question.":
+    "先に曲線を描くか、問いをとばしてください。",
+  "Draw with the mouse or a finger, or move points by the arrow keys.":
+    "マウスや指で描くか、矢印キーで点を動かします。",
+  "Your curve: each point is a slider": "あなたの曲線。各点はスライダーです",
+  "Computed, at {} = {}.": "計算結果、{} = {}。",
+  "This is the computed curve.": "これが計算した曲線です。",
+  "Computed: {}.": "計算結果: {}。",
+  "Right.": "正解です。",
+  "Right: {}.": "正解です: {}。",
+  "Your answer: {}. Computed: {}.": "あなたの答え: {}。計算結果: {}。",
+  "That counts as right: it is within {} %.": "{} % 以内なので正解とします。",
+  "Within {} % counts as right.": "{} % 以内なら正解とします。",
+  "Your dashed curve is on average {} away, {} % of the range.":
+    "破線があなたの曲線で、平均 {} の差があり、値域の {} % です。",
 };
 
 /**

@@ -57,12 +57,18 @@ function watchChanges(panel) {
   model.dirty = false;
 }
 
-/** Return the picture that an output stores beside its widget, or nothing. */
-function pictureOf(panel, place) {
+/** Return the picture or text that an output stores beside its widget, or nothing. */
+function stillOf(panel, place) {
   for (const { outputArea } of panel.content.widgets) {
     const i = outputArea?.widgets.findIndex(({ node }) => node.contains(place)) ?? -1;
     if (i < 0) continue;
-    const { "image/png": png, "text/plain": name } = outputArea.model.get(i).data;
+    const { data } = outputArea.model.get(i);
+    const { "image/png": png, "text/markdown": text, "text/plain": name } = data;
+    if (text) {
+      const question = document.createElement("pre");
+      question.textContent = text.replaceAll("**", "");
+      return question;
+    }
     if (!png) return;
     const picture = new Image();
     picture.src = `data:image/png;base64,${png}`;
@@ -80,8 +86,8 @@ function watchWidgets(panel) {
     for (const { target } of changes) {
       const [text, ...others] = target.childNodes;
       if (others.length || text?.data !== LOST) continue;
-      const picture = pictureOf(panel, target);
-      if (picture) target.replaceChildren(picture);
+      const still = stillOf(panel, target);
+      if (still) target.replaceChildren(still);
     }
   });
   observer.observe(panel.content.node, { childList: true, subtree: true });
