@@ -6,6 +6,7 @@
 import { explorer } from "./explorer.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
+import { words } from "./parts/words.js";
 import { playground } from "./playground.js";
 import { slowMotion } from "./slow_motion.js";
 import { load, pageModel } from "./state.js";
@@ -54,9 +55,9 @@ async function startWidget(place) {
   } catch (error) {
     console.error(error);
     const { message } = /** @type {Error} */ (error);
-    const text = `This widget cannot be shown: ${message}. `;
-    const advice = "Reload the page to try again.";
-    const notice = html("p", { className: "alone" }, text + advice);
+    const text = words`This widget cannot be shown: ${message}.
+      Reload the page to try again.`;
+    const notice = html("p", { className: "alone" }, text);
     place.replaceChildren(html("div", { className: "vaelib", role: "alert" }, notice));
   }
 }
