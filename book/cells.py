@@ -29,6 +29,11 @@ FIGURE = (
     ("Show the code of this figure", "Hide the code of this figure"),
     ("この図のコードを表示", "この図のコードを隠す"),
 )
+SOLUTIONS = ("Solution", "解答")
+ANSWER = (
+    ("Your answer", " (runs in JupyterLab)"),
+    ("あなたの解答", " (JupyterLab で実行できます)"),
+)
 
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -125,10 +130,11 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
 
 def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
     """Turn each section "Solution" into a part of the page that the reader unfolds."""
-    opening = '<details class="solution"><summary>Solution</summary>'
     for section in list(tree.findall(nodes.section)):
         title, *parts = section
-        if title.astext() == "Solution":
+        if title.astext() in SOLUTIONS:
+            summary = f"<summary>{title.astext()}</summary>"
+            opening = f'<details class="solution">{summary}'
             start, end = (
                 nodes.raw("", tag, format="html") for tag in (opening, "</details>")
             )
@@ -137,11 +143,12 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
 
 def label_answers(app: Sphinx, tree: nodes.document) -> None:
     """Put a line above each cell that is for the reader's answer to an exercise."""
+    what, where = ANSWER[is_japanese(app.env.docname)]
     for cell in tree.findall(nodes.container):
         if "tag_exercise" in cell.get("classes", []):
             label = nodes.paragraph(classes=["your-answer"])
-            label += nodes.strong(text="Your answer")
-            label += nodes.Text(" (runs in JupyterLab)")
+            label += nodes.strong(text=what)
+            label += nodes.Text(where)
             cell.insert(0, label)
 
 
