@@ -39,6 +39,7 @@ VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 
 NO_SCRIPT = "This widget needs JavaScript."
+NO_SCRIPT_JA = "このウィジェットには JavaScript が必要です。"
 
 
 def placeholder(
@@ -68,7 +69,7 @@ def placeholder(
 def write_state(
     app: Sphinx,
     model: dict[str, Any],
-    text: str = NO_SCRIPT,
+    text: str = "",
     is_compact: bool = False,
     follows: str = "",
 ) -> nodes.raw:
@@ -95,6 +96,7 @@ def write_state(
     loading = translated(
         app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
     )
+    text = text or translated(app, NO_SCRIPT, NO_SCRIPT_JA)
     return placeholder(WIDGETS[widget], name, text, loading, is_compact, follows)
 
 
