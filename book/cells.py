@@ -35,6 +35,11 @@ PREDICTED = (
 )
 SHOWN = nodes.image | nodes.raw | nodes.Text  # the call of `explore` leaves nothing
 RESULT = "The computed result", "計算した結果"
+SOLUTIONS = ("Solution", "解答")
+ANSWER = (
+    ("Your answer", " (runs in JupyterLab)"),
+    ("あなたの解答", " (JupyterLab で実行できます)"),
+)
 
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -134,10 +139,11 @@ def caption(cell: dict[str, Any], text: str, docname: str, number: int) -> None:
 
 def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
     """Turn each section "Solution" into a part of the page that the reader unfolds."""
-    opening = '<details class="solution"><summary>Solution</summary>'
     for section in list(tree.findall(nodes.section)):
         title, *parts = section
-        if title.astext() == "Solution":
+        if title.astext() in SOLUTIONS:
+            summary = f"<summary>{title.astext()}</summary>"
+            opening = f'<details class="solution">{summary}'
             start, end = (
                 nodes.raw("", tag, format="html") for tag in (opening, "</details>")
             )
@@ -157,8 +163,8 @@ def hold_results(
     boxes = [c for c in tree.findall(nodes.container) if "cell" in c["classes"]]
     first = 1 + next(i for i, c in enumerate(boxes) if asking in c.findall())
     for box in boxes[first : first + many]:
-        shown = (p for p in box if "cell_output" in p["classes"])
-        output = next(shown, None)
+        parts = (part for part in box if isinstance(part, nodes.Element))
+        output = next((p for p in parts if "cell_output" in p["classes"]), None)
         if output and any(isinstance(node, SHOWN) for node in output.findall()):
             box.insert(box.index(output), nodes.raw("", opening, format="html"))
             box += nodes.raw("", "</details>", format="html")
@@ -166,11 +172,12 @@ def hold_results(
 
 def label_answers(app: Sphinx, tree: nodes.document) -> None:
     """Put a line above each cell that is for the reader's answer to an exercise."""
+    what, where = ANSWER[is_japanese(app.env.docname)]
     for cell in tree.findall(nodes.container):
         if "tag_exercise" in cell.get("classes", []):
             label = nodes.paragraph(classes=["your-answer"])
-            label += nodes.strong(text="Your answer")
-            label += nodes.Text(" (runs in JupyterLab)")
+            label += nodes.strong(text=what)
+            label += nodes.Text(where)
             cell.insert(0, label)
 
 

@@ -11,9 +11,9 @@ import sphinx
 import sphinx_book_theme
 from sphinx.application import Sphinx
 
-JAPANESE = {
-    "book/intro": "book/ja/index",
-    "notebooks/00_quick_start": "notebooks/ja/00_quick_start",
+CHAPTERS = ("00_quick_start", "05_the_variational_auto_encoder", "15_playground")
+JAPANESE = {"book/intro": "book/ja/index"} | {
+    f"notebooks/{name}": f"notebooks/ja/{name}" for name in CHAPTERS
 }
 ENGLISH = {japanese: english for english, japanese in JAPANESE.items()}
 

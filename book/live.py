@@ -42,6 +42,7 @@ VIEW = re.compile(r'widget-view\+json">(.*?)</script>', re.S)
 
 
 NO_SCRIPT = "This widget needs JavaScript."
+NO_SCRIPT_JA = "このウィジェットには JavaScript が必要です。"
 
 
 def placeholder(
@@ -71,7 +72,7 @@ def placeholder(
 def write_state(
     app: Sphinx,
     model: dict[str, Any],
-    text: str = NO_SCRIPT,
+    text: str = "",
     is_compact: bool = False,
     follows: str = "",
 ) -> nodes.raw:
@@ -98,6 +99,7 @@ def write_state(
     loading = translated(
         app, f"Loading the model, {size} …", f"モデルを読み込んでいます（{size}）…"
     )
+    text = text or translated(app, NO_SCRIPT, NO_SCRIPT_JA)
     if widget == "Predict":
         text = without_script(app, state["asked"])
         loading = html.escape(state["asked"]["question"])

@@ -181,6 +181,16 @@ def places(app: Sphinx) -> dict[str, tuple[str, str]]:
     return found
 
 
+def own_equations(app: Sphinx, docname: str) -> dict[str, tuple[str, str]]:
+    """Return page and anchor of each numbered equation that a Japanese page repeats."""
+    labels = app.env.get_domain("std").anonlabels  # type: ignore[attr-defined]
+    return {
+        f"({name.removeprefix('eq-ja-')})": (page, anchor)
+        for name, (page, anchor, *_) in labels.items()
+        if page == docname and re.fullmatch(r"eq-ja-\d+", name)
+    }
+
+
 def join_lines(tree: nodes.document) -> None:
     """Make one text of the lines of each text, which MyST keeps apart."""
     for element in tree.findall(nodes.TextElement):
@@ -197,6 +207,8 @@ def link_places(app: Sphinx, tree: nodes.document, docname: str) -> None:
     """Make a link of each number of an equation, (7), and of each `Section 5.2`."""
     known = places(app)
     search.index_places(tree, known, docname)
+    if language.is_japanese(docname):
+        known |= own_equations(app, docname)
     join_lines(tree)
 
     def part_of(text: str) -> nodes.Node:

@@ -22,6 +22,8 @@ import notebooks
 BOOK = Path(__file__).parent
 TABLES = (notebooks.FOLDER / "00_quick_start.md", BOOK / "notation.md")
 HEAD = "| Symbol | In code | Meaning |"
+IN_JAPANESE = (notebooks.FOLDER / "ja/00_quick_start.md", BOOK / "ja/reference.md")
+JAPANESE_HEAD = "| 記号 | コード | 意味 |"
 
 
 class Head(NamedTuple):
@@ -104,17 +106,30 @@ def head(text: str, start: int = 0) -> tuple[Head, int, int] | None:
     return Head(letter, written, plain(given[1]) if given else ""), end, after
 
 
+def lines(tables: tuple[Path, ...], head: str) -> Iterator[str]:
+    """Yield the rows of the tables with this head, one in each text."""
+    for table in tables:
+        text = table.read_text("utf-8")
+        for line in text[text.index(head) :].splitlines()[2:]:
+            if not line.startswith("|"):
+                break
+            yield line
+
+
 @cache
 def symbols() -> tuple[Symbol, ...]:
     """Return the rows of the notation tables."""
-    rows = []
-    for table in TABLES:
-        text = table.read_text("utf-8")
-        for line in text[text.index(HEAD) :].splitlines()[2:]:
-            if not line.startswith("|"):
-                break
-            rows.append(symbol(line, f"s-{len(rows)}"))
-    return tuple(rows)
+    found = enumerate(lines(TABLES, HEAD))
+    return tuple(symbol(line, f"s-{number}") for number, line in found)
+
+
+@cache
+def in_japanese() -> dict[str, tuple[str, ...]]:
+    """Return meaning and shape in Japanese, by the key of the symbol."""
+    rows = [symbol(line, "").row for line in lines(IN_JAPANESE, JAPANESE_HEAD)]
+    return {
+        symbol_of(formula.split("$")[1]).key: tuple(says) for formula, _, *says in rows
+    }
 
 
 def symbol_of(formula: str) -> Symbol:
@@ -210,7 +225,10 @@ def names_in(html: str, items: list[dict[str, Any]]) -> Names:
     """
     names = [(symbol.key, name) for symbol in symbols() for name in symbol.names]
     for item in items:
-        if f'id="{item.get("target")}"' in html:
+        target = item.get("target", "")
+        # As a chapter in Japanese calls it
+        translated = re.sub("^([a-z]+)-(kw|ours)-", r"\1-ja-", target)
+        if f'id="{target}"' in html or f'id="{translated}"' in html:
             names += names_of(item)
     return names
 
@@ -314,9 +332,13 @@ def in_html(markdown: str) -> str:
 
 
 def write_rows(app: Sphinx) -> None:
-    """Write what the page says of each symbol: names, meaning, shape."""
+    """Write what the page says of each symbol: names, meaning, shape.
+
+    Meaning and shape in Japanese follow, if a table has them.
+    """
     rows = {
-        symbol.key: [in_html(cell) for cell in symbol.row[:4]] for symbol in symbols()
+        s.key: [in_html(cell) for cell in (*s.row[:4], *in_japanese().get(s.key, ()))]
+        for s in symbols()
     }
     file = Path(app.outdir) / "_static" / "symbols-rows.js"
     file.write_text(f"symbolRows = {json.dumps(rows, ensure_ascii=False)};\n", "utf-8")

@@ -24,6 +24,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import language
 import nbformat
 import pytest
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
@@ -106,7 +107,8 @@ def test_both_halves_have_the_same_text(chapter: str):
 def test_every_notebook_has_both_halves():
     halves = [file_of(name, half) for name in NOTEBOOKS for half in (".ipynb", ".md")]
     assert [path for path in halves if not path.is_file()] == []
-    assert {"questions", "ja/00_quick_start"} == set(NOTEBOOKS) - set(CHAPTERS)
+    japanese = {f"ja/{name}" for name in language.CHAPTERS}
+    assert {"questions", *japanese} == set(NOTEBOOKS) - set(CHAPTERS)
     numbers = [int(chapter[:2]) for chapter in CHAPTERS]
     assert numbers == sorted(set(numbers))
 
@@ -177,9 +179,12 @@ def test_the_last_lines_link_to_the_next_chapter_and_to_all(name: str):
 
 @pytest.mark.parametrize("name", TRANSLATED)
 def test_the_last_lines_of_a_translation_link_to_the_next_chapter(name: str):
-    following = ORDER[ORDER.index(name.partition("/")[2]) + 1]
+    original = name.partition("/")[2]
+    following = ORDER[ORDER.index(original) + 1]
+    links = [f"../{following}.ipynb", f"{ORDER[0]}.ipynb"]
     last = cells(name)[-1].source.rpartition(WAY_ON)[2]
-    assert re.findall(r"\]\(([^)]*)\)", last) == [f"../{following}.ipynb"]
+    found = re.findall(r"\]\(([^)]*)\)", last)
+    assert found == links[: 1 if original == ORDER[0] else 2]
 
 
 @pytest.mark.parametrize("name", [ORDER[0], f"ja/{ORDER[0]}"])
@@ -219,15 +224,18 @@ def test_code_and_words_of_solutions_are_folded(chapter: str):
     All else is below that.
     """
     found, folded = [], False
+    exercise, solution = "### Exercise", "#### Solution"
+    if chapter in TRANSLATED:
+        exercise, solution = "### 演習", "#### 解答"
     for cell in cells(chapter):
-        is_heading = cell.source == "#### Solution"
+        is_heading = cell.source == solution
         assert cell.metadata.get("jp-MarkdownHeadingCollapsed", False) == is_heading
         if cell.cell_type == "markdown" and cell.source.startswith("#"):
             folded = is_heading
-        found += re.findall("^### Exercise|^#### Solution", cell.source, re.M)
+        found += re.findall(f"^{exercise}|^{solution}", cell.source, re.M)
         found += ["answer"] * ("exercise" in tags_of(cell))
         assert ("solution" in tags_of(cell)) == (cell.cell_type == "code" and folded)
-    assert found == ["### Exercise", "answer", "#### Solution"] * (len(found) // 3)
+    assert found == [exercise, "answer", solution] * (len(found) // 3)
 
 
 EXCUSES = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
@@ -280,14 +288,18 @@ def imports_of(name: str) -> set[str]:
     }
 
 
-def code_of(name: str) -> list[tuple[list[str], str]]:
+OMITTED = re.compile("exercise|solution|answer-")  # tags
+
+
+def code_of(name: str, left_out: bool = False) -> list[tuple[list[str], str]]:
     """Return tags and code, without comments, of all cells after the imports.
 
-    Exercises and questions are left out, and what a prediction says to the reader.
+    Exercises and questions may be left out. Of a prediction, what it says to the reader
+    is left out.
     """
     found = []
     for cell in code_cells(name)[1:]:
-        if re.search("exercise|solution|answer-", " ".join(tags_of(cell))):
+        if left_out and OMITTED.search(" ".join(tags_of(cell))):
             continue
         tree = ast.parse(cell.source)
         for node in ast.walk(tree) if "predict" in tags_of(cell) else ():
@@ -348,10 +360,28 @@ def test_predictions_are_of_all_kinds_and_are_asked_once():
 
 @pytest.mark.parametrize("name", TRANSLATED)
 def test_translation_has_the_code_of_its_chapter(name: str):
-    """Comments differ; exercises, questions and their imports may be missing."""
+    """Comments differ; all exercises, questions and their imports may be missing."""
     original = name.partition("/")[2]
+    left_out = code_of(name) == code_of(name, left_out=True)
     assert imports_of(name) <= imports_of(original)
-    assert code_of(name) == code_of(original)
+    assert left_out or imports_of(name) == imports_of(original)
+    assert code_of(name) == code_of(original, left_out)
+
+
+def shape_of(name: str) -> tuple[list[tuple[str, str]], list[str], list[str]]:
+    """Return levels and numbers of headings, boxes, equations without words."""
+    text = re.sub(r"^```.*?^```$", "", markdown(name), flags=re.M | re.S)
+    equations = [re.sub(r"\\text\{[^}]*\}", "", e) for e in EQUATION.findall(text)]
+    headings = re.findall(r"^(#+) (?:[^\d\n]*(\d[\d.]*))?", text, re.M)
+    return headings, re.findall(r"^:::\{(\w+)\}", text, re.M), equations
+
+
+@pytest.mark.parametrize("name", [n for n in TRANSLATED if n[3:] != ORDER[0]])
+def test_translation_has_the_sections_and_equations_of_its_chapter(name: str):
+    original = name.partition("/")[2]
+    assert shape_of(name) == shape_of(original)
+    kinds = [cell.cell_type for cell in cells(name)]
+    assert kinds == [cell.cell_type for cell in cells(original)]
 
 
 def test_inventory_names_every_item_of_the_paper():
@@ -385,6 +415,7 @@ def test_every_numbered_equation_is_in_the_inventory():
     assert expected == {
         (chapter, number)
         for chapter in NOTEBOOKS
+        if chapter not in TRANSLATED
         for number in TAG.findall(markdown(chapter))
     }
 

@@ -74,6 +74,19 @@ def test_a_formula_keeps_what_it_says() -> None:
             assert re.sub(r"[{}\s]", "", plain) == re.sub(r"[{}\s]", "", latex)
 
 
+@pytest.mark.parametrize("name", [name for name in notebooks.names() if "/" in name])
+def test_a_page_in_japanese_explains_its_symbols_in_japanese(name: str) -> None:
+    text = (notebooks.FOLDER / f"{name}.md").read_text("utf-8")
+    formulas = re.findall(r"\\begin\{equation\*\}.*?\\end\{equation\*\}", text, re.S)
+    formulas += re.findall(r"(?<!`)\$([^$`]+)\$", text)
+    found = set[str]().union(*map(keys, formulas))
+    rows = {row.key: row.row[0] for row in symbols.symbols()}
+    assert [rows[name] for name in found - set(symbols.in_japanese())] == []
+    for meaning, shape in symbols.in_japanese().values():
+        assert re.search("[\u3040-\u30ff\u4e00-\u9fff]", meaning)
+        assert not re.search("number|nats|weights", shape)
+
+
 def test_names_in_a_listing_are_marked() -> None:
     html = '<span class="k">return</span> <span class="nb">len</span>'
     html += '<span class="p">(</span><span class="n">eps</span><span class="p">)</span>'

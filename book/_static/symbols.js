@@ -12,6 +12,8 @@ card.className = "symbol-card";
 card.role = "status";
 document.body.append(card);
 
+const isJapanese = document.documentElement.lang === "ja";
+
 let shown = null;
 let timer = 0;
 let loading = null;
@@ -55,7 +57,8 @@ async function show(mark) {
   await load();
   if (mark !== shown) return;
   for (const key of keys) {
-    const [symbol, code, meaning, shape] = window.symbolRows[key];
+    const [symbol, code, ...says] = window.symbolRows[key];
+    const [meaning, shape] = isJapanese ? says.slice(-2) : says;
     const row = document.createElement("div");
     row.innerHTML = `<span>${symbol}</span> ${code}<br>${meaning}<br><i>${shape}</i>`;
     card.append(row);
@@ -96,7 +99,9 @@ for (const formula of document.querySelectorAll(".bd-article .katex-display")) {
   let at = -1;
   formula.tabIndex = 0;
   formula.role = "group";
-  formula.ariaLabel = "Formula; arrow keys go through its symbols";
+  formula.ariaLabel = isJapanese
+    ? "数式。矢印キーで記号をたどれます"
+    : "Formula; arrow keys go through its symbols";
   formula.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

@@ -559,6 +559,53 @@ def test_labels_have_the_language_of_their_page(visit: Visit):
     expect(visit.tab.locator(".prev-next-area a.right-next")).to_have_count(0)
 
 
+# On a Japanese page: names of libraries and files, settings, and units
+ENGLISH = re.compile(r"[a-z]{4,}")
+SETTINGS = {"mnist", "fashion", "sprites", "logits", "gaussian", "logistic", "none"}
+SETTINGS |= {"linear", "cyclic"}
+
+
+@pytest.mark.parametrize("tour", ["プレイグラウンド", "エクスプローラ"])
+def test_playground_and_tours_have_the_language_of_their_page(visit: Visit, tour: str):
+    visit.open("notebooks/ja/15_playground.html")
+    widget = visit.tab.locator(".playground, .explorer")
+    starter = visit.tab.get_by_title(f"8 つの課題でたどる{tour}").first
+    starter.click()
+    panel = visit.tab.get_by_role("region", name=f"{tour}のツアー")
+    steps = []
+    for number in range(1, 9):
+        expect(panel).to_contain_text(f"課題 {number} / 8")
+        steps.append(panel.locator("output").inner_text())
+        panel.get_by_role("button", name="飛ばす").click()
+    assert len({*steps}) == 8
+    for text in [*steps, *widget.all_inner_texts()]:
+        assert set(ENGLISH.findall(text)) <= SETTINGS
+
+
+def test_slow_motion_has_the_language_of_its_page(visit: Visit):
+    visit.open("notebooks/ja/05_the_variational_auto_encoder.html")
+    slow = visit.tab.locator(".vaelib.slow")
+    slow.scroll_into_view_if_needed()
+    for number in range(1, 12):
+        expect(slow).to_contain_text(f"段階 {number} / 11")
+        told = slow.locator(".title, .formula .caption, p, figcaption, td, th")
+        text = " ".join(told.all_inner_texts())
+        assert set(ENGLISH.findall(text)) <= set(), text
+        slow.get_by_role("button", name="次", exact=False).click()
+    expect(slow).to_contain_text("更新 2、段階 1 / 11")
+
+
+def test_a_japanese_chapter_leads_to_its_own_equations(book: Path):
+    name = "05_the_variational_auto_encoder"
+    text = (book / f"notebooks/ja/{name}.html").read_text("utf-8")
+    assert re.search(r'href="#eq-ja-9"[^>]*>(<[^>]*>)?\(9\)<', text)
+    assert re.search(
+        r'href="[^"]*04_estimators[^"]*#eq-kw-7"[^>]*>(<[^>]*>)?\(7\)<', text
+    )
+    assert text.count("<summary>解答</summary>") == 3
+    assert text.count("あなたの解答") == 3
+
+
 def test_wide_table_is_a_list_of_cards_on_a_phone(visit: Visit):
     cards = visit.tab.locator("table.cards")
     visit.tab.set_viewport_size({"width": 390, "height": 900})
@@ -616,6 +663,7 @@ WITH_WIDGETS = [
     "notebooks/14_colour_and_convolutions.html",
     "notebooks/15_playground.html",
     "notebooks/ja/00_quick_start.html",
+    "notebooks/ja/15_playground.html",
     "book/intro.html",
     "book/ja/index.html",
     "book/models.html",
@@ -651,9 +699,14 @@ def test_widgets_react_to_mouse_and_keyboard_without_a_kernel(
         expect(figures).to_contain_text("Gaussian, fixed sigma")
         losses.get_by_role("radio", checked=True).press("ArrowRight")
         expect(figures).to_contain_text("Gaussian, learned sigma")
+    is_japanese = "/ja/" in page
+    train, press = (
+        ("学習", "「学習」を押す") if is_japanese else ("Train", "Press Train")
+    )
     for playground in visit.tab.locator(".playground").all():
-        expect(playground.get_by_role("button", name="Train")).to_be_enabled()
-        expect(playground.locator(".alone")).to_contain_text("Press Train")
+        button = playground.get_by_role("button", name=train, exact=True)
+        expect(button).to_be_enabled()
+        expect(playground.locator(".alone")).to_contain_text(press)
         assert playground.locator("path.line").count() >= 3, "its saved curves"
     assert visit.errors == []
     assert visit.foreign("blob:") == set()
@@ -681,8 +734,8 @@ def test_no_other_page_has_a_widget(book: Path):
         for path in book.rglob("*.html")
         if re.search(widget, path.read_text("utf-8"))
     }
-    slow = "notebooks/05_the_variational_auto_encoder.html"
-    assert live == {*WITH_WIDGETS, slow}
+    slow = "05_the_variational_auto_encoder.html"
+    assert live == {*WITH_WIDGETS, f"notebooks/{slow}", f"notebooks/ja/{slow}"}
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("notebooks/")])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import figures
+import language
 import numpy as np
 import pytest
 import real
@@ -24,6 +25,9 @@ pytestmark = pytest.mark.slow
 
 NAMES = sorted({name for name, _, _ in LIVE})
 PAGES = [f"notebooks/{name}.html" for name in NAMES]
+TRANSLATED = [
+    f"notebooks/ja/{name}.html" for name in language.CHAPTERS if name in NAMES
+]
 # Their models are trained, which another machine does with other rounding errors.
 TRAINED = {"move", "trade", "look", "turned"}
 
@@ -63,7 +67,7 @@ def test_every_figure_has_a_place(book: Path):
         assert "explore(" not in re.sub("<[^>]+>", "", text), "the call is folded away"
 
 
-@pytest.mark.parametrize("page", [*PAGES, "notebooks/ja/00_quick_start.html"])
+@pytest.mark.parametrize("page", [*PAGES, *TRANSLATED])
 @pytest.mark.parametrize("from_disk", [False, True], ids=["served", "from a disk"])
 def test_each_control_moves_its_figure_by_mouse_and_keyboard(
     visit: Visit,  # noqa: F811

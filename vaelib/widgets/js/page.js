@@ -7,6 +7,7 @@ import { explorer } from "./explorer.js";
 import { linkedExplorer } from "./linked_point.js";
 import { liveFigure } from "./live_figure.js";
 import { html } from "./parts/controls.js";
+import { words } from "./parts/words.js";
 import { playground } from "./playground.js";
 import { predict } from "./predict.js";
 import { slowMotion } from "./slow_motion.js";
@@ -60,9 +61,9 @@ async function startWidget(place) {
   } catch (error) {
     console.error(error);
     const { message } = /** @type {Error} */ (error);
-    const text = `This widget cannot be shown: ${message}. `;
-    const advice = "Reload the page to try again.";
-    const notice = html("p", { className: "alone" }, text + advice);
+    const text = words`This widget cannot be shown: ${message}.
+      Reload the page to try again.`;
+    const notice = html("p", { className: "alone" }, text);
     place.replaceChildren(html("div", { className: "vaelib", role: "alert" }, notice));
   }
 }

@@ -15,6 +15,7 @@ import { saveButton } from "./parts/save.js";
 import { termLines, termsChart, testPoints } from "./parts/terms.js";
 import { playgroundTour } from "./parts/tours.js";
 import { trainingControls } from "./parts/training_controls.js";
+import { messageWords, settingsWords, words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 /** @typedef {import("./parts/curve.js").Line} Line */
@@ -24,15 +25,14 @@ import { trainingControls } from "./parts/training_controls.js";
 // questions without an answer it counts as missing.
 const [QUESTION_PERIOD, PATIENCE, MOST_QUESTIONS] = [1000, 3, 10];
 const SAMPLE_COLUMNS = 10;
-const NO_KERNEL =
-  "No kernel is running this: what you see was saved. Run this cell to go on.";
-const TRAINS_HERE =
-  "What you see was saved when this page was made. Press Train: your browser trains " +
-  "a model of its own, without a server.";
-const SLOW = "Your browser has no WebAssembly, without which training is much slower.";
-const PUBLISHED =
-  "A published page has no kernel: what you see was saved. " +
-  "To train it yourself, open this chapter in JupyterLab.";
+const NO_KERNEL = words`No kernel is running this: what you see was saved.
+  Run this cell to go on.`;
+const TRAINS_HERE = words`What you see was saved when this page was made.
+  Press Train: your browser trains a model of its own, without a server.`;
+const SLOW = words`Your browser has no WebAssembly, without which training is much
+  slower.`;
+const PUBLISHED = words`A published page has no kernel: what you see was saved.
+  To train it yourself, open this chapter in JupyterLab.`;
 
 /** @param {{ model: Model, el: HTMLElement, isCompact?: boolean }} view */
 export function playground({ model, el, isCompact = false }) {
@@ -52,16 +52,16 @@ export function playground({ model, el, isCompact = false }) {
     model.standalone ? published : NO_KERNEL,
     isSlow ? ` ${SLOW}` : "",
   );
-  const progress = html("progress", { "aria-label": "Progress" });
+  const progress = html("progress", { "aria-label": words`Progress` });
   const status = statusLine();
   const count = html("span", { className: "count" });
   const terms = termsChart();
-  const betas = lineChart("Beta of each update", "β", 110);
+  const betas = lineChart(words`Beta of each update`, "β", 110);
   const bars = klBars(250);
-  const reconstructions = titledSheet("Test images and their reconstructions");
-  const samples = titledSheet("Samples, from the same noise");
+  const reconstructions = titledSheet(words`Test images and their reconstructions`);
+  const samples = titledSheet(words`Samples, from the same noise`);
   const rowsCaption = div("caption");
-  const traversals = titledSheet("Traversals about the first image", rowsCaption);
+  const traversals = titledSheet(words`Traversals about the first image`, rowsCaption);
   const sheets = [reconstructions, samples, traversals].map((sheet) => sheet.root);
   const kept = keptTable();
   const state = div("bar state", progress, status.root, count);
@@ -82,12 +82,14 @@ export function playground({ model, el, isCompact = false }) {
     const { running, over, message, note, step, steps, epochs, rate, former } =
       model.get("frame");
     const isCut = running && !notice.hidden; // the kernel ended during training
-    const phase = isCut ? `Stopped at update ${step}` : phaseOf(running, over, step);
-    status.show(message || note || phase, Boolean(message));
+    const phase = isCut
+      ? words`Stopped at update ${step}`
+      : phaseOf(running, over, step);
+    status.show(messageWords(message) || note || phase, Boolean(message));
     controls.showButtons(running && !isCut, former);
     Object.assign(progress, { max: steps * epochs, value: step });
-    const speed = rate && !isCut ? `, ${rate} images a second` : "";
-    count.textContent = `update ${step} of ${steps * epochs}${speed}`;
+    const speed = rate && !isCut ? words`, ${rate} images a second` : "";
+    count.textContent = words`update ${step} of ${steps * epochs}` + speed;
   }
 
   function showSettings() {
@@ -119,11 +121,12 @@ export function playground({ model, el, isCompact = false }) {
     const betaLine = { name: "β", colour: "purple", x: curve.x, y: curve.beta };
     betas.draw([betaLine], xEnd, steps);
 
-    const labels = ghosts.map(
-      ({ label, unit: other }, i) =>
-        `${i + 1} ${label}${other === unit ? "" : " (KL only: other units)"}`,
-    );
-    terms.caption.textContent = labels.length ? `Pale: ${labels.join("; ")}` : "";
+    const labels = ghosts.map(({ label, unit: other }, i) => {
+      const shown = other === unit ? "" : words` (KL only: other units)`;
+      return `${i + 1} ${settingsWords(label)}${shown}`;
+    });
+    const pale = labels.length ? words`Pale: ${labels.join("; ")}` : "";
+    terms.caption.textContent = pale;
   }
 
   function showPictures() {
@@ -143,8 +146,8 @@ export function playground({ model, el, isCompact = false }) {
 
     const latents = descending(kl).slice(0, rows);
     const names = latents.map((j) => j + 1).join(", ");
-    const text = `Rows: the latents with the most KL, ${names}`;
-    rowsCaption.textContent = `${text}; from −3 to +3`;
+    rowsCaption.textContent = words`Rows: the latents with the most KL,
+      ${names}; from −3 to +3`;
   }
 
   const draw = oncePerFrame(() => {
@@ -217,9 +220,9 @@ export function playground({ model, el, isCompact = false }) {
  * @param {number} step
  */
 function phaseOf(isRunning, isOver, step) {
-  if (isRunning) return "Training";
-  if (isOver) return "All epochs are over: reset, or change a setting";
-  return step ? "Paused" : "Ready";
+  if (isRunning) return words`Training`;
+  if (isOver) return words`All epochs are over: reset, or change a setting`;
+  return step ? words`Paused` : words`Ready`;
 }
 
 /**

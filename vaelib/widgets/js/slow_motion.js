@@ -1,11 +1,11 @@
 /** SlowMotion: one update of Algorithm 1, in stages that wait for the reader. */
 
-import { product, twoDecimals } from "./engine/numbers.js";
+import { classOf, product, twoDecimals } from "./engine/numbers.js";
 import { unzipped } from "./engine/unzip.js";
 import { button, div, html } from "./parts/controls.js";
 import { showValues } from "./parts/model_picture.js";
 import { STAGES } from "./parts/slow_stages.js";
-import { testImageName } from "./parts/words.js";
+import { words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 /** @typedef {typeof import("./engine/slow_update.js").SlowUpdate} SlowUpdateClass */
@@ -35,9 +35,9 @@ export async function slowMotion({ model, el, SlowUpdate }) {
   const code = html("code");
   const says = html("p");
   const shown = div("shown");
-  const back = button("Back", () => show(stage - 1));
-  const next = button("Next", goOn, { className: "main" });
-  const many = button(`${MANY} updates`, () => {
+  const back = button(words`Back`, () => show(stage - 1));
+  const next = button(words`Next`, goOn, { className: "main" });
+  const many = button(words`${MANY} updates`, () => {
     compute(LAST); // the rest of the update that is shown
     slow.train(MANY - 1);
     begin();
@@ -58,10 +58,8 @@ export async function slowMotion({ model, el, SlowUpdate }) {
   function begin() {
     known = { ...slow.forward(), shape: about.shape };
     known.total = known.recon + known.beta * known.kl;
-    known.name = testImageName(about, known.row).replace(
-      "test image",
-      "training image",
-    );
+    const digit = classOf(about, known.row);
+    known.name = words`training image ${known.row}` + (digit && `: ${digit}`);
     show(0);
   }
 
@@ -82,9 +80,9 @@ export async function slowMotion({ model, el, SlowUpdate }) {
     says.textContent = now.says(known);
     shown.replaceChildren(...now.shows(known));
     back.disabled = stage === 0;
-    next.textContent = stage === LAST ? "Next update" : "Next";
+    next.textContent = stage === LAST ? words`Next update` : words`Next`;
     const update = slow.state.step + (known.after === undefined ? 1 : 0);
-    place.textContent = `Update ${update}, stage ${stage + 1} of ${STAGES.length}`;
+    place.textContent = words`Update ${update}, stage ${stage + 1} of ${STAGES.length}`;
     light(now);
     fill();
   }

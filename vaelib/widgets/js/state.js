@@ -4,6 +4,7 @@
  */
 
 import { html } from "./parts/controls.js";
+import { words } from "./parts/words.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 
@@ -37,7 +38,7 @@ export function load(name) {
     const finish = () => {
       element.remove();
       if (loaded.has(name)) resolve(loaded.get(name));
-      else reject(new Error(`${name}.js could not be loaded`));
+      else reject(new Error(words`${name}.js could not be loaded`));
     };
     Object.assign(element, { onload: finish, onerror: finish });
     document.head.append(element);

@@ -5,12 +5,13 @@
 
 import { addressFollower, changedRules, linkedRules } from "./address.js";
 import { controlValues } from "./engine/limits.js";
+import { words } from "./parts/words.js";
 import { load, pageModel } from "./state.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 /** @typedef {Worker | MessagePort} EnginePort */
 
-const SAYS_WHY = "To train it in JupyterLab instead, open this chapter there.";
+const SAYS_WHY = words`To train it in JupyterLab instead, open this chapter there.`;
 
 // Of each panel, by the name of its state: the explorer that follows it, and what an
 // explorer shows of the model that it has trained.
@@ -79,7 +80,7 @@ export function trainingModel({ rules: given, ...state }, name) {
     const used = count ? Math.min(n, Math.ceil(count / piece)) : n;
     const file = `images/${dataset.replaceAll(/\W+/g, "-")}`;
     const files = Array.from({ length: used }, (_, i) => `${file}-${i}`);
-    note({ note: "Loading the images …", message: "" });
+    note({ note: words`Loading the images …`, message: "" });
     const [about, ...train] = await Promise.all([`${file}-test`, ...files].map(load));
     return { ...about, train: train.map(({ images }) => images) };
   }

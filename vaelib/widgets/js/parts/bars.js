@@ -2,6 +2,7 @@
 
 import { formatNumber, latentName, ticks, twoDecimals } from "../engine/numbers.js";
 import { html, svg } from "./controls.js";
+import { words } from "./words.js";
 
 const [LEFT, BOTTOM, TOP] = [34, 20, 8]; // margins in pixels
 const NAME_WIDTH = 28; // pixels that the name of a latent needs
@@ -12,7 +13,7 @@ const MOST_BARS = 500; // of more latents, neighbours share a bar
 export function klBars(height) {
   const plot = svg("svg", { role: "img", height, class: "chart" });
   const value = html("output"); // of the bar under the pointer
-  const title = html("h4", {}, "KL of each latent, nats ", value);
+  const title = html("h4", {}, words`KL of each latent, nats` + " ", value);
   const root = html("section", {}, title, plot);
   /** @type {number[]} */
   let shown = [];
@@ -58,8 +59,9 @@ export function klBars(height) {
 
     const inactive = kl.filter((value) => value < INACTIVE).length;
     const largest = twoDecimals(Math.max(...kl));
-    const label = `${inactive} below ${INACTIVE} nats, the largest ${largest}`;
-    plot.setAttribute("aria-label", `KL of ${kl.length} latents: ${label}`);
+    const label = words`KL of ${kl.length} latents: ${inactive} below ${INACTIVE} nats,
+      the largest ${largest}`;
+    plot.setAttribute("aria-label", label);
   }
   plot.onpointermove = ({ offsetX }) => {
     const share = (offsetX - LEFT) / (plot.clientWidth - LEFT);

@@ -9,6 +9,7 @@ import {
   valueRange,
 } from "../engine/numbers.js";
 import { OWN_KEYS, div, html, setAttributes, svg } from "./controls.js";
+import { words } from "./words.js";
 
 /**
  * @typedef {object} Line
@@ -35,7 +36,7 @@ const [CHART_LEFT, CHART_TOP, CHART_RIGHT, CHART_BOTTOM] = [52, 8, 8, 36];
  */
 export function lineChart(title, yLabel, height, rangeOf = valueRange) {
   const plot = svg("svg", { role: "slider", height, class: "chart", tabindex: 0 });
-  setAttributes(plot, { "aria-label": `${title}: values`, [OWN_KEYS]: "true" });
+  setAttributes(plot, { "aria-label": words`${title}: values`, [OWN_KEYS]: "true" });
   const place = html("span", { className: "place" });
   const legend = div("legend");
   const root = html("section", {}, html("h4", {}, title), legend, plot);
@@ -110,7 +111,7 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
     const middle = (CHART_TOP + height - CHART_BOTTOM) / 2;
     const turn = `translate(11 ${middle}) rotate(-90)`;
     return [
-      svg("text", { x: centre, y: height - 4, ...style }, "epochs"),
+      svg("text", { x: centre, y: height - 4, ...style }, words`epochs`),
       svg("text", { transform: turn, ...style }, yLabel),
     ];
   }
@@ -125,8 +126,8 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
   function edgeNotes(series, yMin, yMax, width) {
     const [lowest, highest] = extremes(series);
     const end = { x: width - CHART_RIGHT - 4, "text-anchor": "end", class: "edge" };
-    const above = `↑ up to ${formatNumber(highest)}`;
-    const below = `↓ down to ${formatNumber(lowest)}`;
+    const above = words`↑ up to ${formatNumber(highest)}`;
+    const below = words`↓ down to ${formatNumber(lowest)}`;
     const low = height - CHART_BOTTOM - 5;
     return [
       ...(highest > yMax ? [svg("text", { ...end, y: CHART_TOP + 12 }, above)] : []),
@@ -152,9 +153,9 @@ export function lineChart(title, yLabel, height, rangeOf = valueRange) {
     });
     const epoch = named.length ? named[0].x[nearest(named[0].x, at)] : 0;
     const update = updatesPerEpoch
-      ? `update ${Math.round(epoch * updatesPerEpoch)}, `
+      ? words`update ${Math.round(epoch * updatesPerEpoch)}, `
       : "";
-    place.textContent = `${update}epoch ${formatNumber(epoch)}`;
+    place.textContent = update + words`epoch ${formatNumber(epoch)}`;
     setAttributes(plot, {
       "aria-valuemin": 0,
       "aria-valuemax": xMax,

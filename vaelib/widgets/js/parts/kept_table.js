@@ -2,6 +2,7 @@
 
 import { twoDecimals } from "../engine/numbers.js";
 import { div, html } from "./controls.js";
+import { settingsWords, words } from "./words.js";
 
 /**
  * @typedef {object} Kept A run on the disk and its terms on the test images.
@@ -16,20 +17,21 @@ import { div, html } from "./controls.js";
  * @property {number} neg_elbo
  */
 
-const KEPT_COLUMNS = ["run", "settings", "updates", "recon", "KL", "recon + KL"];
+const KEPT_COLUMNS = [words`run`, words`settings`, words`updates`, words`recon`, "KL"];
+KEPT_COLUMNS.push(words`recon + KL`);
 
 export function keptTable() {
   const heads = KEPT_COLUMNS.map((name) => html("th", { scope: "col" }, name));
   const body = html("tbody");
   const [advice, command, lines] = [html("span"), html("code"), html("code")];
-  const summary = html("summary", {}, "The same in Python");
+  const summary = html("summary", {}, words`The same in Python`);
   const inPython = html("details", {}, summary, html("pre", {}, lines));
   /** @type {Map<string, HTMLElement>} by the paths of the runs */
   const rows = new Map();
   const root = html(
     "section",
-    { className: "kept", hidden: true, tabIndex: 0, "aria-label": "Kept runs" },
-    html("h4", {}, "Kept runs: test figures, nats per image"),
+    { className: "kept", hidden: true, tabIndex: 0, "aria-label": words`Kept runs` },
+    html("h4", {}, words`Kept runs: test figures, nats per image`),
     html("table", {}, html("thead", {}, html("tr", {}, ...heads)), body),
     div("caption", advice, command, inPython),
   );
@@ -41,9 +43,9 @@ export function keptTable() {
       const last = runs[runs.length - 1];
       command.textContent = last?.command ?? "";
       const what = last?.files
-        ? "To repeat the last one"
-        : "To go on with the last one";
-      advice.textContent = `${what}, in a terminal: `;
+        ? words`To repeat the last one, in a terminal:`
+        : words`To go on with the last one, in a terminal:`;
+      advice.textContent = `${what} `;
       lines.textContent = last?.python ?? "";
       inPython.hidden = !last?.python;
 
@@ -63,7 +65,12 @@ export function keptTable() {
 function rowOf({ path, label, step, recon, kl, neg_elbo, files }) {
   const nats = [recon, kl, neg_elbo].map(twoDecimals);
   const first = files ? Object.entries(files).flatMap(link) : [path];
-  const cells = [first, [label], [String(step)], ...nats.map((text) => [text])];
+  const cells = [
+    first,
+    [settingsWords(label)],
+    [String(step)],
+    ...nats.map((text) => [text]),
+  ];
   return html("tr", {}, ...cells.map((cell) => html("td", {}, ...cell)));
 }
 

@@ -25,22 +25,23 @@
 import { product, twoDecimals } from "../engine/numbers.js";
 import { html } from "./controls.js";
 import { paint, pictureCanvas } from "./picture.js";
+import { words } from "./words.js";
 
 /** @type {Stage[]} */
 export const STAGES = [
   {
-    title: "An image",
+    title: words`An image`,
     ...{ parts: ["image"], wires: [] },
     equation: "<i>x</i> ∈ [0, 1]<sup><i>D</i></sup>",
-    number: "Section 2.1",
+    number: words`Section 2.1`,
     code: "x = data.batch(rows, state.rng)",
     says: ({ name, x }) =>
-      `A mini-batch of one: ${name}, ${x.length} pixels. More images would be ` +
-      "treated alike, and their derivatives averaged.",
-    shows: ({ x, shape }) => [image("The image x", x, shape)],
+      words`A mini-batch of one: ${name}, ${x.length} pixels. More images would be
+        treated alike, and their derivatives averaged.`,
+    shows: ({ x, shape }) => [image(words`The image x`, x, shape)],
   },
   {
-    title: "Encode",
+    title: words`Encode`,
     parts: ["encoder", "posterior"],
     wires: ["image encoder", "encoder posterior"],
     equation:
@@ -50,23 +51,23 @@ export const STAGES = [
     number: "(9)",
     code: "return self.fc_mu(h), self.fc_logvar(h)",
     says: ({ active }) =>
-      `${active} hidden units are above 0. From them come a mean and a standard ` +
-      "deviation for each latent: a Gaussian, not a point.",
+      words`${active} hidden units are above 0. From them come a mean and a standard
+        deviation for each latent: a Gaussian, not a point.`,
     shows: ({ mu, sigma }) => [latentTable({ μ: mu, σ: sigma })],
   },
   {
-    title: "Draw z",
+    title: words`Draw z`,
     ...{ parts: ["noise", "z"], wires: ["posterior z", "noise z"] },
     equation: "<i>z</i> = <i>μ</i> + <i>σ</i> ⊙ <i>ε</i>, <i>ε</i> ~ N(0, <i>I</i>)",
     number: "(4)",
     code: "return mu + torch.exp(0.5 * logvar) * eps",
     says: () =>
-      "Only the noise is drawn. z is a plain function of μ and σ, so that " +
-      "derivatives will find a way back.",
+      words`Only the noise is drawn. z is a plain function of μ and σ, so that
+        derivatives will find a way back.`,
     shows: ({ mu, sigma, eps, z }) => [latentTable({ μ: mu, σ: sigma, ε: eps, z })],
   },
   {
-    title: "Decode",
+    title: words`Decode`,
     ...{ parts: ["decoder", "picture"], wires: ["z decoder", "decoder picture"] },
     equation:
       "<i>x̂</i> = sigmoid(<i>a</i>), <i>a</i> = <i>W</i><sub>5</sub> " +
@@ -74,11 +75,11 @@ export const STAGES = [
       "<i>b</i><sub>5</sub>",
     number: "(11)",
     code: "return torch.sigmoid(h)",
-    says: () => "For each pixel, the probability that it is white.",
-    shows: ({ decoded, shape }) => [image("The picture x̂", decoded, shape)],
+    says: () => words`For each pixel, the probability that it is white.`,
+    shows: ({ decoded, shape }) => [image(words`The picture x̂`, decoded, shape)],
   },
   {
-    title: "The reconstruction term",
+    title: words`The reconstruction term`,
     parts: ["reconstruction"],
     wires: ["picture reconstruction", "image reconstruction"],
     equation:
@@ -89,113 +90,111 @@ export const STAGES = [
     code: 'nats = F.binary_cross_entropy(y, x.expand_as(x_hat), reduction="none")',
     says: ({ recon, x, decoded }) => {
       const most = Math.max(...pixelNats(x, decoded));
-      return (
-        `All pixels together cost ${twoDecimals(recon)} nats, the dearest one ` +
-        `${twoDecimals(most)}. Light pixels below are dear.`
-      );
+      return words`All pixels together cost ${twoDecimals(recon)} nats, the dearest one
+        ${twoDecimals(most)}. Light pixels below are dear.`;
     },
     shows: ({ x, decoded, shape }) => {
       const nats = pixelNats(x, decoded);
       const most = Math.max(...nats);
       const scaled = nats.map((value) => value / most);
-      return [image("Nats of each pixel", scaled, shape)];
+      return [image(words`Nats of each pixel`, scaled, shape)];
     },
   },
   {
-    title: "The KL term, and the sum",
+    title: words`The KL term, and the sum`,
     ...{ parts: ["kl", "objective"] },
     wires: ["posterior kl", "kl objective", "reconstruction objective"],
     equation:
       "KL = ½ Σ<sub><i>j</i></sub> (<i>μ<sub>j</sub></i>² + <i>σ<sub>j</sub></i>² " +
       "− 1 − log <i>σ<sub>j</sub></i>²)",
-    number: "Appendix B",
+    number: words`Appendix B`,
     code: "return -0.5 * (1 + logvar - mu.pow(2) - logvar.exp())",
     says: ({ kl, recon, total }) =>
-      `${twoDecimals(recon)} + ${twoDecimals(kl)} = ${twoDecimals(total)} nats: ` +
-      "minus the bound of (10). Training makes this number small.",
+      words`${twoDecimals(recon)} + ${twoDecimals(kl)} = ${twoDecimals(total)} nats:
+        minus the bound of (10). Training makes this number small.`,
     shows: ({ mu, sigma, klPerLatent }) => [
-      latentTable({ μ: mu, σ: sigma, "KL, nats": klPerLatent }),
+      latentTable({ μ: mu, σ: sigma, [words`KL, nats`]: klPerLatent }),
     ],
   },
   {
-    title: "Back to the picture",
+    title: words`Back to the picture`,
     ...{ parts: ["picture"], back: true },
     wires: ["reconstruction objective", "picture reconstruction"],
     equation: "∂/∂<i>a</i> = <i>x̂</i> − <i>x</i>",
-    number: "chain rule on (11)",
+    number: words`chain rule on (11)`,
     code: "loss.backward()",
     says: () =>
-      "The slope of the sum along each output of the decoder: the error itself. " +
-      "Where it is positive the picture is too light, and should become darker.",
+      words`The slope of the sum along each output of the decoder: the error itself.
+        Where it is positive the picture is too light, and should become darker.`,
     shows: ({ slopes, shape }) => [
-      signed("Slope of each pixel", slopes.picture, shape),
+      signed(words`Slope of each pixel`, slopes.picture, shape),
     ],
   },
   {
-    title: "Back to z",
+    title: words`Back to z`,
     ...{ parts: ["decoder", "z"], wires: ["decoder picture", "z decoder"], back: true },
     equation:
       "∂/∂<i>z</i> = <i>W</i><sub>4</sub><sup>⊤</sup> [<i>W</i><sub>4</sub><i>z</i> " +
       "+ <i>b</i><sub>4</sub> > 0] ⊙ <i>W</i><sub>5</sub><sup>⊤</sup> (<i>x̂</i> − " +
       "<i>x</i>)",
-    number: "chain rule on (11)",
+    number: words`chain rule on (11)`,
     code: "loss.backward()",
     says: () =>
-      "Through the decoder, each matrix transposed: how the sum would change if z " +
-      "moved.",
-    shows: ({ z, slopes }) => [latentTable({ z, "slope along z": slopes.z })],
+      words`Through the decoder, each matrix transposed: how the sum would change if z
+        moved.`,
+    shows: ({ z, slopes }) => [latentTable({ z, [words`slope along z`]: slopes.z })],
   },
   {
-    title: "Through the draw",
+    title: words`Through the draw`,
     ...{ parts: ["posterior"], back: true },
     wires: ["posterior z", "posterior kl", "kl objective"],
     equation:
       "∂/∂<i>μ</i> = ∂/∂<i>z</i> + <i>μ</i>, ∂/∂log <i>σ</i>² = " +
       "½ (<i>σ</i> ⊙ <i>ε</i> ⊙ ∂/∂<i>z</i> + <i>σ</i>² − 1)",
-    number: "(4) and Appendix B",
+    number: words`(4) and Appendix B`,
     code: "loss.backward()",
     says: () =>
-      "Two forces: the picture pulls through z, and the KL term pulls μ to 0 and σ " +
-      "to 1. Without (4) the first would be lost in the draw.",
+      words`Two forces: the picture pulls through z, and the KL term pulls μ to 0 and σ
+        to 1. Without (4) the first would be lost in the draw.`,
     shows: ({ mu, slopes }) => [
       latentTable({
-        "through z": slopes.z,
-        "from KL": mu,
-        "slope along μ": slopes.mu,
-        "along log σ²": slopes.logvar,
+        [words`through z`]: slopes.z,
+        [words`from KL`]: mu,
+        [words`slope along μ`]: slopes.mu,
+        [words`along log σ²`]: slopes.logvar,
       }),
     ],
   },
   {
-    title: "Back to the weights",
+    title: words`Back to the weights`,
     ...{ parts: ["encoder"], wires: ["encoder posterior"], back: true },
     equation:
       "∂/∂<i>W</i><sub>1</sub> = <i>δ</i> <i>x</i><sup>⊤</sup>, " +
-      "<i>δ</i> the slope along <i>W</i><sub>1</sub><i>x</i> + <i>b</i><sub>1</sub>",
-    number: "chain rule on (9)",
+      words`<i>δ</i> the slope along <i>W</i><sub>1</sub><i>x</i> +
+        <i>b</i><sub>1</sub>`,
+    number: words`chain rule on (9)`,
     code: "loss.backward()",
     says: ({ slopes }) =>
-      `Hidden unit ${slopes.unit} has the largest slope, ` +
-      `${twoDecimals(slopes.delta)}. ` +
-      "Its weights have that slope where the image is white, and none where it is " +
-      "black.",
+      words`Hidden unit ${slopes.unit} has the largest slope,
+        ${twoDecimals(slopes.delta)}. Its weights have that slope where the image is
+        white, and none where it is black.`,
     shows: ({ slopes, shape }) => [
-      signed(`Slope of the weights of unit ${slopes.unit}`, slopes.weights, shape),
+      signed(words`Slope of the weights of unit ${slopes.unit}`, slopes.weights, shape),
     ],
   },
   {
-    title: "Change all weights",
+    title: words`Change all weights`,
     ...{ parts: ["encoder", "decoder"], wires: [] },
     equation:
       "<i>W</i> ← <i>W</i> − <i>α</i> <i>m</i> / (√<i>v</i> + 10<sup>−8</sup>), " +
-      "<i>m</i> and <i>v</i> means of the slopes and of their squares",
-    number: "Adam, for Algorithm 1",
+      words`<i>m</i> and <i>v</i> means of the slopes and of their squares`,
+    number: words`Adam, for Algorithm 1`,
     code: "state.optimizer.step()",
     says: ({ total, after }) =>
-      "All weights move against their slopes. For this image and the same noise the " +
-      `sum goes from ${twoDecimals(total)} to ${twoDecimals(after)} nats.`,
+      words`All weights move against their slopes. For this image and the same noise
+        the sum goes from ${twoDecimals(total)} to ${twoDecimals(after)} nats.`,
     shows: ({ slopes, change, shape }) => [
-      signed(`Change of the weights of unit ${slopes.unit}`, change, shape),
+      signed(words`Change of the weights of unit ${slopes.unit}`, change, shape),
     ],
   },
 ];
@@ -236,7 +235,8 @@ function signed(label, values, [channels, height, width]) {
     });
   }
   const figure = image(label, colours, [3, height, width]);
-  const range = `blue below 0, orange above, at most ${Number(most.toPrecision(2))}`;
+  const range = words`blue below 0, orange above, at most
+    ${Number(most.toPrecision(2))}`;
   figure.append(html("div", { className: "caption" }, range));
   return figure;
 }
@@ -248,7 +248,7 @@ function signed(label, values, [channels, height, width]) {
 function latentTable(columns) {
   const names = Object.keys(columns);
   const [first] = Object.values(columns);
-  const head = html("tr", {}, html("th", {}, "latent"));
+  const head = html("tr", {}, html("th", {}, words`latent`));
   head.append(...names.map((name) => html("th", {}, name)));
   const rows = Array.from(first, (_, j) => {
     const cells = names.map((name) => html("td", {}, twoDecimals(columns[name][j])));

@@ -3,14 +3,15 @@
 import { recentRange } from "../engine/numbers.js";
 import { div } from "./controls.js";
 import { lineChart } from "./curve.js";
+import { termWords, words } from "./words.js";
 
 /** @typedef {import("./curve.js").Line} Line */
 /** @typedef {ArrayLike<number>} Numbers */
 
 /** @param {typeof recentRange} [rangeOf] the values that are shown */
 export function termsChart(rangeOf = recentRange) {
-  const title = "The terms of the objective";
-  const { root, draw } = lineChart(title, "nats per image", 250, rangeOf);
+  const title = words`The terms of the objective`;
+  const { root, draw } = lineChart(title, words`nats per image`, 250, rangeOf);
   const caption = div("caption");
   root.append(caption);
   return { root, draw, caption };
@@ -24,8 +25,8 @@ export function termsChart(rangeOf = recentRange) {
  */
 export function termLines({ x, total, recon, kl }, term) {
   return [
-    { name: "total = recon + β KL", colour: "blue", x, y: total },
-    { name: `recon: ${term}`, colour: "orange", x, y: recon },
+    { name: words`total = recon + β KL`, colour: "blue", x, y: total },
+    { name: words`recon: ${termWords(term)}`, colour: "orange", x, y: recon },
     { name: "KL", colour: "green", x, y: kl },
   ];
 }
@@ -39,7 +40,7 @@ export function termLines({ x, total, recon, kl }, term) {
  */
 export function testPoints(x, recon, kl) {
   return [
-    { name: "test recon", colour: "orange", x, y: recon, dots: true },
-    { name: "test KL", colour: "green", x, y: kl, dots: true },
+    { name: words`test recon`, colour: "orange", x, y: recon, dots: true },
+    { name: words`test KL`, colour: "green", x, y: kl, dots: true },
   ];
 }

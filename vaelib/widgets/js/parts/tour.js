@@ -4,6 +4,7 @@
  */
 
 import { button, div, html, statusLine } from "./controls.js";
+import { words } from "./words.js";
 
 /**
  * @template State
@@ -20,26 +21,29 @@ const LOOK = 200; // milliseconds from one look at the state to the next
 /**
  * Return a button that begins the tour, or goes on with it.
  * @template State
- * @param {string} name such as "Playground"
+ * @param {"explorer" | "Playground"} id
  * @param {TourStep<State>[]} steps
  * @param {() => State} stateOf a copy of all that the steps look at
  */
-export function tourButton(name, steps, stateOf) {
-  const key = `vaelib-tour-${name}`;
+export function tourButton(id, steps, stateOf) {
+  const name = id === "explorer" ? words`explorer` : words`Playground`;
+  const key = `vaelib-tour-${id}`;
   let i = Math.min(storedStep(key), steps.length - 1);
   let isDone = false;
   let timer = 0;
   let before = stateOf();
   const starter = button("", () => (timer ? leave() : begin()));
-  const next = button("Next", () => goTo(i + 1), { className: "main" });
-  const skip = button("Skip", () => goTo(i + 1), { title: "Go on without doing this" });
-  const back = button("Back", () => goTo(i - 1));
+  const next = button(words`Next`, () => goTo(i + 1), { className: "main" });
+  const skip = button(words`Skip`, () => goTo(i + 1), {
+    title: words`Go on without doing this`,
+  });
+  const back = button(words`Back`, () => goTo(i - 1));
   const place = html("span", { className: "title" });
   const text = statusLine();
   const panel = html(
     "section",
-    { className: "vaelib tour", "aria-label": `Tour of the ${name}` },
-    div("bar", place, back, skip, next, button("Leave", leave)),
+    { className: "vaelib tour", "aria-label": words`Tour of the ${name}` },
+    div("bar", place, back, skip, next, button(words`Leave`, leave)),
     text.root,
   );
 
@@ -79,7 +83,7 @@ export function tourButton(name, steps, stateOf) {
 
   function show() {
     const { asks, tells } = steps[i];
-    place.textContent = `Step ${i + 1} of ${steps.length}`;
+    place.textContent = words`Step ${i + 1} of ${steps.length}`;
     panel.classList.toggle("done", isDone);
     text.show(isDone ? `✓ ${tells}` : asks);
     // A button that has the focus and is hidden would lose it.
@@ -87,7 +91,7 @@ export function tourButton(name, steps, stateOf) {
     next.hidden = !isDone;
     skip.hidden = isDone;
     back.disabled = !i;
-    next.textContent = i + 1 < steps.length ? "Next" : "End";
+    next.textContent = i + 1 < steps.length ? words`Next` : words`End`;
     if (focused === skip && isDone) next.focus();
     if (focused === next && !isDone) skip.focus();
   }
@@ -103,8 +107,8 @@ export function tourButton(name, steps, stateOf) {
   }
 
   function showStarter() {
-    starter.textContent = i && !timer ? "Go on with the tour" : "Tour";
-    starter.title = `${steps.length} things to do with the ${name}`;
+    starter.textContent = i && !timer ? words`Go on with the tour` : words`Tour`;
+    starter.title = words`${steps.length} things to do with the ${name}`;
     starter.setAttribute("aria-pressed", String(timer > 0));
   }
 

@@ -1,6 +1,7 @@
 /** The steps of the tours of explorer and Playground. */
 
 import { tourButton } from "./tour.js";
+import { words } from "./words.js";
 
 /** @typedef {import("../engine/network.js").Posterior} Posterior */
 
@@ -20,60 +21,60 @@ const isAtMean = ({ z, posterior }) => String(z) === String(posterior?.mu);
 const EXPLORER = [
   {
     at: ".bar .field",
-    asks: "An image x goes in on the left. Choose another: change its number.",
+    asks: words`An image x goes in on the left. Choose another: change its number.`,
     isDone: (now, before) => now.testImage >= 0 && now.testImage !== before.testImage,
-    tells:
-      "The encoder has computed q(z|x) of this image: in orange, its mean μ and its " +
-      "σ for each latent.",
+    tells: words`The encoder has computed q(z|x) of this image: in orange, its mean μ and
+        its σ for each latent.`,
   },
   {
     at: ".latents .latent",
-    asks: "Move z of the first latent, which has the most KL, by 1 or more.",
+    asks: words`Move z of the first latent, which has the most KL, by 1 or more.`,
     isDone: (now, before) =>
       now.z.some((value, j) => Math.abs(value - before.z[j]) >= 1),
-    tells: "Only the decoder ran: x and q(z|x) are as they were, and x̂ is another.",
+    tells: words`Only the decoder ran: x and q(z|x) are as they were, and x̂ is
+      another.`,
   },
   {
     at: ".middle .bar button",
-    asks: "Press z = μ.",
+    asks: words`Press z = μ.`,
     isDone: isAtMean,
-    tells: "z is the mean of q(z|x), and x̂ is the reconstruction of x.",
+    tells: words`z is the mean of q(z|x), and x̂ is the reconstruction of x.`,
   },
   {
     at: ".middle .bar button:nth-of-type(2)",
-    asks: "Press Sample z from q(z|x): z = μ + σ ε, with new noise ε. Do it again.",
+    asks: words`Press Sample z from q(z|x): z = μ + σ ε, with new noise ε. Do it
+      again.`,
     isDone: (now, before) => hasMoved(now, before) && !isAtMean(now),
-    tells:
-      "Where σ is small, z hardly moves, and x̂ is still a picture of x. Where σ is " +
-      "near 1, z moves, and x̂ hardly depends on it.",
+    tells: words`Where σ is small, z hardly moves, and x̂ is still a picture of x. Where σ
+        is near 1, z moves, and x̂ hardly depends on it.`,
   },
   {
     at: ".draw",
-    asks: "Draw a stroke on x. Arrow keys draw too: the space bar lowers the pen.",
+    asks: words`Draw a stroke on x. Arrow keys draw too: the space bar lowers the pen.`,
     isDone: ({ testImage, posterior }) => testImage < 0 && posterior !== null,
-    tells:
-      "No such image was trained on. The encoder gives its μ and σ all the same, and " +
-      "x̂ is what the decoder makes of them.",
+    tells: words`No such image was trained on. The encoder gives its μ and σ all the same,
+        and x̂ is what the decoder makes of them.`,
   },
   {
     at: ".plane",
-    asks: "Drag the ring in the plane of two latents, or click a dot.",
+    asks: words`Drag the ring in the plane of two latents, or click a dot.`,
     isDone: hasMoved,
-    tells: "Each point is another picture, and each dot is the mean of a test image.",
+    tells: words`Each point is another picture, and each dot is the mean of a test
+      image.`,
   },
   {
     at: ".bar > button:nth-of-type(3)",
-    asks: "Press Random sample.",
+    asks: words`Press Random sample.`,
     isDone: (now, before) => hasMoved(now, before) && !now.posterior,
-    tells:
-      "No image went in: z was drawn from the prior p(z), and x̂ is a sample of the " +
-      "model.",
+    tells: words`No image went in: z was drawn from the prior p(z), and x̂ is a sample of
+        the model.`,
   },
   {
     at: ".strips input",
-    asks: "Move the slider from A to B.",
+    asks: words`Move the slider from A to B.`,
     isDone: hasMoved,
-    tells: "On the way from one mean to the other, each z is decoded to a picture.",
+    tells: words`On the way from one mean to the other, each z is decoded to a
+      picture.`,
   },
 ];
 
@@ -96,59 +97,59 @@ const silent = ({ kl }) =>
 const PLAYGROUND = [
   {
     at: "button.main",
-    asks: "Press Train.",
+    asks: words`Press Train.`,
     isDone: ({ running }) => running,
-    tells:
-      "Each update makes total = recon + β KL a little smaller, on a mini-batch of " +
-      "images.",
+    tells: words`Each update makes total = recon + β KL a little smaller, on a mini-batch of
+        images.`,
   },
   {
     at: ".charts",
-    asks: `Watch ${WATCHED} updates.`,
+    asks: words`Watch ${WATCHED} updates.`,
     isDone: hasWatched,
-    tells: "recon falls while the KL grows: z has begun to carry information about x.",
+    tells: words`recon falls while the KL grows: z has begun to carry information about
+      x.`,
   },
   {
     at: ".beta",
-    asks: `Raise β until one latent more falls silent: less than ${SILENT} nats of KL.`,
+    asks: words`Raise β until one latent more falls silent: less than ${SILENT} nats of
+      KL.`,
     isDone: (now, before) => now.beta > before.beta && silent(now) > silent(before),
-    tells:
-      "β is the price of a nat. For a latent that saves less than it costs, q(z|x) " +
-      "is the prior, for each image.",
+    tells: words`β is the price of a nat. For a latent that saves less than it costs, q(z|x)
+        is the prior, for each image.`,
   },
   {
     at: ".beta",
-    asks: `Lower β to 0.1 or less, and watch ${WATCHED} updates.`,
+    asks: words`Lower β to 0.1 or less, and watch ${WATCHED} updates.`,
     isDone: (now, before) => now.beta <= 0.1 && hasWatched(now, before),
-    tells:
-      "Information is cheap: the KL is large, and the reconstructions are sharp. " +
-      "Samples are poor, for the codes are no longer where the prior draws z.",
+    tells: words`Information is cheap: the KL is large, and the reconstructions are sharp.
+        Samples are poor, for the codes are no longer where the prior draws z.`,
   },
   {
     at: "[name=latent_dim]",
-    asks: "Choose another number of latents.",
+    asks: words`Choose another number of latents.`,
     isDone: (now, before) => now.latent_dim !== before.latent_dim,
-    tells: "A new model has begun. The curves of the one before stay, in pale colours.",
+    tells: words`A new model has begun. The curves of the one before stay, in pale
+      colours.`,
   },
   {
     at: "[name=loss]",
-    asks: "Choose another loss.",
+    asks: words`Choose another loss.`,
     isDone: (now, before) => now.loss !== before.loss,
-    tells:
-      "Losses have units of their own. Where they differ, only the KL of the pale " +
-      "curves can be compared.",
+    tells: words`Losses have units of their own. Where they differ, only the KL of the pale
+        curves can be compared.`,
   },
   {
     at: "[name=keep]",
-    asks: "Train a little, then press Keep.",
+    asks: words`Train a little, then press Keep.`,
     isDone: (now, before) => now.kept > before.kept,
-    tells: "A table below shows its terms on the test images, and how to repeat it.",
+    tells: words`A table below shows its terms on the test images, and how to repeat
+      it.`,
   },
   {
     at: "button.main",
-    asks: "Press Pause.",
+    asks: words`Press Pause.`,
     isDone: ({ running }) => !running,
-    tells: "Now all controls are yours.",
+    tells: words`Now all controls are yours.`,
   },
 ];
 

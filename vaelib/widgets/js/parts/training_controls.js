@@ -2,6 +2,7 @@
 
 import { formatNumber, withCommas } from "../engine/numbers.js";
 import { button, div, field, html, menu, setAttributes, svg } from "./controls.js";
+import { settingsWords, words } from "./words.js";
 
 const DECADES = 2; // the slider of beta goes from 10^-2 to 10^2
 const HOLD = 500; // milliseconds in which a control ignores older settings from Python
@@ -30,17 +31,17 @@ export function trainingControls(choices, actions, isCompact = false) {
     setTimeout(showLatest, HOLD + 1); // the true value again if Python refuses this one
   }
 
-  const trainButton = button("Train", onTrain, { className: "main" });
+  const trainButton = button(words`Train`, onTrain, { className: "main" });
   const hints = {
-    step: "One update",
-    reset: "A new model; this curve stays in sight",
-    noUndo: "No model has been replaced yet",
-    keep: "Keep this model, with its test figures",
+    step: words`One update`,
+    reset: words`A new model; this curve stays in sight`,
+    noUndo: words`No model has been replaced yet`,
+    keep: words`Keep this model, with its test figures`,
   };
-  const step = button("Step", () => onButton("step"), { title: hints.step });
-  const reset = button("Reset", () => onButton("reset"), { title: hints.reset });
-  const undo = button("Undo", () => onButton("undo"));
-  const keep = button("Keep", () => onButton("keep"), {
+  const step = button(words`Step`, () => onButton("step"), { title: hints.step });
+  const reset = button(words`Reset`, () => onButton("reset"), { title: hints.reset });
+  const undo = button(words`Undo`, () => onButton("undo"));
+  const keep = button(words`Keep`, () => onButton("keep"), {
     title: hints.keep,
     name: "keep",
   });
@@ -60,13 +61,13 @@ export function trainingControls(choices, actions, isCompact = false) {
     return made;
   }
   const menus = {
-    dataset: settingMenu("Data", "dataset"),
-    loss: settingMenu("Loss", "loss"),
-    latent_dim: settingMenu("Latents", "latent_dim"),
-    train_images: settingMenu("Training images", "train_images", (n) =>
-      n === "0" ? "all" : withCommas(n),
+    dataset: settingMenu(words`Data`, "dataset"),
+    loss: settingMenu(words`Loss`, "loss"),
+    latent_dim: settingMenu(words`Latents`, "latent_dim"),
+    train_images: settingMenu(words`Training images`, "train_images", (n) =>
+      n === "0" ? words`all` : withCommas(n),
     ),
-    beta_schedule: settingMenu("Schedule", "beta_schedule"),
+    beta_schedule: settingMenu(words`Schedule`, "beta_schedule"),
   };
   // Python reads the text of a number, and says what is allowed if it is not.
   /** @param {"seed" | "beta"} name @param {string | number} step of the arrow keys */
@@ -89,10 +90,10 @@ export function trainingControls(choices, actions, isCompact = false) {
         div(
           "bar",
           ...[dataset, train_images, loss, latent_dim].map(({ root }) => root),
-          ...[plan, field("Seed", seed)],
+          ...[plan, field(words`Seed`, seed)],
         ),
       ];
-  const legend = html("legend", {}, "Controls");
+  const legend = html("legend", {}, words`Controls`);
   const root = html("fieldset", { disabled: true }, legend, ...bars, beta.root);
 
   /** Show the settings that training uses. @param {any} settings */
@@ -111,9 +112,11 @@ export function trainingControls(choices, actions, isCompact = false) {
 
   /** @param {boolean} isRunning @param {string} [former] what Undo brings back */
   function showButtons(isRunning, former) {
-    trainButton.textContent = isRunning ? "Pause" : "Train";
+    trainButton.textContent = isRunning ? words`Pause` : words`Train`;
     undo.disabled = !former;
-    undo.title = former ? `Back to the model before: ${former}` : hints.noUndo;
+    undo.title = former
+      ? words`Back to the model before: ${settingsWords(former)}`
+      : hints.noUndo;
   }
 
   return { root, showSettings, showButtons, showSchedule: schedule.draw };
@@ -126,7 +129,7 @@ export function trainingControls(choices, actions, isCompact = false) {
  */
 function betaSlider(box, onSlide) {
   const range = { type: "range", min: -DECADES, max: DECADES, step: 0.05 };
-  const slider = html("input", { ...range, "aria-label": "Beta" });
+  const slider = html("input", { ...range, "aria-label": words`Beta` });
   const ends = [10 ** -DECADES, 10 ** DECADES].map((end) =>
     html("span", {}, String(end)),
   );
@@ -168,13 +171,13 @@ function schedulePlot() {
   function draw(betas, progress, epochs, beta) {
     root.hidden = !betas;
     if (!betas) return;
-    present.textContent = `β now ${formatNumber(beta)}`;
+    present.textContent = words`β now ${formatNumber(beta)}`;
     const high = Math.max(...betas) || 1;
     const points = betas.map((beta, i) => `${i} ${24 * (1 - beta / high)}`);
     line.setAttribute("points", points.join(" "));
     setAttributes(now, { x1: 100 * progress, x2: 100 * progress });
     const [first, last] = [betas[0], betas[betas.length - 1]];
-    const label = `Beta over ${epochs} epochs: from ${first} to ${last}`;
+    const label = words`Beta over ${epochs} epochs: from ${first} to ${last}`;
     plot.setAttribute("aria-label", label);
   }
   return { root, draw };
