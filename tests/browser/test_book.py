@@ -585,11 +585,14 @@ def test_slow_motion_has_the_language_of_its_page(visit: Visit):
     slow.scroll_into_view_if_needed()
     for number in range(1, 12):
         expect(slow).to_contain_text(f"段階 {number} / 11")
-        told = slow.locator(".title, .formula .caption, p, figcaption, td, th")
+        told = slow.locator("text, .title, .formula .caption, p, figcaption, td, th")
         text = " ".join(told.all_inner_texts())
         assert set(ENGLISH.findall(text)) <= set(), text
         slow.get_by_role("button", name="次", exact=False).click()
     expect(slow).to_contain_text("更新 2、段階 1 / 11")
+    picture = slow.locator("figure canvas").bounding_box()
+    assert picture
+    assert picture["width"] < 300, "it has its style sheet"
 
 
 def test_a_japanese_chapter_leads_to_its_own_equations(book: Path):
