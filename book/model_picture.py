@@ -18,6 +18,7 @@ import notebooks
 from vaelib.widgets import frontend
 
 PLACE = '<div class="model-picture"></div>'  # of the map, in the text of a page
+SLOW = 'data-widget="slow_motion"'
 PART = re.compile(r'<g data-part="(\w+)">(.*?)</g>', re.S)
 CHAPTER = re.compile(r"notebooks/(\d\d)_")
 
@@ -67,6 +68,9 @@ def put(
         context["body"] = body.replace(title, f"{title}\n{drawn}", 1)
     elif PLACE in body:
         context["body"] = body.replace(PLACE, picture(app, page, None))
+    elif SLOW in body:  # in a chapter in Japanese: the widget has a picture of its own
+        app.add_css_file("live/model.css")
+        return
     else:
         return
     app.add_css_file("live/model.css")

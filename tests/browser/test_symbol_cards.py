@@ -114,3 +114,12 @@ def test_symbols_cost_a_page_little(page: Page, site: str):
     marks = re.findall(r'<span class="enclosing s-\d+[^>]*>|\bs-\d+ ?', answer.text())
     assert len(marks) > 1000
     assert sum(map(len, marks)) < 15_000
+
+
+def test_on_a_japanese_page_the_card_is_in_japanese(page: Page, site: str):
+    page.goto(f"{site}/{CHAPTER.replace('/', '/ja/')}")
+    page.locator(f".katex-html .{MU}").first.hover()
+    expect(page.locator(CARD)).to_contain_text("の平均")
+    assert "means of" not in page.locator(CARD).inner_text()
+    formula = page.locator(".bd-article .katex-display").first
+    expect(formula).to_have_attribute("aria-label", "数式。矢印キーで記号をたどれます")

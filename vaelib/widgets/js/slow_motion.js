@@ -14,6 +14,22 @@ const MANY = 100; // updates at once
 // The stages at which derivatives are computed, and weights changed
 const [BACK, LAST] = [STAGES.findIndex(({ back }) => back), STAGES.length - 1];
 
+/** Write the words of a picture in the language of the page. @param {Element} svg */
+function translatePicture(svg) {
+  /** @type {Record<string, string>} */
+  const names = {
+    ...{ image: words`image`, encoder: words`encoder`, decoder: words`decoder` },
+    ...{ picture: words`picture`, reconstruction: words`reconstruction` },
+    "mean, deviation": words`mean, deviation`,
+  };
+  for (const place of svg.querySelectorAll(".word, .term")) {
+    const text = place.textContent ?? "";
+    const english = text.trim();
+    const name = names[english] ?? english;
+    if (name !== english) place.textContent = text.replace(english, name);
+  }
+}
+
 /** @param {{ model: Model, el: HTMLElement, SlowUpdate: SlowUpdateClass }} view */
 export async function slowMotion({ model, el, SlowUpdate }) {
   const { train: zipped, ...about } = model.get("images");
@@ -28,6 +44,7 @@ export async function slowMotion({ model, el, SlowUpdate }) {
   const picture = div("model-picture");
   picture.innerHTML = model.get("svg");
   const svg = /** @type {SVGElement} */ (picture.querySelector("svg"));
+  translatePicture(svg);
   const place = html("output", { className: "caption" });
   const title = div("title");
   const equation = div("equation");

@@ -197,6 +197,10 @@ export const JAPANESE = {
   "Press Pause.": "「一時停止」を押してください。",
   "Now all controls are yours.": "これで、すべての設定を自由に動かせます。",
   // Slow motion
+  image: "画像",
+  picture: "画像",
+  reconstruction: "再構成",
+  "mean, deviation": "平均、標準偏差",
   "training image {}": "訓練画像 {}",
   "Next update": "次の更新",
   "Update {}, stage {} of {}": "更新 {}、段階 {} / {}",

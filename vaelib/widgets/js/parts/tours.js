@@ -23,8 +23,8 @@ const EXPLORER = [
     at: ".bar .field",
     asks: words`An image x goes in on the left. Choose another: change its number.`,
     isDone: (now, before) => now.testImage >= 0 && now.testImage !== before.testImage,
-    tells: words`The encoder has computed q(z|x) of this image: in orange, its mean μ and
-        its σ for each latent.`,
+    tells: words`The encoder has computed q(z|x) of this image: in orange, its mean μ
+      and its σ for each latent.`,
   },
   {
     at: ".latents .latent",
@@ -45,15 +45,15 @@ const EXPLORER = [
     asks: words`Press Sample z from q(z|x): z = μ + σ ε, with new noise ε. Do it
       again.`,
     isDone: (now, before) => hasMoved(now, before) && !isAtMean(now),
-    tells: words`Where σ is small, z hardly moves, and x̂ is still a picture of x. Where σ
-        is near 1, z moves, and x̂ hardly depends on it.`,
+    tells: words`Where σ is small, z hardly moves, and x̂ is still a picture of x. Where
+      σ is near 1, z moves, and x̂ hardly depends on it.`,
   },
   {
     at: ".draw",
     asks: words`Draw a stroke on x. Arrow keys draw too: the space bar lowers the pen.`,
     isDone: ({ testImage, posterior }) => testImage < 0 && posterior !== null,
-    tells: words`No such image was trained on. The encoder gives its μ and σ all the same,
-        and x̂ is what the decoder makes of them.`,
+    tells: words`No such image was trained on. The encoder gives its μ and σ all the
+      same, and x̂ is what the decoder makes of them.`,
   },
   {
     at: ".plane",
@@ -66,8 +66,8 @@ const EXPLORER = [
     at: ".bar > button:nth-of-type(3)",
     asks: words`Press Random sample.`,
     isDone: (now, before) => hasMoved(now, before) && !now.posterior,
-    tells: words`No image went in: z was drawn from the prior p(z), and x̂ is a sample of
-        the model.`,
+    tells: words`No image went in: z was drawn from the prior p(z), and x̂ is a sample
+      of the model.`,
   },
   {
     at: ".strips input",
@@ -99,8 +99,8 @@ const PLAYGROUND = [
     at: "button.main",
     asks: words`Press Train.`,
     isDone: ({ running }) => running,
-    tells: words`Each update makes total = recon + β KL a little smaller, on a mini-batch of
-        images.`,
+    tells: words`Each update makes total = recon + β KL a little smaller, on a
+      mini-batch of images.`,
   },
   {
     at: ".charts",
@@ -114,15 +114,15 @@ const PLAYGROUND = [
     asks: words`Raise β until one latent more falls silent: less than ${SILENT} nats of
       KL.`,
     isDone: (now, before) => now.beta > before.beta && silent(now) > silent(before),
-    tells: words`β is the price of a nat. For a latent that saves less than it costs, q(z|x)
-        is the prior, for each image.`,
+    tells: words`β is the price of a nat. For a latent that saves less than it costs,
+      q(z|x) is the prior, for each image.`,
   },
   {
     at: ".beta",
     asks: words`Lower β to 0.1 or less, and watch ${WATCHED} updates.`,
     isDone: (now, before) => now.beta <= 0.1 && hasWatched(now, before),
-    tells: words`Information is cheap: the KL is large, and the reconstructions are sharp.
-        Samples are poor, for the codes are no longer where the prior draws z.`,
+    tells: words`Information is cheap: the KL is large, and the reconstructions are
+      sharp. Samples are poor, for the codes are no longer where the prior draws z.`,
   },
   {
     at: "[name=latent_dim]",
@@ -135,8 +135,8 @@ const PLAYGROUND = [
     at: "[name=loss]",
     asks: words`Choose another loss.`,
     isDone: (now, before) => now.loss !== before.loss,
-    tells: words`Losses have units of their own. Where they differ, only the KL of the pale
-        curves can be compared.`,
+    tells: words`Losses have units of their own. Where they differ, only the KL of the
+      pale curves can be compared.`,
   },
   {
     at: "[name=keep]",

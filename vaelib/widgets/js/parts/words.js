@@ -45,7 +45,8 @@ export function termWords(title) {
     "negative log-likelihood": words`negative log-likelihood`,
     "Gaussian, fixed sigma": words`Gaussian, fixed sigma`,
     "Gaussian, learned sigma": words`Gaussian, learned sigma`,
-    "negative log-likelihood of 256 levels": words`negative log-likelihood of 256 levels`,
+    "negative log-likelihood of 256 levels": words`negative log-likelihood of 256
+      levels`,
   };
   return names[title] ?? title;
 }
