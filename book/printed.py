@@ -85,7 +85,8 @@ def article(site: Path, page: str, pages: Sequence[str]) -> str:
 
 def anchor_of(page: str, anchor: str = "") -> str:
     """Return the id that an anchor of a page has in a document of many pages."""
-    return "--".join(filter(None, (page.rpartition("/")[2], anchor)))
+    place = page.removeprefix("notebooks/").replace("/", "-")
+    return "--".join(filter(None, (place, anchor)))
 
 
 def with_stills(body: str, page: str) -> str:
