@@ -140,7 +140,8 @@ PAGE = """<!doctype html>
   pre {{ white-space: pre-wrap !important; overflow: visible !important }}
   figure, .admonition, tr, .cell_output img, .katex-display {{ break-inside: avoid }}
   details > summary {{ display: none !important }}
-  .copybtn, .viewcode-link, .in-jupyter, .toggle-hint, .model-picture ul {{ display: none }}
+  .copybtn, .viewcode-link, .in-jupyter, .toggle-hint, .model-picture ul {{
+    display: none }}
   .notes {{ border: 1px solid #888; border-radius: 6px; padding: 0.5rem 1rem;
     margin: 0.5rem 0 1.5rem; break-inside: avoid }}
   .notes td, .notes th {{ padding: 0.1rem 1.5rem 0.1rem 0 }}
