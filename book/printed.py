@@ -85,7 +85,8 @@ def article(site: Path, page: str, pages: Sequence[str]) -> str:
 
 def anchor_of(page: str, anchor: str = "") -> str:
     """Return the id that an anchor of a page has in a document of many pages."""
-    return "--".join(filter(None, (page.rpartition("/")[2], anchor)))
+    place = page.removeprefix("notebooks/").replace("/", "-")
+    return "--".join(filter(None, (place, anchor)))
 
 
 def with_stills(body: str, page: str) -> str:
@@ -132,13 +133,15 @@ PAGE = """<!doctype html>
   .bd-article h2 {{ font-size: 1.5rem }}
   .bd-article h3 {{ font-size: 1.25rem }}
   h1, h2, h3, h4 {{ break-after: avoid; text-wrap: wrap }}
-  .cover {{ break-before: auto; columns: 1 }}
+  .cover {{ break-before: auto }}
+  .cover ul {{ columns: 2 }}
   .cover h1 {{ margin: 4rem 0 1rem; font-size: 2.8rem }}
   .cover li {{ margin: 0.15rem 0 }}
   pre {{ white-space: pre-wrap !important; overflow: visible !important }}
   figure, .admonition, tr, .cell_output img, .katex-display {{ break-inside: avoid }}
   details > summary {{ display: none !important }}
-  .copybtn, .in-jupyter, .toggle-hint, .model-picture ul {{ display: none }}
+  .copybtn, .viewcode-link, .in-jupyter, .toggle-hint, .model-picture ul {{
+    display: none }}
   .notes {{ border: 1px solid #888; border-radius: 6px; padding: 0.5rem 1rem;
     margin: 0.5rem 0 1.5rem; break-inside: avoid }}
   .notes td, .notes th {{ padding: 0.1rem 1.5rem 0.1rem 0 }}

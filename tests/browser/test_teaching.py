@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -192,7 +193,7 @@ def test_all_slides_fit_are_legible_and_have_formulas(opened: Opened, deck: Path
         " && parseFloat(getComputedStyle(p).fontSize)).filter(Boolean)"
     )
     assert min(sizes) >= 20
-    text = page.locator("main").inner_text()
+    text = page.locator("main").text_content() or ""
     assert "Exercise 2.1" in text
     assert "Prior precision 1 plus" not in text, "the solution"
     assert "References" not in text
@@ -247,6 +248,10 @@ def test_only_the_teachers_edition_has_solutions(texts: dict[str, str]):
     assert len(set(exercises)) >= 51
     assert student.count("Solution</") == 0
     assert teacher.count("<h4>Solution</h4>") == len(known())
+    texts_of = {
+        edition: unescape(re.sub(r"<[^>]+>", "", text))
+        for edition, text in texts.items()
+    }
     for name in handout.chapters():
         cells = nbformat.read(notebooks.FOLDER / f"{name}.ipynb", 4).cells
         of = handout.solved_in(cells)
@@ -257,12 +262,9 @@ def test_only_the_teachers_edition_has_solutions(texts: dict[str, str]):
             for line in cell.source.splitlines()
             if line.startswith("# ") and len(line) > 20
         }
-        plain = [re.sub(r"<[^>]+>", "", text) for text in (student, teacher)]
         for comment in comments:
-            escaped = comment.replace("&", "&amp;").replace("<", "&lt;")
-            escaped = escaped.replace(">", "&gt;").replace("'", "&#39;")
-            assert escaped not in plain[0], comment
-            assert escaped in plain[1], comment
+            assert comment not in texts_of["student"], comment
+            assert comment in texts_of["teacher"], comment
 
 
 def test_make_handout_writes_both_editions(book: Path, tmp_path: Path):
@@ -282,7 +284,7 @@ def test_make_handout_writes_both_editions(book: Path, tmp_path: Path):
         assert b"/Title (2.2 From evidence to bound)" in pdf
         assert not printed.TWICE.search(pdf)
         counts.append(pages_of(pdf))
-    assert 15 < counts[0] < counts[1] < 50, counts
+    assert 10 < counts[0] < counts[1] < 50, counts
 
 
 def pages_of(pdf: bytes) -> int:
