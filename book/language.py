@@ -12,9 +12,10 @@ import sphinx_book_theme
 from sphinx.application import Sphinx
 
 CHAPTERS = ("00_quick_start", "05_the_variational_auto_encoder", "15_playground")
-JAPANESE = {"book/intro": "book/ja/index"} | {
-    f"notebooks/{name}": f"notebooks/ja/{name}" for name in CHAPTERS
-}
+JAPANESE = {
+    "book/intro": "book/ja/index",
+    "book/teaching": "book/ja/teaching",
+} | {f"notebooks/{name}": f"notebooks/ja/{name}" for name in CHAPTERS}
 ENGLISH = {japanese: english for english, japanese in JAPANESE.items()}
 
 

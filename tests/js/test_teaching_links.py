@@ -21,7 +21,8 @@ Engine = Callable[..., Any]
 BOOK = Path(__file__).parents[2] / "book"
 LINKS = {
     unescape(link)
-    for link in re.findall(r'href="([^"]+\?[^"]+)"', (BOOK / "teaching.md").read_text())
+    for page in ("teaching.md", "ja/teaching.md")
+    for link in re.findall(r'href="([^"]+\?[^"]+)"', (BOOK / page).read_text("utf-8"))
 }
 RULES = json.loads(json.dumps(page_rules(as_json(DEFAULT))))
 

@@ -67,8 +67,8 @@ export function tourButton(id, steps, stateOf) {
     i = step % steps.length;
     storeStep(key, i);
     if (step === steps.length) return leave();
-    isDone = false;
     before = stateOf();
+    isDone = steps[i].isDone(before, before);
     light(steps[i].at);
     showStarter();
     show();
