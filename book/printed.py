@@ -47,6 +47,13 @@ WIDGETS = re.compile(
 )
 
 
+QUESTION = re.compile(
+    r'<div class="live" data-widget="predict"[^>]*><div class="unscripted">(.*?)</div>'
+    r'<div class="loading">.*?</div></div>',
+    re.S,
+)
+
+
 def contents() -> list[str]:
     """Return the English pages of the book in their order, without suffix."""
     text = TOC.read_text("utf-8")
@@ -61,7 +68,8 @@ def article(site: Path, page: str, pages: Sequence[str]) -> str:
     are text. Widgets are pictures.
     """
     body = ARTICLE.findall((site / f"{page}.html").read_text("utf-8"))[0]
-    body = with_stills(UNPRINTED.sub("", body), page)
+    body = QUESTION.sub(r'<div class="notes">\1</div>', UNPRINTED.sub("", body))
+    body = with_stills(body, page)
     body = TOKENS.sub(r"\1", MATHML.sub(r"\1\2\3", body))
     body = body.replace(' loading="lazy"', "")
     folder = posixpath.dirname(page)
@@ -114,7 +122,7 @@ def stored_stills(page: str) -> list[str]:
         output["data"]["image/png"].replace("\n", "")
         for cell in cells
         for output in cell.get("outputs", [])
-        if VIEW in output.get("data", {})
+        if {VIEW, "image/png"} <= {*output.get("data", {})}
         and not notebooks.EXPLORED.search("".join(cell["source"]))
     ]
 
