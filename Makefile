@@ -19,7 +19,7 @@ JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going \
 	--config book/_config.yml --toc book/_toc.yml
 TEXTS := $(wildcard book/*.md book/api/*.md book/ja/*.md \
 	notebooks/*.ipynb notebooks/ja/*.ipynb)
-TOOLS := $(filter-out $(TEXTS), $(wildcard book/*.* book/_static/* \
+TOOLS := $(filter-out $(TEXTS) %.pyc, $(wildcard book/*.* book/_static/* \
 	book/_templates/* book/_templates/static/* book/figures/* vaelib/*.* vaelib/*/*.* \
 	vaelib/widgets/js/*.js vaelib/widgets/js/*/*.js))
 ARGS ?=
