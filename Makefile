@@ -17,6 +17,13 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 OUT ?= book
 JUPYTER_BOOK := $(BIN)/jupyter-book build . -W -n --keep-going \
 	--config book/_config.yml --toc book/_toc.yml
+# Of a book that is there, only the pages whose text has changed are made again, and
+# all after an error, which Sphinx would not find again in pages that it keeps.
+KEPT = $(@D:%html=%.doctrees)
+define MAKE_PAGES
+[ -d $(@D) ] && [ -z "$(PUBLISH)" ] || rm -rf $(@D) $(KEPT)
+$(JUPYTER_BOOK) --path-output $(@D:%/_build/html=%) || { rm -rf $(KEPT); exit 1; }
+endef
 TEXTS := $(wildcard book/*.md book/api/*.md book/ja/*.md \
 	notebooks/*.ipynb notebooks/ja/*.ipynb)
 TOOLS := $(filter-out $(TEXTS) %.pyc, $(wildcard book/*.* book/_static/* \
@@ -67,7 +74,6 @@ address:
 		echo "A published book needs the address of its repository: put it into" \
 		"book/_config.yml, as url below repository." >&2; exit 2; }
 
-# Of a book that is there, only the pages whose text has changed are made again.
 %/_build/tools.stamp: node_modules/.package-lock.json $(TOOLS)
 	rm -rf $(@D)
 	mkdir -p $(@D)
@@ -75,13 +81,12 @@ address:
 
 $(HTML)/index.html: $(OUT)/_build/tools.stamp $(TEXTS)
 $(HTML)/index.html: $(LIVE)zoo/index.js $(IMAGES)
-	$(if $(PUBLISH),rm -rf $(@D) $(OUT)/_build/.doctrees)
-	$(JUPYTER_BOOK) --path-output $(OUT)
+	$(MAKE_PAGES)
 	cp -r $(LIVE)zoo $(dir $(IMAGES)) $(@D)/_static/live
 	touch $@
 
 build/pages/_build/html/index.html: build/pages/_build/tools.stamp $(TEXTS)
-	$(JUPYTER_BOOK) --path-output build/pages
+	$(MAKE_PAGES)
 	touch $@
 
 handout: .venv/dev.stamp $(PAGES)/index.html  ## for a class, in two editions

@@ -32,6 +32,7 @@ from fontTools import subset
 from live import Live, put_widgets
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinxcontrib import katex
 
 import notebooks
@@ -292,6 +293,14 @@ def link_code(app: Sphinx, tree: nodes.document, docname: str) -> None:
 # Pages
 
 
+def number_no_figures(app: Sphinx, config: Config) -> None:
+    """Switch off the numbers of Sphinx, which sphinx-jupyterbook-latex switches on.
+
+    Figures have numbers of their own: see cells.py.
+    """
+    config.numfig = False
+
+
 def copy_assets(app: Sphinx) -> None:
     """Write the fonts and the style of formulas, and the widgets, into _static."""
     static = Path(app.outdir) / "_static"
@@ -416,6 +425,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     search.setup(app)
     symbols.setup(app)
     app.add_directive("live", Live)
+    app.connect("config-inited", number_no_figures, priority=900)  # the last word
     app.connect("builder-inited", copy_assets)
     app.connect("source-read", cells.prepare)
     app.connect("doctree-read", cells.fold_solutions, priority=400)  # before contents

@@ -447,6 +447,7 @@ def test_figures_are_numbered_and_described(book: Path, page: str):
     assert len(figures) == len(re.findall(r"<img[^>]*\.light\.webp", text))
     descriptions = [alt[1] for alt, _ in figures if alt]
     assert len(set(descriptions)) == len(figures)
+    assert "caption-number" not in text, "Sphinx numbers figures, too"
     words = "図" if "/ja/" in page else "Figure"
     for number, (_, caption) in enumerate(figures, start=1):
         assert re.match(rf"{words} (\d+\.)?{number} \S", caption), caption

@@ -21,8 +21,19 @@ def test_a_widget_is_one_module_without_imports(
     assert not re.search(r"^import ", text, re.M)
     entry = f"export default {{ render: {name} }};"
     assert text.count(entry) == text.count("export ") == 1
-    (tmp_path / "one.mjs").write_text(text, encoding="utf-8")
-    node("--check", tmp_path / "one.mjs")
+    for written in (text, frontend.short_module(name)):
+        (tmp_path / "one.mjs").write_text(written, encoding="utf-8")
+        node("--check", tmp_path / "one.mjs")
+
+
+def test_a_short_module_lacks_nothing_but_comments():
+    """Not the code between two comments that share a line with code."""
+    comment = re.compile(r"\s*(/\*\*|\*)")
+    lines, short = (
+        [line for line in text.splitlines() if not comment.match(line)]
+        for text in (frontend.module("explorer"), frontend.short_module("explorer"))
+    )
+    assert lines == short
 
 
 def test_what_is_imported_keeps_its_name():

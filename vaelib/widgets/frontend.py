@@ -11,7 +11,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import [^;]*? from "(\.[\w./-]+\.js)";\n', re.M)
 EXPORT = re.compile(r"^export (?!default)", re.M)
-COMMENT = re.compile(r"^ */\*\*.*?\*/\n", re.M | re.S)
+COMMENT = re.compile(r"^ */\*\*(?:(?!\*/).)*\*/\n", re.M | re.S)  # whole lines
 DEFAULT = re.compile(r"^export default .*\n", re.M)  # anywidget's entry point
 
 

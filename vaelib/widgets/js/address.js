@@ -64,6 +64,20 @@ export function linkTo(address, settings, first) {
 }
 
 /**
+ * Return a function that replaces the address soon.
+ * @param {() => string} newAddress
+ */
+export function replacingAddress(newAddress) {
+  return debounce(LINK_DELAY, () => {
+    try {
+      history.replaceState(history.state, "", newAddress());
+    } catch {
+      // Some browsers do not allow this for a page on a disk. Everything else works.
+    }
+  });
+}
+
+/**
  * Return a function that receives the settings, and lets the address follow when they
  * change.
  * @param {Record<string, any>} first settings of a page without parameters
@@ -71,13 +85,7 @@ export function linkTo(address, settings, first) {
  */
 export function addressFollower(first, linked) {
   let shown = linked;
-  const replaceLater = debounce(LINK_DELAY, () => {
-    try {
-      history.replaceState(history.state, "", linkTo(location.href, shown, first));
-    } catch {
-      // Some browsers do not allow this for a page on a disk. Everything else works.
-    }
-  });
+  const replaceLater = replacingAddress(() => linkTo(location.href, shown, first));
   return (/** @type {Record<string, any>} */ settings) => {
     const names = Object.keys(first);
     if (!names.every((name) => isEqual(settings[name], shown[name]))) replaceLater();

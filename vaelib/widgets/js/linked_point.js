@@ -1,12 +1,11 @@
 /** The point z of an explorer in the address of its page: ?z=0.5,-1. */
 
+import { replacingAddress } from "./address.js";
 import { readPoint, withPoint } from "./catalogue.js";
-import { debounce } from "./parts/events.js";
 import { pageModel } from "./state.js";
 
 /** @typedef {import("./parts/events.js").Model} Model */
 
-const POINT_DELAY = 200; // milliseconds: browsers refuse frequent changes
 const TOUCHES = ["input", "click", "pointerdown", "keydown"];
 
 /**
@@ -22,13 +21,7 @@ export function linkedExplorer(state, place) {
   let isUserZ = false;
   for (const event of TOUCHES)
     place.addEventListener(event, () => (isUserZ = true), true);
-  const follow = debounce(POINT_DELAY, () => {
-    try {
-      history.replaceState(history.state, "", withPoint(location.href, model.get("z")));
-    } catch {
-      // Some browsers do not allow this for a page on a disk. Everything else works.
-    }
-  });
+  const follow = replacingAddress(() => withPoint(location.href, model.get("z")));
   model.on("change:z", () => isUserZ && follow());
   return model;
 }

@@ -19,10 +19,11 @@ const LEAST_LOG = -100; // as torch's binary_cross_entropy
  * Show them in the pictures of the book that are on the page, of the latents with the
  * largest KL.
  * @param {Numbers} numbers
- * @param {number[]} [kl] of each latent
+ * @param {number[]} [kl] of each latent; while a model is replaced, of another number
  */
 export function showInBook(numbers, kl) {
-  const latents = kl ? descending(kl) : Array.from(numbers.z, (_, j) => j);
+  const isOfModel = kl?.length === numbers.z.length;
+  const latents = isOfModel ? descending(kl) : Array.from(numbers.z, (_, j) => j);
   for (const picture of document.querySelectorAll("figure.model-picture svg"))
     showNumbers(picture, numbers, latents);
 }

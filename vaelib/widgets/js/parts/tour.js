@@ -3,7 +3,9 @@
  * done something. It can be left, and goes on where it was left, also after a reload.
  */
 
+import { clamp } from "../engine/numbers.js";
 import { button, div, html, statusLine } from "./controls.js";
+import { keepText, keptText } from "./storage.js";
 import { words } from "./words.js";
 
 /**
@@ -28,7 +30,7 @@ const LOOK = 200; // milliseconds from one look at the state to the next
 export function tourButton(id, steps, stateOf) {
   const name = id === "explorer" ? words`explorer` : words`Playground`;
   const key = `vaelib-tour-${id}`;
-  let i = Math.min(storedStep(key), steps.length - 1);
+  let i = clamp(Math.trunc(Number(keptText(key))) || 0, 0, steps.length - 1);
   let isDone = false;
   let timer = 0;
   let before = stateOf();
@@ -65,7 +67,7 @@ export function tourButton(id, steps, stateOf) {
   /** @param {number} step */
   function goTo(step) {
     i = step % steps.length;
-    storeStep(key, i);
+    keepText(key, String(i));
     if (step === steps.length) return leave();
     before = stateOf();
     isDone = steps[i].isDone(before, before);
@@ -114,22 +116,4 @@ export function tourButton(id, steps, stateOf) {
 
   showStarter();
   return starter;
-}
-
-/** Return the step at which a tour was left. @param {string} key */
-function storedStep(key) {
-  try {
-    return Number(localStorage.getItem(key)) || 0;
-  } catch {
-    return 0; // a browser may refuse to store anything
-  }
-}
-
-/** @param {string} key @param {number} step */
-function storeStep(key, step) {
-  try {
-    localStorage.setItem(key, String(step));
-  } catch {
-    // The tour begins again after a reload.
-  }
 }
