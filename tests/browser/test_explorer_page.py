@@ -148,7 +148,7 @@ def test_the_list_of_latents_is_one_stop_of_the_tab_key(visit: Visit):
     rows = page.locator(".latents .latent")
     expect(rows).to_have_count(20)
     assert page.locator(".latents [tabindex='0']").count() == 2  # a name, a slider
-    page.get_by_role("button", name="Present").focus()
+    page.get_by_role("button", name="Tour", exact=True).focus()
     page.keyboard.press("Tab")  # to the image
     page.keyboard.press("Tab")
     expect(rows.first.get_by_role("button")).to_be_focused()
