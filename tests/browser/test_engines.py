@@ -245,8 +245,9 @@ def until(condition: str) -> str:
 
 
 def place(engine: Engine, element: str) -> tuple[float, float, float]:
-    """Scroll to an element, and return its left, its middle height and its width."""
+    """Wait for an element, scroll to it, and return its left, middle and width."""
     return engine.run(f"""
+        {until(element)}
         const element = {element};
         element.scrollIntoView({{ block: "center" }});
         const {{ x, y, width, height }} = element.getBoundingClientRect();
