@@ -19,15 +19,19 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux has WebKitGTK"),
 ]
 
-# Unfold everything, start the widgets, and show the bottom: some pictures load late.
-SHOW_ALL = """
-    for (const fold of document.querySelectorAll("details")) fold.open = true;
+# Start the widgets.
+STARTED = """
     const end = Date.now() + 20_000;
     for (const place of document.querySelectorAll(".live")) {
         place.scrollIntoView();
         while (place.dataset.ready === undefined && Date.now() < end)
             await new Promise(requestAnimationFrame);
     }
+"""
+# Unfold everything, too, and show the bottom: some pictures load late.
+SHOW_ALL = f"""
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+    {STARTED}
     scrollTo(0, document.body.scrollHeight);
     await document.fonts.ready;
 """
@@ -205,6 +209,43 @@ def test_two_models_fill_the_screen(engine: Engine, book: Path):
     assert shown == pytest.approx([-2, -2], abs=0.25)
     click(engine, "Present")
     engine.run(until("!document.querySelector('.presented')"))
+
+
+def test_questions_are_judged_and_a_tour_goes_on(engine: Engine, book: Path):
+    """From a disk: a curve drawn by the mouse, a choice, and a step of the tour."""
+    engine.resize(1280, 800)
+    engine.open((book / "notebooks/02_the_lower_bound.html").as_uri())
+    engine.run(STARTED)
+
+    def named(part: str, name: str) -> str:
+        found = f"({part})?.querySelectorAll('button')"
+        return f"[...{found} ?? []].find((one) => one.textContent === '{name}')"
+
+    def press(part: str, name: str) -> None:
+        x, y, width = place(engine, named(part, name))
+        engine.drag((x + width / 2, y))
+
+    for number, part in enumerate(("svg", "input")):
+        asked = f"document.querySelectorAll('.predict')[{number}]"
+        held = f"return document.querySelector('details.held-{number}').open;"
+        x, y, width = place(engine, f"{asked}?.querySelector('{part}')")
+        assert not engine.run(held)
+        engine.drag((x + 0.3 * width, y), (x + 0.6 * width, y))
+        press(asked, "Compare")
+        told = f"{asked}.querySelector('.outcome').textContent"
+        engine.run(until(f"/on average|Computed|Right/.test({told})"))
+        assert engine.run(held)
+
+    engine.open((book / "notebooks/08_the_latent_space.html").as_uri())
+    engine.run(STARTED)
+    press("document.querySelector('.explorer')", "Tour")
+    tour = "document.querySelector('.tour')"
+    engine.run(until(f"{tour}?.textContent.includes('Step 1 of 8')"))
+    assert engine.run("return document.querySelectorAll('.toured').length;") == 1
+    press(tour, "Skip")
+    engine.run(until(f"{tour}.textContent.includes('Step 2 of 8')"))
+    press(tour, "Leave")
+    engine.run(until(f"!{tour}"))
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
