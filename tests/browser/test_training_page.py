@@ -326,6 +326,34 @@ def test_the_address_contains_the_settings(playground: Page):
     assert page.evaluate("window.isSamePage")
 
 
+def test_cures_of_silent_latents_are_set_in_a_fold(playground: Page):
+    page = playground
+
+    def give(label: str, text: str) -> None:
+        box = page.get_by_label(label, exact=True)
+        box.fill(text)
+        box.press("Enter")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).click()
+
+    page.locator(".controls summary").click()
+    give("Free bits", "0.5")
+    page.wait_for_function("location.search.includes('free_bits=0.5')")
+    give("Capacity", "15")
+    refused = "free_bits is 0.5: capacity has no such setting, leave it out."
+    expect(page.locator(".status").first).to_have_text(refused)
+    press("Step")
+    press("Keep")
+    expect(page.locator(".kept code").first).to_contain_text("--free-bits 0.5")
+    give("Free bits", "0")
+    give("Capacity", "15")
+    page.wait_for_function("location.search.includes('capacity=15')")
+    expect(page.locator(".controls .beta[inert]").first).to_be_visible()
+    press("Step")
+    expect(page.locator(".count").first).to_contain_text("update 1 of")
+
+
 # JavaScript: what a browser does when the page is hidden, or shown again.
 SET_HIDDEN = """(isHidden) => {
     Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });

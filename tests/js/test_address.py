@@ -36,6 +36,9 @@ READ = """
         ("?beta=&seed=&loss=", {}),
         ("?beta=four&latent_dim=3", dict(latent_dim=3)),  # each by itself
         ("?beta=2&beta=3", dict(beta=3)),
+        ("?free_bits=0.5&encoder_updates=5", dict(free_bits=0.5, encoder_updates=5)),
+        ("?capacity=15&gamma=2", dict(capacity=15, gamma=2)),
+        ("?capacity=15&beta=2", {}),  # do not go together
     ],
 )
 def test_settings_that_controls_take_are_read(

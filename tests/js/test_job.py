@@ -156,7 +156,12 @@ def test_every_trait_is_that_of_a_playground(engine: Engine, playground: Playgro
         *[dict(set=dict(seed=str(2**63 - 1))), *do(*["step"] * 5), *do("reset")],
         *[dict(set=dict(beta_schedule="cyclic")), *do("train", "train", "step")],
         *[dict(set=dict(beta=3)), *do("keep", "pause"), dict(set=dict(loss="mse"))],
-        *[*do(*["step"] * 5), dict(set=dict(dataset="sprites, RGB")), *do("step")],
+        *[*do(*["step"] * 5), dict(set=dict(beta=1, beta_schedule="none"))],
+        *[dict(set=dict(capacity="5", gamma=2)), *do(*["step"] * 5, "keep")],
+        *[dict(set=dict(beta=2)), dict(set=dict(capacity=0, free_bits=0.3))],
+        *[*do(*["step"] * 5), dict(set=dict(free_bits="0", encoder_updates="2"))],
+        *[*do(*["step"] * 5), dict(set=dict(encoder_updates=0)), *do(*["step"] * 5)],
+        *[dict(set=dict(dataset="sprites, RGB")), *do("step")],
         *[dict(set=dict(dataset="sprites, RGB")), *do(*["step"] * 5)],
         *[dict(set=dict(dataset="your data", seed="5")), *do("undo", "step", "undo")],
         *[dict(set=dict(train_images="20")), *do(*["step"] * 5, "keep")],
@@ -165,7 +170,7 @@ def test_every_trait_is_that_of_a_playground(engine: Engine, playground: Playgro
     for mine, its in zip(found, in_python(playground, messages), strict=True):
         require_same(mine, its)
     assert max(len(each["ghosts"]) for each in found) == 4
-    assert len(found[-1]["kept"]) == 3
+    assert len(found[-1]["kept"]) == 4
     assert "sprites, RGB, 20 images, " in found[-1]["kept"][-1]["label"]
     assert found[-1]["loads"] == ["your data", "sprites, RGB", "sprites, RGB"]
     assert {bool(each["frame"]["former"]) for each in found} == {True, False}
@@ -206,7 +211,9 @@ REFUSED = [
     *[dict(train_images=value) for value in (-1, "1e3", 1_000_001, "some")],
     *[dict(latent_dim=value) for value in (0, "0", 10_001, "2e1", 2.5, "ten")],
     *[dict(loss=value) for value in ("", "l1", None, 3)],
-    *[dict(beta_schedule="up")],
+    *[dict(beta_schedule="up"), dict(free_bits=-1), dict(capacity="x"), dict(gamma=0)],
+    *[dict(encoder_updates=1.5), dict(capacity=5, beta=2)],
+    *[dict(capacity=5, free_bits="0.5"), dict(capacity=5, beta_schedule="linear")],
     *[dict(dataset="cifar"), dict(lr="1"), dict(epochs=3), dict(constructor=1)],
     *[dict(dataset="toString"), dict(loss="mse", beta="no")],
 ]
@@ -214,6 +221,8 @@ ACCEPTED = [
     *[dict(beta=value) for value in (" 1_0.5\n", "+.5", "5.", "1E-3", "-0", 0, 1e6)],
     *[dict(seed=value) for value in ("+1_0", " 007 ", str(2**53 + 1), 5, "-0")],
     *[dict(latent_dim="3"), dict(loss="bce", latent_dim=4), dict(), dict(beta="2")],
+    *[dict(free_bits=".5"), dict(encoder_updates="3", gamma="2")],
+    *[dict(beta=1, capacity=2, free_bits=0), dict(capacity=0)],
 ]
 
 
@@ -239,6 +248,9 @@ def random_messages(count: int) -> Messages:
         beta_schedule=["none", "linear", "cyclic", "sine"],
         loss=["bce", "bce_logits", "mse", "gaussian", "hinge"],
         latent_dim=[2, 3, "5", 9, "0"],
+        free_bits=[0, "0.2"],
+        capacity=["0", 0, 3],
+        encoder_updates=[0, "1", 2, 1.5],
         seed=["0", "1", str(2**63 - 1), "x"],
         dataset=[*DATA, "nothing"],
     )
@@ -272,7 +284,7 @@ def test_divergence_is_reported_and_undone(engine: Engine):
     diverged = 0
     for each in found:
         frame = each["frame"]
-        assert np.isfinite(frame["kl"]).all()
+        assert np.isfinite([float(nats) for nats in frame["kl"]]).all()
         assert None not in np.array(frame["tests"]).flatten()
         assert not frame["running"]
         assert np.isfinite(floats(each["curve"])).all()

@@ -29,6 +29,7 @@ CHANGES: list[dict[str, Any]] = [
     dict(latent_dim=2, loss="gaussian", binarize="fixed", seed=2**62),
     dict(loss="mse", activation="tanh", hidden_dim=(9, 8), reduction="mean"),
     dict(train_images=10_000),
+    dict(free_bits=0.4, encoder_updates=1),
     dict(beta_schedule="cyclic", binarize="dynamic", beta=0.3, batch_size=9),
     dict(beta_schedule="linear", epochs=17, batch_size=15, beta_changes="9:7,2:.5"),
 ]

@@ -39,7 +39,7 @@ SAVED = f"""
 DEFAULTS = settings_of(TrainConfig())
 # Settings that a page does not have, and the shape, which is set with a folder.
 NOT_HERE = ("model", "conv_channels", "method", "objective", "samples", "estimator")
-NOT_HERE += ("free_bits", "capacity", "gamma", "encoder_updates")
+NOT_HERE += ("capacity",)  # goes with few others
 FIXED = (*NOT_HERE, "channels", "image_size")
 TEXTS = {
     "dataset": ["fashion_mnist", "folder:my pictures/été", "folder:a;b $HOME `x`"],

@@ -95,6 +95,10 @@ def digits() -> ImageData:
         dict(loss="gaussian", hidden_dim=(), latent_dim=3, lr=1e-3, gradient="sum"),
         dict(binarize="dynamic", beta_schedule="cyclic", init="normal"),
         dict(beta_schedule="linear", lr_schedule="none", output_bias="random"),
+        dict(free_bits=0.3, beta=2.0, beta_schedule="linear", reduction="mean"),
+        dict(capacity=6.0, gamma=3.0, beta_warmup=1.5, binarize="dynamic"),
+        dict(encoder_updates=2, binarize="dynamic", lr=1e-3, lr_schedule="none"),
+        dict(encoder_updates=1, free_bits=0.2, gradient="sum", loss="mse"),
     ],
 )
 def test_every_event_is_that_of_the_library(engine: Engine, changes: dict[str, Any]):
@@ -117,6 +121,8 @@ def test_every_event_is_that_of_the_library(engine: Engine, changes: dict[str, A
             assert mine["kl_per_latent"] == kl
             assert mine["train_recon"] == pytest.approx(its.train_recon, rel=1e-4)
             assert mine["train_kl"] == pytest.approx(its.train_kl, rel=1e-3)
+            totals = {k: mine[k] for k in ("total", "train_total") if k in mine}
+            assert totals == pytest.approx(its.more, rel=1e-4)
     assert distance(found, weights) < 1e-3
 
 

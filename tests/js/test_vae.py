@@ -38,7 +38,7 @@ TRAINABLE = (
         }
         const terms = batches.map(({ x, eps, n }) => {
             const sums = vae.forward(floats(x), floats(eps), n);
-            vae.backward(input.beta);
+            vae.backward(Array(vae.latents).fill(input.beta));
             return sums;
         });
         const gradients = Object.values(vae.parameters).map((p) => text(p.gradient));

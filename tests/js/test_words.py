@@ -42,7 +42,10 @@ const shown = [
   messageWords("seed is '': give a whole number."),
   messageWords("the loss is not finite at step 3: give a smaller lr."),
   messageWords("anything else"),
+  messageWords("beta is 4.0: capacity has no such setting, leave it out."),
   settingsWords("mnist, 1,000 images, bce, 20 latents, β 1, seed 42, 300 updates"),
+  settingsWords("2 latents, free bits 0.5, 5 encoder updates, 9 updates"),
+  settingsWords("2 latents, capacity 15, γ 2, β 1, seed 0"),
   termWords("cross-entropy"),
 ];
 console.log(JSON.stringify(shown));
@@ -58,6 +61,9 @@ def test_what_the_engine_says_is_translated(node: Callable[..., str]):
         "seed が '' になっています。整数にしてください。",
         "更新 3 で損失が有限でなくなりました。lr を小さくしてください。",
         "anything else",
+        "beta が 4.0 になっています。容量とは一緒に使えません。",
         "mnist, 画像 1,000 枚, bce, 潜在変数 20 個, β 1, シード 42, 更新 300 回",
+        "潜在変数 2 個, フリービット 0.5, エンコーダの更新 5 回, 更新 9 回",
+        "潜在変数 2 個, 容量 15, γ 2, β 1, シード 0",
         "交差エントロピー",
     ]

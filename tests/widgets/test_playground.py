@@ -319,7 +319,8 @@ def test_no_thread_is_left_behind(config: TrainConfig, data: ImageData):
         (
             dict(epochs=3),
             "epochs has no control: give dataset, beta, beta_schedule, loss, "
-            "latent_dim, train_images, seed.",
+            "latent_dim, train_images, seed, free_bits, capacity, gamma, "
+            "encoder_updates.",
         ),
     ],
 )
@@ -346,9 +347,6 @@ def test_an_error_is_shown_in_one_sentence_and_raised_by_wait(
     [
         dict(objective="iwae"),
         dict(samples=5),
-        dict(free_bits=0.5),
-        dict(capacity=10),
-        dict(encoder_updates=5),
     ],
 )
 def test_objectives_that_it_does_not_draw_are_refused(given: Any, data: ImageData):

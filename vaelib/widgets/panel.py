@@ -25,6 +25,7 @@ OWN_DATA = "your data"
 TRAIN_IMAGES = (1000, 10_000, 20_000, 0)  # 0: all
 # and dataset
 CONTROLS = ("beta", "beta_schedule", "loss", "latent_dim", "train_images", "seed")
+CONTROLS += ("free_bits", "capacity", "gamma", "encoder_updates")
 
 
 class Panel(anywidget.AnyWidget):
@@ -52,13 +53,12 @@ class Panel(anywidget.AnyWidget):
 def check_playable(config: TrainConfig) -> None:
     """Raise ConfigError if the Playground does not have a setting that was given.
 
-    It draws the two terms of the bound, and so does the page, which trains with them,
-    and which trains dense layers only.
+    It draws the two terms of the bound with one draw, and the page trains with them,
+    and dense layers only.
     """
     if config.model != "mlp":
         raise invalid("model", config.model, "the Playground trains mlp only")
-    names = "objective samples estimator free_bits capacity encoder_updates"
-    for name in names.split():
+    for name in ("objective", "samples", "estimator"):
         if (value := getattr(config, name)) != field_of(name).default:
             advice = "the Playground trains by the bound with one draw, leave it out"
             raise invalid(name, value, advice)

@@ -75,6 +75,12 @@ class Session:
         plan = "" if c.beta_schedule == "none" else f" {c.beta_schedule}"
         images = f", {c.train_images:,} images" if c.train_images else ""
         model = f"{self.name}{images}, {c.loss}, {c.latent_dim} latents"
+        if c.free_bits:
+            model += f", free bits {c.free_bits:g}"
+        if c.capacity:
+            model += f", capacity {c.capacity:g}, γ {c.gamma:g}"
+        if c.encoder_updates:
+            model += f", {c.encoder_updates} encoder updates"
         return f"{model}, β {betas}{plan}, seed {c.seed}"
 
     @property

@@ -1,5 +1,6 @@
 /** The settings of a Playground in the address of its page: ?beta=4&latent_dim=2. */
 
+import { checkCures } from "./engine/cures.js";
 import { checkedSettings } from "./engine/limits.js";
 import { debounce } from "./parts/events.js";
 
@@ -9,14 +10,18 @@ const LINK_DELAY = 200; // milliseconds: browsers refuse frequent changes
 
 /**
  * Return the rules with the settings that an address names. Those that have no control,
- * and values that a control does not take, are ignored.
+ * and values that a control does not take, are ignored; all, if they do not go together.
  * @param {Rules} rules
  * @param {string} query
  * @returns {Rules}
  */
 export function linkedRules(rules, query) {
   const given = [...new URLSearchParams(query)].filter((pair) => takes(rules, ...pair));
-  return changedRules(rules, Object.fromEntries(given));
+  try {
+    return changedRules(rules, Object.fromEntries(given));
+  } catch {
+    return rules;
+  }
 }
 
 /**
@@ -28,6 +33,7 @@ export function linkedRules(rules, query) {
 export function changedRules(rules, { dataset = rules.dataset, ...given }) {
   const chosen = checkedSettings(given, rules.limits);
   const settings = { ...rules.settings, ...rules.datasets[dataset], ...chosen };
+  checkCures(settings, rules.defaults);
   return { ...rules, dataset, settings };
 }
 

@@ -18,24 +18,20 @@ export class Adam {
     this.kernels = arena.kernels;
     this.parameters = parameters;
     this.beta2 = beta2;
-    this.steps = 0;
+    this.steps = new Map(parameters.map((tensor) => [tensor, 0]));
   }
 
-  /** Change all parameters by their gradients. @param {number} rate learning rate */
-  step(rate) {
-    const { kernels, beta2 } = this;
-    this.steps++;
-    // Both means start at 0, and are divided by the share of them that is known.
-    const known = [BETA1, beta2].map((beta) => 1 - beta ** this.steps);
-    const factors = {
-      share: 1 - BETA1,
-      beta2,
-      share2: 1 - beta2,
-      root: Math.sqrt(known[1]),
-      eps: EPS,
-      size: rate / known[0],
-    };
-    for (const tensor of this.parameters) {
+  /**
+   * Change parameters by their gradients.
+   * @param {number} rate learning rate
+   * @param {Tensor[]} [some] all, if not given
+   */
+  step(rate, some = this.parameters) {
+    const { kernels } = this;
+    for (const tensor of some) {
+      const steps = (this.steps.get(tensor) ?? 0) + 1;
+      this.steps.set(tensor, steps);
+      const factors = this.factors(rate, steps);
       const { data, gradient, mean, square } = tensor;
       const arrays = [data, gradient, mean, square].map((array) => array.byteOffset);
       // Padding is 0 and stays so.
@@ -43,6 +39,25 @@ export class Adam {
       if (kernels) kernels.adam(...arrays, length, ...Object.values(factors));
       else plainStep(tensor, factors);
     }
+  }
+
+  /**
+   * Return the numbers of step number `steps`. Both means start at 0, and are divided
+   * by the share of them that is known.
+   * @param {number} rate
+   * @param {number} steps
+   */
+  factors(rate, steps) {
+    const { beta2 } = this;
+    const known = [BETA1, beta2].map((beta) => 1 - beta ** steps);
+    return {
+      share: 1 - BETA1,
+      beta2,
+      share2: 1 - beta2,
+      root: Math.sqrt(known[1]),
+      eps: EPS,
+      size: rate / known[0],
+    };
   }
 }
 

@@ -30,7 +30,7 @@ export function standardNormal(generator, count, latents) {
 
 /**
  * Yield what an epoch draws for each mini-batch of its `n` training images. Nothing
- * else may be drawn until all are made.
+ * else is drawn until all are made, but by an encoder that goes first.
  * @param {Generator} generator
  * @param {DrawSettings} settings
  * @param {number} n
@@ -38,15 +38,40 @@ export function standardNormal(generator, count, latents) {
  * @returns {Iterable<Draws>}
  */
 export function* epochDraws(generator, settings, n, pixels) {
-  const { batch_size, latent_dim, binarize } = settings;
+  const { batch_size } = settings;
   generator.int64(); // seed of the DataLoader's workers, which is not used
   const order = new Generator(generator.int64()).permutation(n);
   for (let start = 0; start < n; start += batch_size) {
     const rows = order.subarray(start, start + batch_size);
-    const drawn = binarize === "dynamic" ? rows.length * pixels : 0;
-    const threshold = generator.bytes(new Uint8Array(drawn));
-    yield { rows, threshold, eps: standardNormal(generator, rows.length, latent_dim) };
+    yield drawsOf(generator, settings, rows, pixels);
   }
+}
+
+/**
+ * Return what an encoder that goes first draws for a mini-batch of `count` images.
+ * @param {Generator} generator
+ * @param {DrawSettings} settings
+ * @param {number} n number of training images
+ * @param {number} count
+ * @param {number} pixels of one image
+ */
+export function catchUpDraws(generator, settings, n, count, pixels) {
+  const rows = new Uint32Array(count).map(() => generator.below(n));
+  return drawsOf(generator, settings, rows, pixels);
+}
+
+/**
+ * Return what is drawn for a mini-batch of these images.
+ * @param {Generator} generator
+ * @param {DrawSettings} settings
+ * @param {Uint32Array} rows
+ * @param {number} pixels
+ * @returns {Draws}
+ */
+function drawsOf(generator, { latent_dim, binarize }, rows, pixels) {
+  const drawn = binarize === "dynamic" ? rows.length * pixels : 0;
+  const threshold = generator.bytes(new Uint8Array(drawn));
+  return { rows, threshold, eps: standardNormal(generator, rows.length, latent_dim) };
 }
 
 /**

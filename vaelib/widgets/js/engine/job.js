@@ -22,6 +22,7 @@
  */
 
 import { bytesOf, viewOf } from "./bytes.js";
+import { checkCures } from "./cures.js";
 import {
   checkedSettings,
   ConfigError,
@@ -156,6 +157,7 @@ export class TrainingJob {
     }
     const checked = checkedSettings(given, limits);
     const settings = { ...this.settings, ...datasets[dataset], ...checked };
+    checkCures(settings, this.rules.defaults);
     const images = imagesName(dataset, settings);
     if (!this.loaded.has(images))
       this.loaded.set(images, await this.load(dataset, settings));

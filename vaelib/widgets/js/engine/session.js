@@ -13,6 +13,7 @@
  */
 
 import { unitPixels, viewOf } from "./bytes.js";
+import { curesLabel } from "./cures.js";
 import { standardNormal } from "./draws.js";
 import { lossTitle } from "./losses.js";
 import { descending, withCommas } from "./numbers.js";
@@ -70,7 +71,8 @@ export class Session {
     const plan = beta_schedule === "none" ? "" : ` ${beta_schedule}`;
     const images = train_images ? `, ${withCommas(train_images)} images` : "";
     const model = `${this.name}${images}, ${loss}, ${latent_dim} latents`;
-    return `${model}, β ${betas}${plan}, seed ${seed}`;
+    const cures = curesLabel(this.settings);
+    return `${model}${cures}, β ${betas}${plan}, seed ${seed}`;
   }
 
   /** Short description of the settings, with the number of updates. */

@@ -88,7 +88,7 @@ export class SlowUpdate {
   /** Compute the derivatives. @param {number} beta @returns {Backward} */
   backward(beta) {
     const { vae } = this.state;
-    vae.backward(beta);
+    vae.backward(new Array(vae.latents).fill(beta));
     const { mu, logvar, z, out, hidden, encoder } = vae.network;
     const deltas = derivativesOf(hidden[0]);
     const unit = deltas.reduce(
@@ -130,7 +130,7 @@ export class SlowUpdate {
   train(count) {
     const { settings, state, steps } = this;
     for (let i = 0; i < count; i++) {
-      state.vae.backward(this.forward().beta);
+      this.backward(this.forward().beta);
       state.adam.step(learningRate(settings, state.step, steps));
       state.step++;
     }

@@ -64,9 +64,9 @@ export function logCsv({ ends }) {
 }
 
 /** Return a row of the log. @param {import("./trainer.js").EpochEnd} end */
-function logRow({ epoch, beta, recon, kl, train_recon, train_kl, seconds }) {
-  const total = recon + beta * kl;
-  const train_total = train_recon + beta * train_kl;
+function logRow({ epoch, beta, recon, kl, train_recon, train_kl, seconds, ...totals }) {
+  const { total = recon + beta * kl } = totals;
+  const { train_total = train_recon + beta * train_kl } = totals;
   const training = { train_recon, train_kl, train_total, seconds };
   return { epoch, beta, recon, kl, total, neg_elbo: recon + kl, ...training };
 }

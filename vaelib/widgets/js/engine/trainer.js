@@ -7,6 +7,7 @@
  *   & import("./draws.js").DrawSettings
  *   & import("./schedules.js").BetaSettings
  *   & import("./schedules.js").RateSettings
+ *   & import("./cures.js").CureSettings
  *   & { seed: number | string, adam_beta2: number }} Settings Fields of TrainConfig.
  *
  * @typedef {object} Images Grey values from 0 to 255, image after image.
@@ -40,6 +41,8 @@
  * @property {number} kl
  * @property {number} train_recon
  * @property {number} train_kl
+ * @property {number} [total] of the test images, with free bits or a capacity
+ * @property {number} [train_total]
  * @property {number} seconds
  * @property {number[]} kl_per_latent
  * @property {Float32Array} noise standard normal z for samples, (64, J)
@@ -50,7 +53,8 @@
  */
 
 import { Adam } from "./adam.js";
-import { epochDraws, standardNormal, testDraws } from "./draws.js";
+import { capacityAt, hasPenalty, penalty } from "./cures.js";
+import { catchUpDraws, epochDraws, standardNormal, testDraws } from "./draws.js";
 import { Generator } from "./random.js";
 import { betaAt, learningRate } from "./schedules.js";
 import { initialise, meanImage } from "./start.js";
@@ -122,20 +126,27 @@ export function* turns(state, data, settings, beta) {
   const [n, steps] = [train.length / pixels, stepsPerEpoch(settings, data)];
   const betaOf =
     beta ?? ((/** @type {number} */ step) => betaAt(settings, step, steps, pixels));
+  const weightOf = settings.capacity
+    ? (/** @type {number} */ step) => capacityAt(settings, step, steps)
+    : betaOf;
   const x = new Float32Array(settings.batch_size * pixels);
 
   while (state.epoch < settings.epochs) {
-    const [began, sums] = [performance.now(), { recon: 0, kl: 0 }];
+    const [began, sums] = [performance.now(), { recon: 0, kl: 0, total: 0 }];
     for (const { rows, threshold, eps } of epochDraws(generator, settings, n, pixels)) {
       takeImages(x, train, rows, threshold, pixels);
-      const betaNow = betaOf(state.step);
-      const { recon, kl } = vae.forward(x, eps, rows.length);
-      vae.backward(betaNow);
-      adam.step(learningRate(settings, state.step, steps));
+      const [betaNow, weight] = [betaOf(state.step), weightOf(state.step)];
+      const rate = learningRate(settings, state.step, steps);
+      if (settings.encoder_updates)
+        catchUp(state, data, settings, weight, rate, x, eps);
+      const { recon, kl, total, slopes } = minimised(vae, settings, weight, x, eps);
+      vae.backward(slopes);
+      adam.step(rate);
       state.step++;
       requireFinite(recon, kl, state.step);
       sums.recon += recon;
       sums.kl += kl;
+      sums.total += total;
       yield {
         kind: "update",
         ...{ step: state.step, epoch: state.epoch, beta: betaNow },
@@ -145,12 +156,62 @@ export function* turns(state, data, settings, beta) {
     generator.int64(); // seed of the DataLoader's workers, which is not used
     const end = yield* test(state, data, settings);
     const noise = standardNormal(generator, SHEET, settings.latent_dim);
+    const { nats } = penalty(settings, end.kl_per_latent, weightOf(state.step - 1));
+    const totals = { total: end.recon + nats, train_total: sums.total / n };
     yield {
       kind: "epoch",
       ...{ step: state.step, epoch: state.epoch++, beta: betaOf(state.step - 1) },
       ...{ ...end, train_recon: sums.recon / n, train_kl: sums.kl / n, noise },
+      ...(hasPenalty(settings) ? totals : {}),
       seconds: (performance.now() - began) / 1000,
     };
+  }
+}
+
+/**
+ * Return both terms and what is minimised, summed over the images, and the weight of
+ * the KL of each latent in its gradient.
+ * @param {TrainableVae} vae
+ * @param {Settings} settings
+ * @param {number} weight beta, or with a capacity C
+ * @param {Float32Array} x
+ * @param {Float32Array} eps
+ */
+function minimised(vae, settings, weight, x, eps) {
+  const n = eps.length / vae.latents;
+  const { recon, kl, klPerLatent } = vae.forward(x, eps, n);
+  const means = klPerLatent.map((nats) => nats / n);
+  const { nats, slopes } = penalty(settings, means, weight);
+  return { recon, kl, total: recon + n * nats, slopes };
+}
+
+/**
+ * Update the encoder alone, as long as that lowers the loss at x and eps, as `catch_up`
+ * of vaelib.collapse.
+ * @param {State} state changed in place
+ * @param {Images} data
+ * @param {Settings} settings
+ * @param {number} weight beta, or with a capacity C
+ * @param {number} rate learning rate
+ * @param {Float32Array} x
+ * @param {Float32Array} eps
+ */
+function catchUp(state, { train, pixels }, settings, weight, rate, x, eps) {
+  const { vae, adam, generator } = state;
+  const [n, count] = [train.length / pixels, eps.length / vae.latents];
+  const other = new Float32Array(count * pixels);
+  // As a number of 32 bits, which torch compares.
+  const loss = () =>
+    Math.fround(minimised(vae, settings, weight, x, eps).total / count);
+  let before = loss();
+  for (let i = 0; i < settings.encoder_updates; i++) {
+    const draws = catchUpDraws(generator, settings, n, count, pixels);
+    takeImages(other, train, draws.rows, draws.threshold, pixels);
+    vae.backward(minimised(vae, settings, weight, other, draws.eps).slopes);
+    adam.step(rate, vae.encoderParameters);
+    const after = loss();
+    if (!(after < before)) return;
+    before = after;
   }
 }
 

@@ -91,6 +91,11 @@ export class TrainableVae {
     return { recon, kl: klPerLatent.reduce((a, b) => a + b), klPerLatent };
   }
 
+  /** Weights and biases of the encoder. */
+  get encoderParameters() {
+    return this.network.encoder.flatMap(({ weight, bias }) => [weight, bias]);
+  }
+
   /** What vaelib.training multiplies the objective, a sum over images, with. */
   get factor() {
     const { reduction, gradient } = this.settings;
@@ -99,19 +104,20 @@ export class TrainableVae {
   }
 
   /**
-   * Compute the gradient of recon + beta * KL, (10), for the last forward pass.
-   * @param {number} beta in nats, as `schedule` of vaelib.training returns it
+   * Compute the gradient of the objective for the last forward pass.
+   * @param {ArrayLike<number>} slopes weight of the KL of each latent: beta in (10)
    */
-  backward(beta) {
+  backward(slopes) {
     const { x, mu, logvar, z, hidden, encoder, decoder } = this.network;
-    const [n, weight] = [this.images, beta * this.factor];
+    const { images: n, factor } = this;
     for (const units of [...hidden, z]) {
       units.rows(n);
       units.gradient.data.fill(0);
     }
     for (const layer of [...decoder].reverse()) layer.backward(n, false);
     // Through z by (4), and of the KL divergence by Appendix B.
-    eachLatent(mu, n, (at, noise) => {
+    eachLatent(mu, n, (at, noise, j) => {
+      const weight = slopes[j] * factor;
       const dz = z.gradient.data[at];
       const sigma = Math.exp(logvar.values.data[at] / 2);
       mu.gradient.data[at] = dz + weight * mu.values.data[at];
@@ -263,12 +269,13 @@ function parametersOf({ hidden, encoder, decoder }) {
 }
 
 /**
- * Call `f` with the index of a latent's value, and that of its noise, for `n` images.
+ * Call `f` with the index of a latent's value, that of its noise, and that of the
+ * latent, for `n` images.
  * @param {Units} units
  * @param {number} n
- * @param {(at: number, noise: number) => void} f
+ * @param {(at: number, noise: number, j: number) => void} f
  */
 function eachLatent({ count, values }, n, f) {
   for (let j = 0; j < count; j++)
-    for (let i = 0; i < n; i++) f(j * values.rowStep + i, i * count + j);
+    for (let i = 0; i < n; i++) f(j * values.rowStep + i, i * count + j, j);
 }

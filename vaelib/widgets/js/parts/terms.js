@@ -25,7 +25,7 @@ export function termsChart(rangeOf = recentRange) {
  */
 export function termLines({ x, total, recon, kl }, term) {
   return [
-    { name: words`total = recon + β KL`, colour: "blue", x, y: total },
+    { name: words`recon + β KL`, colour: "blue", x, y: total },
     { name: words`recon: ${termWords(term)}`, colour: "orange", x, y: recon },
     { name: "KL", colour: "green", x, y: kl },
   ];

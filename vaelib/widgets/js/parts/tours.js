@@ -99,7 +99,7 @@ const PLAYGROUND = [
     at: "button.main",
     asks: words`Press Train.`,
     isDone: ({ running }) => running,
-    tells: words`Each update makes total = recon + β KL a little smaller, on a
+    tells: words`Each update makes recon + β KL a little smaller, on a
       mini-batch of images.`,
   },
   {

@@ -70,14 +70,38 @@ export function trainingControls(choices, actions, isCompact = false) {
     beta_schedule: settingMenu(words`Schedule`, "beta_schedule"),
   };
   // Python reads the text of a number, and says what is allowed if it is not.
-  /** @param {"seed" | "beta"} name @param {string | number} step of the arrow keys */
-  function numberBox(name, step) {
-    const box = html("input", { type: "number", min: 0, step, onblur: showLatest });
+  /**
+   * @param {string} name
+   * @param {string | number} step of the arrow keys
+   * @param {string} [title]
+   */
+  function numberBox(name, step, title = "") {
+    const kind = { type: "number", min: 0, step, title };
+    const box = html("input", { ...kind, onblur: showLatest });
     box.onchange = () => change({ [name]: box.value });
     return box;
   }
-  const seed = numberBox("seed", 1);
   const betaBox = numberBox("beta", "any");
+  const cures = {
+    free_bits: numberBox(
+      "free_bits",
+      0.1,
+      words`A floor under the mean KL of each latent, in nats; 0: off`,
+    ),
+    capacity: numberBox(
+      "capacity",
+      1,
+      words`The KL of all latents is pulled to it, in nats, instead of β KL; 0: off`,
+    ),
+    gamma: numberBox("gamma", 1, words`Weight of the distance from the capacity`),
+    encoder_updates: numberBox(
+      "encoder_updates",
+      1,
+      words`Updates of the encoder alone before each update, at most; 0: off`,
+    ),
+  };
+  /** @type {Record<string, HTMLInputElement>} */
+  const boxes = { seed: numberBox("seed", 1), ...cures };
   const beta = betaSlider(betaBox, (value) => change({ beta: value }));
   const schedule = schedulePlot();
 
@@ -90,11 +114,30 @@ export function trainingControls(choices, actions, isCompact = false) {
         div(
           "bar",
           ...[dataset, train_images, loss, latent_dim].map(({ root }) => root),
-          ...[plan, field(words`Seed`, seed)],
+          ...[plan, field(words`Seed`, boxes.seed)],
         ),
       ];
+  const against = html(
+    "details",
+    { hidden: isCompact },
+    html("summary", {}, words`Keep latents awake`),
+    div(
+      "bar",
+      field(words`Free bits`, cures.free_bits),
+      field(words`Capacity`, cures.capacity),
+      field("γ", cures.gamma),
+      field(words`Encoder updates`, cures.encoder_updates),
+    ),
+  );
   const legend = html("legend", {}, words`Controls`);
-  const root = html("fieldset", { disabled: true }, legend, ...bars, beta.root);
+  const root = html(
+    "fieldset",
+    { disabled: true },
+    legend,
+    ...bars,
+    beta.root,
+    against,
+  );
 
   /** Show the settings that training uses. @param {any} settings */
   function showSettings(settings) {
@@ -106,7 +149,12 @@ export function trainingControls(choices, actions, isCompact = false) {
     if (Date.now() - lastChange < HOLD) return;
     for (const [name, { select }] of Object.entries(menus))
       select.value = String(latest[name]);
-    if (document.activeElement !== seed) seed.value = latest.seed;
+    for (const [name, box] of Object.entries(boxes))
+      if (document.activeElement !== box) box.value = latest[name];
+    // A capacity replaces beta.
+    for (const part of [beta.root, plan]) part.inert = latest.capacity > 0;
+    if (latest.free_bits || latest.capacity || latest.encoder_updates)
+      against.open = true;
     beta.set(latest.beta);
   }
 

@@ -33,6 +33,9 @@ export function settingsWords(label) {
   return label
     .replace(/([\d,]+) images/, (_, n) => words`${n} images`)
     .replace(/(\d+) latents/, (_, n) => words`${n} latents`)
+    .replace(/free bits ([^,]+)/, (_, n) => words`free bits ${n}`)
+    .replace(/capacity ([^,]+)/, (_, n) => words`capacity ${n}`)
+    .replace(/(\d+) encoder updates/, (_, n) => words`${n} encoder updates`)
     .replace(/(\d+) updates/, (_, n) => words`${n} updates`)
     .replace(/seed (\d+)/, (_, n) => words`seed ${n}`);
 }
@@ -53,7 +56,7 @@ export function termWords(title) {
 
 /** Return why the training stands still. @param {string} message of the engine */
 export function messageWords(message) {
-  const given = message.match(/^(\w+) is (.*): (give .*)\.$/);
+  const given = message.match(/^(\w+) is (.*): (give .*|capacity .*)\.$/);
   const [, name, value, advice] = given ?? ["", "", "", ""];
   const range = advice.match(/^give a number of at least (\S+) and at most (\S+)$/);
   if (range) {
@@ -64,6 +67,8 @@ export function messageWords(message) {
   if (advice === "give a number") return words`${name} is ${value}: give a number.`;
   if (advice === "give a whole number")
     return words`${name} is ${value}: give a whole number.`;
+  if (advice === "capacity has no such setting, leave it out")
+    return words`${name} is ${value}: capacity has no such setting, leave it out.`;
   const [, step = ""] = message.match(/^the loss is not finite at step (\d+):/) ?? [];
   if (!step) return message;
   return words`the loss is not finite at step ${step}: give a smaller lr.`;
