@@ -223,7 +223,7 @@ from `book/inventory.toml`.
 def section(chapter: str, mark: str) -> str:
     """Return the last heading before `mark`, a target or a tag, in a chapter."""
     before = (FOLDER / f"{chapter}.md").read_text("utf-8").partition(mark)[0]
-    return re.findall(r"^#+ (.*)$", before, re.M)[-1]
+    return re.findall(r"^##+ (.*)$", before, re.M)[-1]  # "# ..." may be a comment
 
 
 def paper_to_code() -> str:

@@ -545,7 +545,7 @@ def test_question_is_answered_by_a_cell(question: dict[str, Any]):
 
 def test_questions_are_listed_from_the_inventory():
     numbers = [question["number"] for question in INVENTORY["question"]]
-    assert sorted(numbers) == list(range(1, 21))
+    assert sorted(numbers) == list(range(1, 22))
     text = markdown("questions")
     assert notebooks.with_questions(text) == text
     assert text.count("<!-- questions -->") == 1

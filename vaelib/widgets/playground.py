@@ -36,9 +36,8 @@ class Playground(Still, VBox):
     """Widget that trains a VAE while the user watches and changes its settings.
 
     The controls are the data, the number of training images, beta and its schedule, the
-    loss, the number of latents, the seed, and free bits, capacity and updates of the
-    encoder. `config` gives their first values and all other settings. `data` are images
-    of your own, offered beside the data sets.
+    loss, the latents, the seed, and the cures of Chapter 13. `config` gives their first
+    values and all other settings; `data` are images of your own, beside the data sets.
 
     The methods `train`, `pause`, `step`, `reset`, `undo`, `keep` and `steer` do what
     the controls do, and return at once; `wait` returns when all of it is done. Training

@@ -10,7 +10,8 @@ const LINK_DELAY = 200; // milliseconds: browsers refuse frequent changes
 
 /**
  * Return the rules with the settings that an address names. Those that have no control,
- * and values that a control does not take, are ignored; all, if they do not go together.
+ * and values that a control does not take, are ignored, and all, if they do not go
+ * together.
  * @param {Rules} rules
  * @param {string} query
  * @returns {Rules}
