@@ -35,7 +35,10 @@ PREDICTED = (
 )
 SHOWN = nodes.image | nodes.raw | nodes.Text  # the call of `explore` leaves nothing
 RESULT = "The computed result", "計算した結果"
-SOLUTIONS = ("Solution", "解答")
+SOLUTIONS = {
+    "Solution": ("Show the solution", "Hide the solution"),
+    "解答": ("解答を表示", "解答を隠す"),
+}
 ANSWER = (
     ("Your answer", " (runs in JupyterLab)"),
     ("あなたの解答", " (JupyterLab で実行できます)"),
@@ -142,8 +145,11 @@ def fold_solutions(app: Sphinx, tree: nodes.document) -> None:
     for section in list(tree.findall(nodes.section)):
         title, *parts = section
         if title.astext() in SOLUTIONS:
-            summary = f"<summary>{title.astext()}</summary>"
-            opening = f'<details class="solution">{summary}'
+            labels = zip(("closed", "open"), SOLUTIONS[title.astext()], strict=True)
+            summary = "".join(
+                f'<span class="when-{state}">{text}</span>' for state, text in labels
+            )
+            opening = f'<details class="solution"><summary>{summary}</summary>'
             start, end = (
                 nodes.raw("", tag, format="html") for tag in (opening, "</details>")
             )

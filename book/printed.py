@@ -20,7 +20,7 @@ TOC = ROOT / "book" / "_toc.yml"
 ARTICLE = re.compile(r'<article class="bd-article"[^>]*>(.*)</article>', re.S)
 STYLES = re.compile(r'<link[^>]*?href="\.\./(_static/[^"?]*\.css)[^>]*>', re.S)
 SOLUTION = re.compile(
-    r'<details class="solution">\s*<summary>Solution</summary>(.*?)</details>', re.S
+    r'<details class="solution">\s*<summary>.*?</summary>(.*?)</details>', re.S
 )
 FOLDED = re.compile(r'<details class="[^"]*\bhide\b[^>]*>.*?</details>', re.S)
 ATTRIBUTE = re.compile(r' (id|href|src)="([^"]*)"')

@@ -395,7 +395,7 @@ def test_equation_and_code_are_side_by_side_on_a_wide_screen(visit: Visit):
 
 
 def test_solution_folds_code_and_words(visit: Visit):
-    """Between two exercises nothing is shown but the heading of the solution."""
+    """Between two exercises nothing is shown but how to see the solution."""
     visit.open("notebooks/03_differentiating_through_a_sample.html")
     exercises = visit.tab.locator("section#exercises")
     solutions = exercises.locator("details.solution")
@@ -404,7 +404,10 @@ def test_solution_folds_code_and_words(visit: Visit):
     for text in (words, "def square"):
         expect(exercises.get_by_text(text).first).not_to_be_visible()
     expect(exercises.get_by_text("Which constant, subtracted")).to_be_visible()
-    solutions.first.locator("summary").first.click()
+    summary = solutions.first.locator("summary").first
+    assert summary.inner_text() == "Show the solution"
+    summary.click()
+    assert summary.inner_text() == "Hide the solution"
     for text in (words, "def square"):
         expect(exercises.get_by_text(text).first).to_be_visible()
     expect(exercises.get_by_text("the pathwise variance goes")).not_to_be_visible()
