@@ -286,11 +286,17 @@ def until(condition: str) -> str:
 
 
 def place(engine: Engine, element: str) -> tuple[float, float, float]:
-    """Wait for an element, scroll to it, and return its left, middle and width."""
+    """Scroll to an element, and return its left, middle and width when it is still."""
     return engine.run(f"""
         {until(element)}
         const element = {element};
-        element.scrollIntoView({{ block: "center" }});
-        const {{ x, y, width, height }} = element.getBoundingClientRect();
-        return [x, y + height / 2, width];
+        let box = {{}};
+        for (let still = 0; still < 5; still++) {{
+            element.scrollIntoView({{ block: "center" }});
+            await new Promise(requestAnimationFrame);
+            const now = element.getBoundingClientRect();
+            if (now.x !== box.x || now.y !== box.y) still = 0;
+            box = now;
+        }}
+        return [box.x, box.y + box.height / 2, box.width];
     """)
