@@ -36,7 +36,7 @@ def ours(config: TrainConfig) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "epochs"), [(1, 3), (2, 1), (1312, 1)])
+@pytest.mark.parametrize(("seed", "epochs"), [(1, 3), (1312, 1)])
 def test_preset_is_the_reference_to_four_decimals(
     seed: int, epochs: int, tmp_path: Path
 ) -> None:
