@@ -315,6 +315,7 @@ def frames_rows(page: Any, html: Path) -> list[Row]:
             for state in states
         ]
         page.goto(chapter.as_uri())
+        page.evaluate(import_real().UNFOLD)  # what waits for a prediction
         for place in page.locator('[data-widget="figure"]').all()[: len(states)]:
             place.scroll_into_view_if_needed()
             place.and_(page.locator("[data-ready]")).wait_for()
