@@ -53,8 +53,8 @@ class Panel(anywidget.AnyWidget):
 def check_playable(config: TrainConfig) -> None:
     """Raise ConfigError if the Playground does not have a setting that was given.
 
-    It draws the two terms of the bound with one draw, and the page trains with them,
-    and dense layers only.
+    It draws the terms of the bound with one draw of z, and the page trains dense layers
+    only.
     """
     if config.model != "mlp":
         raise invalid("model", config.model, "the Playground trains mlp only")

@@ -18,7 +18,8 @@ export class Adam {
     this.kernels = arena.kernels;
     this.parameters = parameters;
     this.beta2 = beta2;
-    this.steps = new Map(parameters.map((tensor) => [tensor, 0]));
+    /** @type {Map<Tensor, number>} */
+    this.steps = new Map(); // of each parameter
   }
 
   /**

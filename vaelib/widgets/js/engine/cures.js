@@ -13,9 +13,7 @@
 import { floatText, reprText, shortText } from "./python_text.js";
 import { invalidSetting } from "./limits.js";
 
-const WITHOUT_CAPACITY = "free_bits beta beta_changes beta_schedule reduction".split(
-  " ",
-);
+const REPLACED = ["free_bits", "beta", "beta_changes", "beta_schedule", "reduction"];
 
 /** Return whether more is minimised than recon + beta * KL. */
 export function hasPenalty(/** @type {CureSettings} */ { free_bits, capacity }) {
@@ -76,7 +74,7 @@ export function curesLabel(
  */
 export function checkCures(settings, defaults) {
   if (!settings.capacity) return;
-  for (const name of WITHOUT_CAPACITY) {
+  for (const name of REPLACED) {
     const value = settings[name];
     if (String(value) === String(defaults[name])) continue;
     const shown = typeof value === "number" ? floatText(value) : reprText(value);

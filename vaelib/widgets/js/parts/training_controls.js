@@ -24,6 +24,7 @@ export function trainingControls(choices, actions, isCompact = false) {
   let lastChange = 0; // when the user last changed a control
   /** @type {any} */
   let latest = {}; // settings that training uses
+  let wasOn = false; // a cure, when they were shown last
   /** @param {Record<string, unknown>} settings */
   function change(settings) {
     lastChange = Date.now();
@@ -153,8 +154,9 @@ export function trainingControls(choices, actions, isCompact = false) {
       if (document.activeElement !== box) box.value = latest[name];
     // A capacity replaces beta.
     for (const part of [beta.root, plan]) part.inert = latest.capacity > 0;
-    if (latest.free_bits || latest.capacity || latest.encoder_updates)
-      against.open = true;
+    const isOn = latest.free_bits || latest.capacity || latest.encoder_updates;
+    if (isOn && !wasOn) against.open = true; // the reader may close it again
+    wasOn = isOn;
     beta.set(latest.beta);
   }
 
