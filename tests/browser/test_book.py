@@ -610,7 +610,7 @@ def test_a_japanese_chapter_leads_to_its_own_equations(book: Path):
     assert re.search(
         r'href="[^"]*04_estimators[^"]*#eq-kw-7"[^>]*>(<[^>]*>)?\(7\)<', text
     )
-    assert text.count("<summary>解答</summary>") == 3
+    assert text.count(">解答を表示</span>") == 3
     assert text.count("あなたの解答") == 3
 
 

@@ -285,6 +285,7 @@ def test_training_is_controlled_by_mouse(run: Run, complaints: list[str]):
     expect(status).to_have_text("Training")
 
     check_beta(page)
+    check_free_bits(page)
     check_menus(page)
     check_buttons(page)
     run_cell(page, 2)
@@ -331,6 +332,20 @@ def check_beta(page: Page) -> None:
     expect(spike).to_have_count(1)
     assert update_count(page) > reached
     assert page.locator("path.ghost").count() == 0
+
+
+def check_free_bits(page: Page) -> None:
+    """Give each latent a floor: at the same beta, a new model does not fall silent."""
+    page.locator(".controls summary").click()
+    box = page.get_by_label("Free bits", exact=True)
+    box.fill("0.5")
+    box.press("Enter")
+    expect(page.locator(".count")).to_have_text(re.compile(r"^update \d?\d of"))
+    wait_for_update(page, 80)
+    assert largest_kl(page) > 0.3
+    box.fill("0")
+    box.press("Enter")
+    expect(page.locator(".charts .caption")).to_contain_text("free bits 0.5")
 
 
 def check_menus(page: Page) -> None:

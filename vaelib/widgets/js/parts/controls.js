@@ -21,8 +21,20 @@ export function html(tag, properties = {}, ...children) {
     else /** @type {any} */ (element)[name] = value;
   if (["input", "select", "button"].includes(tag))
     element.setAttribute(OWN_KEYS, "true");
+  if (properties.type === "number") element.addEventListener("keydown", takeNumber);
   element.append(...children);
   return element;
+}
+
+/**
+ * Let Enter finish a number: JupyterLab keeps that key from the browser.
+ * @param {Event} event
+ */
+function takeNumber(event) {
+  const { key, currentTarget: box } = /** @type {KeyboardEvent} */ (event);
+  if (key !== "Enter" || !(box instanceof HTMLElement)) return;
+  box.blur(); // "change", if the number is another one
+  box.focus();
 }
 
 /**
