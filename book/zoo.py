@@ -1,8 +1,8 @@
 """Train the models of the book and pack them into files that its pages load.
 
-`make zoo` calls `python book/zoo.py book/zoo.toml OUT`, which trains the sweep in the
-TOML file and writes OUT/zoo/index.js and a file for each model. Trained models and
-files that are up to date stay as they are.
+`make zoo` calls `python book/zoo.py book/zoo.toml book/zoo-conv.toml OUT`, which trains
+the sweeps in the TOML files and writes OUT/zoo/index.js and a file for each model.
+Trained models and files that are up to date stay as they are.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
     RunError.
     """
     run.load_state()
-    config, name = run.config, f"zoo/{run.config.name}"
+    config, name = run.config, name_of(run.config)
     checkpoint = run.checkpoint(int(run.rows[-1]["epoch"])).read_bytes()
     digest = hashlib.sha256(checkpoint + code()).hexdigest()[:16]
     made = dict(made_from=digest)
@@ -108,9 +108,13 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
     file = out / f"{name}.js"
     if not file.exists() or not file.read_bytes().startswith(head):
         files.write(file, frontend.state(name, made | packed(run, data)).encode())
-    return dict(
-        beta=config.beta, loss=config.loss, latents=config.latent_dim, file=name
-    )
+    shown = dict(beta=config.beta, loss=config.loss, latents=config.latent_dim)
+    return shown | dict(model=config.model, file=name)
+
+
+def name_of(config: TrainConfig) -> str:
+    """Return the name of the file of a run, which its sweep alone need not tell."""
+    return f"zoo/{config.model}-{config.name}"
 
 
 def read_state(out: Path, name: str) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def axes(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def write(grid: Sequence[TrainConfig], out: Path) -> None:
-    """Pack all runs of a sweep, write the index, and delete the files of others."""
+    """Pack all runs of the sweeps, write the index, and delete the files of others."""
     folder = out / "zoo"
     folder.mkdir(parents=True, exist_ok=True)
     c = grid[0]
@@ -164,30 +168,37 @@ def write(grid: Sequence[TrainConfig], out: Path) -> None:
         old.unlink()
 
 
-def far_from_plain(model: dict[str, Any]) -> tuple[bool, bool, int]:
+def far_from_plain(model: dict[str, Any]) -> tuple[bool, bool, bool, int]:
     """Return a sort key of models, least for the plain VAE with most latents.
 
     The page opens with that model.
     """
-    return model["beta"] != 1, model["loss"] != "bce_logits", -model["latents"]
+    plain = dict(beta=1, loss="bce_logits", model="mlp")
+    differs = [model[name] != value for name, value in plain.items()]
+    return *differs, -model["latents"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the models that are not trained, and pack those that are not packed."""
     parser = argparse.ArgumentParser(prog="zoo.py", description=main.__doc__)
     parser.add_argument(
-        "file", type=Path, help="a sweep, in the format of vaelib sweep --file"
+        "files",
+        type=Path,
+        nargs="+",
+        help="sweeps, in the format of vaelib sweep --file",
     )
     parser.add_argument("out", type=Path, help="the folder for zoo/index.js")
     args = parser.parse_args(argv)
 
     def work() -> int:
-        grid = read(args.file)
-        failed = sweep(grid)
+        sweeps = [read(file) for file in args.files]
+        failed: dict[str, str] = {}
+        for grid in sweeps:
+            failed |= sweep(grid)
         for name, why in failed.items():
             print(f"{name}: {why}", file=sys.stderr)
         if not failed:
-            write(grid, args.out)
+            write([run for grid in sweeps for run in grid], args.out)
         return 1 if failed else 0
 
     return exit_status(parser.prog, work)

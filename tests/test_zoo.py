@@ -68,6 +68,9 @@ def test_sweep_contains_every_combination(file: str, sizes: tuple[int, int, int]
     assert {1.0} < set(betas)
     assert min(latents) == 2
     assert {run.project_dir for run in grid} == {"build"}
+    other = zoo.read((ROOT / file).with_name("zoo-conv.toml"))
+    assert {run.model for run in other} == {"conv"}
+    assert {(run.beta, run.loss, run.latent_dim) for run in other} < found
 
 
 def test_index_names_each_model_and_the_first_one(tiny: Path):
@@ -85,7 +88,7 @@ def test_index_names_each_model_and_the_first_one(tiny: Path):
 
 def test_model_is_packed_with_its_log_and_the_name_of_its_loss(tiny: Path):
     file = read(tiny / "out/zoo/index.js")["models"][1]["file"]
-    [run] = (tiny / "runs").glob(f"tiny-*/{file.removeprefix('zoo/')}")
+    [run] = (tiny / "runs").glob(f"tiny-*/{file.removeprefix('zoo/mlp-')}")
     state = read(tiny / "out" / f"{file}.js")
     model, _ = runs.load(run)
     assert state["network"] == weights.pack(model)
@@ -119,7 +122,7 @@ def test_axes_reach_below_zero_for_a_density():
 
 def test_second_call_writes_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]):
     def times() -> dict[Path, int]:
-        runs, packed = "runs/tiny-*/beta*/*", "out/zoo/beta*"
+        runs, packed = "runs/tiny-*/beta*/*", "out/zoo/mlp*"
         files = [*tiny.glob(runs), *tiny.glob(packed)]
         return {path: path.stat().st_mtime_ns for path in files}
 
@@ -133,14 +136,14 @@ def test_second_call_writes_nothing(tiny: Path, capsys: pytest.CaptureFixture[st
 def test_outdated_files_are_written_again_or_deleted(tiny: Path, tmp_path: Path):
     out = tmp_path / "out"
     shutil.copytree(tiny / "out", out)
-    first, second = sorted((out / "zoo").glob("beta*"))
+    first, second = sorted((out / "zoo").glob("mlp*"))
     whole = first.read_text("utf-8")
     first.write_text(re.sub('("made_from":")[0-9a-f]', r"\1x", whole), "utf-8")
-    (out / "zoo/beta=3.0.js").write_text("")
+    (out / "zoo/mlp-beta=3.0.js").write_text("")
     zoo.write(zoo.read(tiny / "sweep.toml"), out)
     assert first.read_text("utf-8") == whole
     assert second.exists()
-    assert not (out / "zoo/beta=3.0.js").exists()
+    assert not (out / "zoo/mlp-beta=3.0.js").exists()
 
 
 def test_common_settings_determine_the_group_and_lists_do_not(tmp_path: Path):
@@ -195,7 +198,7 @@ def test_eight_bits_change_a_pixel_by_less_than_half_a_grey_level(small_zoo: Pat
     """On average; the largest of 784,000 errors is below 0.1. The file says so, too."""
     x, grid = pixels(load_dataset().test[:1000]), zoo.read(ROOT / "tests/zoo.toml")
     for run in grid:
-        state = read(small_zoo / f"zoo/{run.name}.js")
+        state = read(small_zoo / f"{zoo.name_of(run)}.js")
         model, _ = runs.load(runs.group_folder(run) / run.name)
         with torch.no_grad():
             exact = model.images(model.encode(x)[0]).flatten(1).numpy()

@@ -260,9 +260,11 @@ def measure(
         weight = capacity_at(config, data, last) if config.capacity else beta
         more["total"] = (recon + penalty(config, kl[None], weight)).item()
     if config.objective == "iwae":
-        for name, weight in (("total", beta), ("neg_iwae", 1.0)):
+        found = {}
+        for weight in {beta, 1.0}:
             draws = rng.clone_state(), config.samples  # the same for both
-            more[name] = mean_nll(state.model, nats, data.test, *draws, beta=weight)
+            found[weight] = mean_nll(state.model, nats, data.test, *draws, beta=weight)
+        more |= dict(total=found[beta], neg_iwae=found[1.0])
 
     return EpochEnd(
         epoch=state.epoch,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+import torch
+import zoo
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
-from real import add_axe, check_layout, served
+from real import ROOT, add_axe, check_layout, served
 from test_explorer_page import swipe
 
+from vaelib import runs
 from vaelib.widgets import Playground, frontend
 from vaelib.widgets.playground import DEFAULT
+from vaelib.widgets.weights import rounded
 
 pytestmark = pytest.mark.slow
 Visit = Callable[..., Page]
@@ -557,6 +562,62 @@ def test_widgets_start_when_they_come_near_and_show_errors(
     expect(far).not_to_contain_text("One model")
     expect(far).not_to_have_attribute("data-ready", "")
     assert complaints != []
+
+
+@pytest.fixture(scope="session")
+def with_conv(site: Path) -> str:
+    """Name of a page whose models are those of both files, with a loss only in one."""
+    sweeps = [str(ROOT / f"tests/{name}.toml") for name in ("zoo", "zoo-conv")]
+    assert zoo.main([*sweeps, str(site / "conv")]) == 0
+    for name in ("page.js", "widgets.css"):
+        shutil.copy(next(site.glob(f"live*/{name}")), site / "conv")
+    text = HTML.format(theme="light").replace("live/", "conv/")
+    (site / "conv.html").write_text(text, "utf-8")
+    return "conv.html"
+
+
+def test_a_model_with_convolutions_is_chosen_like_others(
+    page: Page, base: str, complaints: list[str], with_conv: str
+):
+    page.set_viewport_size({"width": 1100, "height": 1400})
+    page.goto(base + with_conv)
+    wait_for_zoo(page)
+    assert chosen(page) == ["1", "bce_logits", "5", "mlp"]
+    conv = ["1", "bce_logits", "5", "conv"]
+    changes(page, lambda: choose(page, "Model", "conv"), *conv)
+    choose(page, "β", "8")
+    expect(page).to_have_url(re.compile(r"\?beta=8&loss=bce_logits&latents=5&model=co"))
+    choose(page, "Loss", "mse")  # which no model with convolutions has
+    expect(page).to_have_url(re.compile(r"\?beta=8&loss=mse&latents=5&model=mlp$"))
+    assert chosen(page) == ["8", "mse", "5", "mlp"]
+    page.go_back()
+    expect(page).to_have_url(re.compile("model=conv$"))
+    page.get_by_role("button", name="Compare").click()
+    expect(page).to_have_url(re.compile(r"beside=1,bce_logits,5,conv$"))
+    page.goto(f"{base}{with_conv}?loss=gaussian&model=conv&beside=8,mse,2,mlp")
+    wait_for_zoo(page)
+    assert chosen(page)[4:] == ["8", "mse", "2", "mlp"]
+    expect(page.locator(".status")).to_contain_text("No such model: model = conv.")
+    assert complaints == []
+
+
+def test_the_explorer_decodes_convolutions_as_torch_does(
+    page: Page, base: str, with_conv: str
+):
+    z = [1.0, -2.0, 0.5, 0.0, 1.5]
+    address = f"{base}{with_conv}?model=conv&z={','.join(map(str, z))}"
+    page.goto(address)
+    wait_for_zoo(page)
+    run = next(run for run in zoo.read(ROOT / "tests/zoo-conv.toml") if run.beta == 1)
+    model, _ = runs.load(runs.group_folder(run) / run.name)
+    with torch.no_grad():
+        expected = rounded(model).images(torch.tensor([z])).flatten().numpy()
+    grey = page.locator("canvas.out").evaluate("""canvas => {
+        const { width, height } = canvas;
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+        return [...data].filter((_, i) => i % 4 === 0);
+    }""")
+    assert np.array(grey) / 255 == pytest.approx(expected, abs=1.1 / 255)
 
 
 @pytest.fixture(scope="session")

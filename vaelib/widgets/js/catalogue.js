@@ -2,16 +2,29 @@
 
 import { shortestDecimal } from "./engine/numbers.js";
 
-/** @typedef {{ beta: number, loss: string, latents: number, file: string }} Entry */
-/** @typedef {"beta" | "loss" | "latents"} Setting */
+/**
+ * @typedef {{ beta: number, loss: string, latents: number, model: string, file: string }}
+ *   Entry
+ * @typedef {"beta" | "loss" | "latents" | "model"} Setting
+ */
 
-export const SETTINGS = /** @type {const} */ (["beta", "loss", "latents"]);
-export const SETTING_LABELS = { beta: "β", loss: "Loss", latents: "Latents" };
+const SETTINGS = /** @type {const} */ (["beta", "loss", "latents", "model"]);
+export const SETTING_LABELS = {
+  beta: "β",
+  loss: "Loss",
+  latents: "Latents",
+  model: "Model",
+};
 const LARGEST_Z = 100; // a z in the address with a larger number is ignored
 
 /** Return a model in words. @param {Entry} entry */
-export function entryTitle({ beta, loss, latents }) {
-  return `β = ${beta}, ${loss}, ${latents} latents`;
+export function entryTitle({ beta, loss, latents, model }) {
+  return `β = ${beta}, ${loss}, ${latents} latents${model === "conv" ? ", conv" : ""}`;
+}
+
+/** Return the settings in which models differ. @param {Entry[]} entries */
+export function settingsOf(entries) {
+  return SETTINGS.filter((name) => valuesOf(entries, name).length > 1);
 }
 
 /**
@@ -24,14 +37,14 @@ export function valuesOf(entries, setting) {
 }
 
 /**
- * Return the model with these settings, or undefined.
+ * Return the model that has most of these settings.
  * @param {Entry[]} entries
  * @param {Record<Setting, string | number>} settings
  */
-export function findEntry(entries, settings) {
-  return entries.find((entry) =>
-    SETTINGS.every((name) => entry[name] === settings[name]),
-  );
+export function mostLike(entries, settings) {
+  const same = (/** @type {Entry} */ entry) =>
+    SETTINGS.filter((name) => entry[name] === settings[name]).length;
+  return entries.reduce((best, entry) => (same(entry) > same(best) ? entry : best));
 }
 
 /**
@@ -51,7 +64,7 @@ function nearestValue(values, text) {
  * Return the models and the point that the query of an address names, and what to tell
  * the reader about it. A setting that is missing or no such word is that of `first`; a
  * number that no model has becomes the nearest one; a z that does not fit is ignored.
- * `beside` is the second of two models, ?beside=BETA,LOSS,LATENTS, or null.
+ * `beside` is the second of two models, ?beside=BETA,LOSS,LATENTS,MODEL, or null.
  * @param {string} query
  * @param {Entry[]} entries
  * @param {Entry} first
@@ -61,7 +74,7 @@ export function readQuery(query, entries, first) {
   const { entry, note } = readEntry(parameters, entries, first);
   const texts = parameters.get("beside")?.split(",");
   const second = new URLSearchParams(
-    SETTINGS.map((name, i) => [name, texts?.[i] ?? ""]),
+    settingsOf(entries).map((name, i) => [name, texts?.[i] ?? ""]),
   );
   const other = texts ? readEntry(second, entries, entry) : { entry: null, note: "" };
 
@@ -95,13 +108,13 @@ export function readPoint(query, latents) {
  */
 function readEntry(parameters, entries, first) {
   const settings = { ...first };
-  for (const name of SETTINGS) {
+  for (const name of settingsOf(entries)) {
     const value = nearestValue(valuesOf(entries, name), parameters.get(name) ?? "");
     if (value !== undefined) Object.assign(settings, { [name]: value });
   }
-  const entry = findEntry(entries, settings) ?? first;
+  const entry = mostLike(entries, settings);
 
-  const others = SETTINGS.filter((name) => {
+  const others = settingsOf(entries).filter((name) => {
     const text = parameters.get(name);
     return text && String(entry[name]) !== text && Number(text) !== entry[name];
   });
@@ -119,14 +132,15 @@ function shortened(text) {
 /**
  * Return an address that names one or two models and a point; other parameters stay.
  * @param {string} address
+ * @param {Setting[]} settings those in which models differ
  * @param {Entry} entry
  * @param {Entry | null} beside the second model
  * @param {number[]} z empty if the address names no point
  */
-export function addressOf(address, entry, beside, z) {
+export function addressOf(address, settings, entry, beside, z) {
   const url = new URL(address);
-  for (const name of SETTINGS) url.searchParams.set(name, String(entry[name]));
-  const second = beside && SETTINGS.map((name) => beside[name]).join(",");
+  for (const name of settings) url.searchParams.set(name, String(entry[name]));
+  const second = beside && settings.map((name) => beside[name]).join(",");
   if (second) url.searchParams.set("beside", second);
   else url.searchParams.delete("beside");
   return withPoint(url.href, z);

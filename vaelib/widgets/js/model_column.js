@@ -1,10 +1,10 @@
 /** One of the models of a page: the controls that choose it, and what it shows. */
 
 import {
-  SETTINGS,
   SETTING_LABELS,
   entryTitle,
-  findEntry,
+  mostLike,
+  settingsOf,
   valuesOf,
 } from "./catalogue.js";
 import { modelView } from "./model_view.js";
@@ -36,7 +36,7 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
   /** @type {Entry[]} */
   const entries = model.get("models");
   let wanted = shown; // differs from `shown` while a model is loading
-  const groups = SETTINGS.map((setting) => {
+  const groups = settingsOf(entries).map((setting) => {
     const { root, check } = radioGroup(
       SETTING_LABELS[setting],
       valuesOf(entries, setting),
@@ -55,12 +55,14 @@ export function modelColumn(name, shown, model, status, { onShow, onChoose }) {
   );
 
   /**
-   * Return the model that differs from the wanted one in one setting.
+   * Return the model that differs from the wanted one in one setting, or in few: not
+   * every combination exists.
    * @param {Setting} setting
    * @param {string | number} value
    */
   function withSetting(setting, value) {
-    return findEntry(entries, { ...wanted, [setting]: value }) ?? wanted;
+    const having = entries.filter((entry) => entry[setting] === value);
+    return mostLike(having, wanted);
   }
 
   /** Load a model that may be chosen next. @param {Entry} entry */

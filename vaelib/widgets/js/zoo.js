@@ -1,10 +1,10 @@
 /**
- * Many models: beta, the loss and the number of latents choose one of the models that
- * the book has trained, or two of them, side by side. Everything is computed in the
- * browser.
+ * Many models: beta, the loss, the number of latents and the networks choose one of the
+ * models that the book has trained, or two of them, side by side. Everything is computed
+ * in the browser.
  */
 
-import { addressOf, findEntry, readQuery, valuesOf } from "./catalogue.js";
+import { addressOf, mostLike, readQuery, settingsOf, valuesOf } from "./catalogue.js";
 import { explorer } from "./explorer.js";
 import { modelColumn } from "./model_column.js";
 import { button, div, html, statusLine } from "./parts/controls.js";
@@ -21,6 +21,7 @@ const ADDRESS_DELAY = 200; // milliseconds: browsers refuse frequent changes
 export async function zoo({ model, el }) {
   /** @type {Entry[]} */
   const entries = model.get("models");
+  const settings = settingsOf(entries);
   const readAddress = () =>
     readQuery(location.search, entries, entries[model.get("first")]);
   const linked = readAddress();
@@ -73,8 +74,8 @@ export async function zoo({ model, el }) {
   /** Show a second model: at first one that differs in beta. */
   async function togglePair() {
     const others = valuesOf(entries, "beta").filter((beta) => beta !== a.shown.beta);
-    const other = findEntry(entries, { ...a.shown, beta: others.at(-1) ?? 1 });
-    const isShown = isPair || (await b.choose(other ?? a.shown));
+    const other = mostLike(entries, { ...a.shown, beta: others.at(-1) ?? 1 });
+    const isShown = isPair || (await b.choose(other));
     showPair(isShown && !isPair);
     onChoose(isShown);
   }
@@ -99,7 +100,8 @@ export async function zoo({ model, el }) {
   }
 
   const setAddress = debounce(ADDRESS_DELAY, () => {
-    const address = addressOf(location.href, a.shown, isPair ? b.shown : null, z);
+    const second = isPair ? b.shown : null;
+    const address = addressOf(location.href, settings, a.shown, second, z);
     try {
       if (isNewStep && address !== location.href) history.pushState(null, "", address);
       else history.replaceState(history.state, "", address);
