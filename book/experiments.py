@@ -46,6 +46,7 @@ from vaelib.sweeps import grid
 
 STEP_SIZES = (0.01, 0.02, 0.1)
 FIRST = 100_000  # images after which the step size is chosen
+SAVE_EVERY = 10  # seconds of training: an epoch of 1,000 images takes less
 POINTS = [n * 10**k for k in range(4, 8) for n in (1, 2, 5)]  # images, 10^4 to 5 x 10^7
 FACTS = dict(
     vaelib=__version__,
@@ -128,17 +129,17 @@ def train(
     while todo:
         event = next(events)
         seen += 0 if isinstance(event, EpochEnd) else event.images
-        is_point = seen >= todo[0]
-        if not is_point and not isinstance(event, EpochEnd):
+        is_point, now = seen >= todo[0], time.perf_counter()
+        if not is_point and now - began < SAVE_EVERY:
             continue
-        seconds += time.perf_counter() - began
+        seconds += now - began
         if is_point:
             found = measure(figure, state.model, config, data, seen == end)
             row = {name: asdict(config)[name] for name in columns(figure)[0]} | FACTS
             rows.append(row | dict(images=seen, seconds=seconds) | found)
             todo.pop(0)
-        now = dict(rows=rows, seconds=seconds, seen=seen, lr=lr)
-        files.write_tensors(file, dict(state=state.state_dict()) | now)
+        progress = dict(rows=rows, seconds=seconds, seen=seen, lr=lr)
+        files.write_tensors(file, dict(state=state.state_dict()) | progress)
         began = time.perf_counter()
     return file
 
