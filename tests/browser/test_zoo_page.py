@@ -584,7 +584,7 @@ def test_a_model_with_convolutions_is_chosen_like_others(
     wait_for_zoo(page)
     assert chosen(page) == ["1", "bce_logits", "5", "mlp"]
     conv = ["1", "bce_logits", "5", "conv"]
-    changes(page, lambda: choose(page, "Model", "conv"), *conv)
+    changes(page, lambda: choose(page, "Networks", "conv"), *conv)
     choose(page, "β", "8")
     expect(page).to_have_url(re.compile(r"\?beta=8&loss=bce_logits&latents=5&model=co"))
     choose(page, "Loss", "mse")  # which no model with convolutions has

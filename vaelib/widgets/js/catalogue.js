@@ -13,7 +13,7 @@ export const SETTING_LABELS = {
   beta: "β",
   loss: "Loss",
   latents: "Latents",
-  model: "Model",
+  model: "Networks",
 };
 const LARGEST_Z = 100; // a z in the address with a larger number is ignored
 
