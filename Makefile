@@ -111,7 +111,8 @@ $(LIVE)zoo/index.js: $(ZOO) $(PACKERS) | .venv/book.stamp
 
 # It may be stopped, and goes on when it is called again.
 # Large tensors come from the same memory again, in large pages: up to twice as fast.
-paper: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
+KEEP := glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592
+paper: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:$(KEEP)
 paper: .venv/train.stamp  ## the runs of Figs 2 and 3, Chapters 12 and 13, for days
 	$(BIN)/python book/experiments.py book/experiments.toml build/paper book/results $(ARGS)
 

@@ -700,8 +700,9 @@ def test_the_cluster_of_the_book(
     kill_all(workers[1])
     assert client.wait(120) == 0, (tmp_path / "client.log").read_text()
     assert_same_group(group, reference)
-    for name in ("one", "two", "scheduler"):
-        assert not list((tmp_path / name).rglob("*.pt"))
+    for name in ("one", "two", "scheduler"):  # but for what a killed worker left
+        files = [file.parts for file in (tmp_path / name).rglob("*.pt")]
+        assert not [file for file in files if "dask-scratch-space" not in file]
 
 
 def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):

@@ -3,10 +3,14 @@
 import { shortestDecimal } from "./engine/numbers.js";
 
 /**
- * @typedef {{ beta: number, loss: string, latents: number, model: string, file: string }}
- *   Entry
- * @typedef {"beta" | "loss" | "latents" | "model"} Setting
+ * @typedef {object} Entry
+ * @property {number} beta
+ * @property {string} loss
+ * @property {number} latents
+ * @property {string} model its networks, "mlp" or "conv"
+ * @property {string} file
  */
+/** @typedef {"beta" | "loss" | "latents" | "model"} Setting */
 
 const SETTINGS = /** @type {const} */ (["beta", "loss", "latents", "model"]);
 export const SETTING_LABELS = {

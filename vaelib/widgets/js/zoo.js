@@ -1,7 +1,6 @@
 /**
- * Many models: beta, the loss, the number of latents and the networks choose one of the
- * models that the book has trained, or two of them, side by side. Everything is computed
- * in the browser.
+ * Many models: beta, the loss, the number of latents and the networks choose one of
+ * those that the book has trained, or two, side by side. The browser computes all.
  */
 
 import { addressOf, mostLike, readQuery, settingsOf, valuesOf } from "./catalogue.js";
