@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,36 @@ def test_a_run_that_was_stopped_ends_with_the_same_rows(tmp_path: Path):
         ]
         assert float(one[-1]["train"]) > float(one[0]["train"])
         assert float(one[0]["lr"]) in experiments.STEP_SIZES
+
+
+def test_a_run_goes_on_from_the_last_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not from the last point, where little is trained between two saves."""
+    (config, _), *_ = tiny(tmp_path)
+    monkeypatch.setattr(experiments, "first_bound", lambda *_: 0)  # any step size
+    whole, parts = tmp_path / "whole" / "fig2-a.pt", tmp_path / "parts" / "fig2-a.pt"
+    for file in (whole, parts):
+        file.parent.mkdir()
+    experiments.train("fig2", config, 2500, whole)
+
+    monkeypatch.setattr(experiments, "SAVE_EVERY", 0)
+    monkeypatch.setattr(experiments, "updates", few_updates)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train("fig2", config, 2500, parts)
+    assert files.read_tensors(parts)["seen"] == 1500
+    monkeypatch.setattr(experiments, "updates", vaelib.updates)
+    experiments.train("fig2", config, 2500, parts)
+    one, two = (rows(file.parent, "fig2") for file in (whole, parts))
+    assert [row | dict(seconds="") for row in one] == [
+        row | dict(seconds="") for row in two
+    ]
+
+
+def few_updates(*args: Any) -> Iterator[Any]:
+    """Yield what `updates` does for 15 mini-batches of 100; then Ctrl-C is pressed."""
+    yield from itertools.islice(vaelib.updates(*args), 15)
+    raise KeyboardInterrupt
 
 
 def test_the_table_keeps_what_was_trained_further(tmp_path: Path):

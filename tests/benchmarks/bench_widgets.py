@@ -449,12 +449,14 @@ SWITCH_MODELS = """async () => {
   return [await timesOf(path), await timesOf(path.reverse())];
 }"""
 
+ZOO = "zoo.py", "zoo.toml", "zoo-conv.toml"
+
 
 def bench_zoo(folder: Path) -> list[Row]:
     """Measure the training of the book's models, and the change of model on a page."""
     real = import_real()
-    zoo = ROOT / "book" / "zoo.py"
-    command = [sys.executable, str(zoo), str(zoo.with_suffix(".toml")), "live"]
+    files = [str(ROOT / "book" / name) for name in ZOO]
+    command = [sys.executable, *files, "live"]
     trained = timed(lambda: subprocess.run(command, cwd=folder, check=True))
 
     (folder / "live" / "page.js").write_text(frontend.script(), "utf-8")
@@ -469,7 +471,7 @@ def bench_zoo(folder: Path) -> list[Row]:
         page.locator("[data-ready]").wait_for()
         not_loaded, loaded = page.evaluate(SWITCH_MODELS)
 
-    what = "the models of the book, 36 trained and packed"
+    what = "the models of the book, 40 trained and packed"
     rows = [Row(what, f"{trained:.0f} s", goal="at most 300 s")]
     for state, times in (("not yet loaded", not_loaded), ("loaded", loaded)):
         what = f"zoo, click to pixels, models {state}, p95 of {len(times)}"

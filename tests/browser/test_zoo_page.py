@@ -565,12 +565,12 @@ def test_widgets_start_when_they_come_near_and_show_errors(
 
 
 @pytest.fixture(scope="session")
-def with_conv(site: Path) -> str:
+def with_conv(site: Path, small_zoo: Path) -> str:
     """Name of a page whose models are those of both files, with a loss only in one."""
     sweeps = [str(ROOT / f"tests/{name}.toml") for name in ("zoo", "zoo-conv")]
     assert zoo.main([*sweeps, str(site / "conv")]) == 0
     for name in ("page.js", "widgets.css"):
-        shutil.copy(next(site.glob(f"live*/{name}")), site / "conv")
+        shutil.copy(small_zoo / name, site / "conv")
     text = HTML.format(theme="light").replace("live/", "conv/")
     (site / "conv.html").write_text(text, "utf-8")
     return "conv.html"

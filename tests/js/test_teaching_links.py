@@ -19,6 +19,7 @@ from vaelib.widgets.playground import DEFAULT
 
 Engine = Callable[..., Any]
 BOOK = Path(__file__).parents[2] / "book"
+ZOO = "zoo.toml", "zoo-conv.toml"
 LINKS = {
     unescape(link)
     for page in ("teaching.md", "ja/teaching.md")
@@ -35,9 +36,10 @@ def queries(page: str) -> list[str]:
 @pytest.mark.parametrize("query", queries("models.html"))
 def test_a_link_names_models_that_the_book_has(engine: Engine, query: str):
     names = ("beta", "loss", "latents")
-    runs = zoo.read(BOOK / "zoo.toml")
+    runs = [run for name in ZOO for run in zoo.read(BOOK / name)]
+    settings = dict(beta="beta", loss="loss", latents="latent_dim", model="model")
     entries = [
-        dict(beta=run.beta, loss=run.loss, latents=run.latent_dim) for run in runs
+        {name: getattr(run, field) for name, field in settings.items()} for run in runs
     ]
     code = "return engine.readQuery(given.query, given.entries, given.entries[0]);"
     found = engine(code, "../catalogue", query=query, entries=entries)

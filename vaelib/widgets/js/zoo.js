@@ -99,8 +99,8 @@ export async function zoo({ model, el }) {
   }
 
   const setAddress = debounce(ADDRESS_DELAY, () => {
-    const second = isPair ? b.shown : null;
-    const address = addressOf(location.href, settings, a.shown, second, z);
+    const pair = isPair ? b.shown : null;
+    const address = addressOf(location.href, settings, a.shown, pair, z);
     try {
       if (isNewStep && address !== location.href) history.pushState(null, "", address);
       else history.replaceState(history.state, "", address);
