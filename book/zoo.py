@@ -113,7 +113,7 @@ def pack(run: Run, data: ImageData, out: Path) -> dict[str, Any]:
 
 
 def name_of(config: TrainConfig) -> str:
-    """Return the name of the file of a run, which its sweep alone need not tell."""
+    """Return the name of the file of a run. Two sweeps may have runs of one name."""
     return f"zoo/{config.model}-{config.name}"
 
 

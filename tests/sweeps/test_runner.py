@@ -700,9 +700,11 @@ def test_the_cluster_of_the_book(
     kill_all(workers[1])
     assert client.wait(120) == 0, (tmp_path / "client.log").read_text()
     assert_same_group(group, reference)
-    for name in ("one", "two", "scheduler"):  # but for what a killed worker left
-        files = [file.parts for file in (tmp_path / name).rglob("*.pt")]
-        assert not [file for file in files if "dask-scratch-space" not in file]
+    for name in ("one", "scheduler"):
+        assert not list((tmp_path / name).rglob("*.pt"))
+    # Worker two may have been killed while it wrote a file in a folder of its own.
+    left = [file.parts for file in (tmp_path / "two").rglob("*.pt")]
+    assert all("dask-scratch-space" in parts for parts in left)
 
 
 def test_no_scheduler(cli: Cli, monkeypatch: pytest.MonkeyPatch):
