@@ -16,6 +16,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import notebooks
+
 ROOT = Path(__file__).parents[1]
 GITHUB = re.compile(r"https://github\.com/([^/]+)/([^/]+)")
 BRANCH = "colab"  # the workflow puts the notebooks for Colab there
@@ -78,7 +80,8 @@ def pack(app: Sphinx, error: Exception | None) -> None:
     if error:
         return
     if address := address_of(app):
-        for source in (ROOT / "notebooks").rglob("*.ipynb"):
+        for name in notebooks.names():
+            source = notebooks.FOLDER / f"{name}.ipynb"
             notebook = json.loads(source.read_text("utf-8"))
             notebook["cells"].insert(0, first_cell(address))
             target = Path(app.outdir).parent / BRANCH / source.relative_to(ROOT)

@@ -32,6 +32,7 @@ from playwright.sync_api import (
 from real import TOO_WIDE, UNFOLD
 
 import vaelib.config
+from notebooks import names
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -784,6 +785,8 @@ def test_with_an_address_each_notebook_opens_in_binder_and_colab(tmp_path: Path)
     colab = "https://colab.research.google.com/github/example/vae/blob/colab"
     assert {f"{binder}/{name}.ipynb", f"{colab}/{name}.ipynb"} <= set(links)
 
+    copied = (built / "colab/notebooks").rglob("*.ipynb")
+    assert {file.stem for file in copied} == {Path(each).stem for each in names()}
     own = json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))
     for_colab = json.loads((built / f"colab/{name}.ipynb").read_text("utf-8"))
     install, *cells = for_colab["cells"]
